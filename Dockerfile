@@ -1,0 +1,25 @@
+FROM python:3.13-slim AS build
+WORKDIR /build
+COPY pyproject.toml README.md LICENSE ./
+COPY src ./src
+RUN python -m venv /opt/prio-load-balancer \
+    && /opt/prio-load-balancer/bin/pip install --no-cache-dir --disable-pip-version-check .
+
+
+FROM python:3.13-slim
+# /data is the place for a store that lasts: REDIS_URI=sqlite:///nodes.db with a volume there.
+RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin priolb \
+    && install --directory --owner priolb --group priolb /data
+COPY --from=build /opt/prio-load-balancer /opt/prio-load-balancer
+ENV LISTEN_ADDR=:8080 \
+    LOG_PROD=1 \
+    PATH=/opt/prio-load-balancer/bin:$PATH
+WORKDIR /data
+USER priolb
+EXPOSE 8080
+# Asks where the environment says that the admin routes are; urllib is told of no proxy.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["python", "-c", "\
+import os, urllib.request as http;\
+host, _, port = (os.environ.get('ADMIN_LISTEN') or os.environ['LISTEN_ADDR']).rpartition(':');\
+http.build_opener(http.ProxyHandler({})).open(f'http://{host or \"127.0.0.1\"}:{port}/healthz', timeout=2)"]
+ENTRYPOINT ["prio-load-balancer"]

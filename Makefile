@@ -1,0 +1,75 @@
+# The commands of this project, the same for people and for CI: `make help` lists them.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+PYTHON := $(BIN)/python
+
+# What runs the balancer, and what works on it. Each stamp is younger than what it was installed from.
+INSTALLED     := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint unit fmt bench docs wheel clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: $(INSTALLED) ## Start the balancer with a mock node on localhost:8080
+	$(BIN)/prio-load-balancer -mock-node
+
+test: lint unit ## Run every check: format, lint, types, import rules, tests with branch coverage
+
+lint: $(INSTALLED_DEV) ## Run the checks that need no test: format, lint, types, import rules
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(PYTHON) -m mypy
+	$(BIN)/lint-imports --no-logo
+
+unit: $(INSTALLED_DEV) ## Run the tests and report which branches they took
+	$(PYTHON) -m coverage erase
+	$(PYTHON) -m coverage run -m pytest
+	$(PYTHON) -m coverage combine --quiet
+	$(PYTHON) -m coverage report
+
+fmt: $(INSTALLED_DEV) ## Format the code and apply the safe fixes of the linter
+	$(BIN)/ruff check --fix --exit-zero --quiet
+	$(BIN)/ruff format
+
+bench: $(INSTALLED_DEV) ## Measure, write benchmarks/results/*.json and render the table in the docs
+	$(PYTHON) -m benchmarks
+
+docs: $(INSTALLED) ## Write the generated pages of the docs anew
+	$(PYTHON) -m priolb.config.help > $(VENV)/settings.md
+	mv $(VENV)/settings.md docs/settings.md
+
+wheel: $(INSTALLED) ## Build the wheel into dist/
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## Remove everything that make has made
+	rm -rf $(VENV) build dist src/*.egg-info .coverage .coverage.*
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The name of a Python alone proves nothing: it may be older than it seems, a shim that leads nowhere, or
+# lack what makes an environment (Debian keeps that in a package of its own). So each one is asked.
+$(PYTHON):
+	@for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
+		if $$candidate -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "Making $(VENV) with $$($$candidate --version) ($$candidate)"; \
+			$$candidate -m venv --clear $(VENV) && exit 0; \
+			rm -rf $(VENV); \
+			exit 1; \
+		fi; \
+	done; \
+	echo "No Python 3.11 or newer with its venv module was found on PATH." >&2; \
+	echo "Install one (on Debian and Ubuntu: python3 and python3-venv) and try again." >&2; \
+	exit 1
+
+$(INSTALLED): pyproject.toml | $(PYTHON)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(INSTALLED_DEV): pyproject.toml | $(PYTHON)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(INSTALLED)

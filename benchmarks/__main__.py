@@ -1,0 +1,71 @@
+"""Run benchmarks: all, or the named ones.
+
+python -m benchmarks                 # all; writes benchmarks/results/ and the tables in the docs
+python -m benchmarks proxy priority  # these two
+python -m benchmarks -quick          # all in about a minute, to see that they work; writes nothing
+python -m benchmarks render          # the tables in the docs again, from the saved results
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+
+from benchmarks.child import BenchmarkError
+from benchmarks.results import Result
+from benchmarks.suites import memory, priority, proxy, queue
+from benchmarks.tables import render, update_document
+
+SUITES: Final[dict[str, Callable[[bool], Result]]] = {
+    "queue": queue.run,
+    "proxy": proxy.run,
+    "priority": priority.run,
+    "memory": memory.run,
+}
+RENDER: Final = "render"
+
+
+def _end_on_signal(_number: int, _frame: FrameType | None) -> None:
+    """Leave through every `finally`, so that our children end with us."""
+    sys.exit(1)
+
+
+def main() -> int:
+    """Run the program and return its exit status: 1 when a benchmark could not be carried out."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure priolb beside HAProxy and nginx."
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"{', '.join([*SUITES, RENDER])}; default all"
+    )
+    parser.add_argument("-quick", "--quick", action="store_true", help="short runs that save nothing")
+    options = parser.parse_args()
+    unknown = set(options.names) - {*SUITES, RENDER}
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, _end_on_signal)
+    try:
+        for name in options.names or SUITES:
+            if name in SUITES:
+                _run_suite(name, options.quick)
+        if not options.quick:
+            update_document()
+    except BenchmarkError as error:
+        print(f"benchmark failed: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run_suite(name: str, quick: bool) -> None:
+    result = SUITES[name](quick)
+    print(f"\n## {name}\n\n{render(result)}", flush=True)
+    if not quick:
+        print(f"saved to {result.save()}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Closed-loop load on one balancer: wrk where it is installed, our own generator elsewhere."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.child import python_module
+from benchmarks.machine import program
+from benchmarks.workbench import Workbench
+
+GRACE_S = 20.0
+
+
+@dataclass(frozen=True)
+class LoadCount:
+    """What a run of a load generator came to.
+
+    Args:
+        requests: answers received.
+        failed: of those, answers with a status of 400 or more, and connections lost.
+        duration_s: seconds from the first request to the last answer.
+    """
+
+    requests: int
+    failed: int
+    duration_s: float
+
+
+def generator_name() -> str:
+    """Return which load generator is used here."""
+    return "wrk" if program("wrk") else "benchmarks.closed_loop"
+
+
+def run_load(workbench: Workbench, port: int, clients: int, duration_s: float, body_file: Path) -> LoadCount:
+    """Send the body for `duration_s` seconds over `clients` keep-alive connections.
+
+    Raises:
+        BenchmarkError: the generator failed.
+    """
+    wrk = program("wrk")
+    if wrk:
+        script = Path(__file__).with_name("wrk_post.lua")
+        command = [wrk, "-t1", f"-c{clients}", f"-d{duration_s:.0f}s", "--timeout", "10s"]
+        command += ["-s", str(script), f"http://127.0.0.1:{port}/"]
+    else:
+        command = python_module("benchmarks.closed_loop", "--port", port, "--clients", clients)
+        command += ["--duration-s", str(duration_s), "--body-file", str(body_file)]
+    printed = workbench.run(command, duration_s + GRACE_S, BODY_FILE=str(body_file))
+    count: dict[str, float] = json.loads(printed.splitlines()[-1])
+    return LoadCount(int(count["requests"]), int(count["failed"]), count["duration_s"])

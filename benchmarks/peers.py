@@ -1,0 +1,187 @@
+"""The balancers that are measured: each one process on one core in front of one node.
+
+priolb runs with everything that is on by default, its access log included. HAProxy and nginx run without
+a log, with connection reuse on both sides, and with buffers that hold our bodies: their best case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.child import Child, free_port, python_module
+from benchmarks.machine import program
+from benchmarks.payloads import PROBE_CALL, http_request
+from benchmarks.workbench import Workbench
+
+PRIOLB: Final = "priolb"
+HAPROXY: Final = "HAProxy"
+NGINX: Final = "nginx"
+TCP_RELAY: Final = "TCP relay (HAProxy, mode tcp)"
+
+CONNECTIONS_MAX: Final = 8000
+PROBE: Final = http_request(PROBE_CALL, "Connection: close")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every balancer is asked to do.
+
+    Args:
+        node_port: where the node listens on loopback.
+        slots: requests that the node may have at once.
+        queue_timeout_s: longest wait in the queue.
+        try_timeout_s: longest wait for the node.
+        has_priorities: requests with `X-High-Priority: true` go first.
+    """
+
+    node_port: int
+    slots: int
+    queue_timeout_s: int = 5
+    try_timeout_s: int = 3
+    has_priorities: bool = False
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A balancer that runs and serves."""
+
+    name: str
+    port: int
+    child: Child
+
+
+def start_node(workbench: Workbench, slots: int = 1, service_s: float = 0.0) -> int:
+    """Start a node on the cores of the load and return its port."""
+    port = free_port()
+    command = python_module("benchmarks.node", "--port", port, "--slots", slots, "--service-s", service_s)
+    child = workbench.start("node", command, workbench.cores.others)
+    child.wait_until_answering(port, PROBE)
+    return port
+
+
+def start_peers(workbench: Workbench, task: Task, *names: str) -> list[Peer]:
+    """Start those of the named balancers that are installed, and wait until each serves.
+
+    Raises:
+        BenchmarkError: one that is installed does not serve.
+    """
+    return [_START[name](workbench, task) for name in names if is_installed(name)]
+
+
+def is_installed(name: str) -> bool:
+    """Return whether this balancer can be measured here."""
+    return name == PRIOLB or program("nginx" if name == NGINX else "haproxy") is not None
+
+
+def _started(workbench: Workbench, name: str, port: int, command: list[str], **environment: str) -> Peer:
+    child = workbench.start(name, command, workbench.cores.measured, **environment)
+    child.wait_until_answering(port, PROBE)
+    return Peer(name, port, child)
+
+
+def _start_priolb(workbench: Workbench, task: Task) -> Peer:
+    port = free_port()
+    node = f"http://127.0.0.1:{task.node_port}"
+    return _started(
+        workbench,
+        PRIOLB,
+        port,
+        python_module("priolb", "-http", f"127.0.0.1:{port}", "-nodes", node, "-log-prod"),
+        NUM_NODE_WORKERS=str(task.slots),
+        REQUEST_TIMEOUT=str(task.queue_timeout_s),
+        REQUEST_PROXY_TIMEOUT=str(task.try_timeout_s),
+        ProxyMaxIdleConns="512",
+        ProxyMaxConnsPerHost="512",
+        ProxyMaxIdleConnsPerHost="512",
+    )
+
+
+def _start_haproxy(workbench: Workbench, task: Task) -> Peer:
+    return _start_haproxy_in_mode(workbench, task, HAPROXY, "http")
+
+
+def _start_tcp_relay(workbench: Workbench, task: Task) -> Peer:
+    return _start_haproxy_in_mode(workbench, task, TCP_RELAY, "tcp")
+
+
+def _start_haproxy_in_mode(workbench: Workbench, task: Task, name: str, mode: str) -> Peer:
+    port = free_port()
+    file = workbench.directory / f"haproxy-{port}.cfg"
+    file.write_text(_haproxy_configuration(task, port, mode))
+    # -db: one process in the foreground, which is the one that is measured.
+    return _started(workbench, name, port, [program("haproxy") or "haproxy", "-db", "-q", "-f", str(file)])
+
+
+def _haproxy_configuration(task: Task, port: int, mode: str) -> str:
+    http_lines = ["option http-keep-alive", "http-reuse always"] if mode == "http" else []
+    priority = "http-request set-priority-class int(-1) if { req.hdr(X-High-Priority) -m str true }"
+    lines = [
+        "global",
+        "  nbthread 1",
+        f"  maxconn {CONNECTIONS_MAX}",
+        "defaults",
+        f"  mode {mode}",
+        f"  maxconn {CONNECTIONS_MAX}",
+        "  timeout connect 5s",
+        "  timeout client 600s",
+        f"  timeout queue {task.queue_timeout_s}s",
+        f"  timeout server {task.try_timeout_s}s",
+        "listen balancer",
+        f"  bind 127.0.0.1:{port} backlog 4096",
+        *[f"  {line}" for line in http_lines],
+        *([f"  {priority}"] if task.has_priorities else []),
+        f"  server node 127.0.0.1:{task.node_port} maxconn {task.slots}",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _start_nginx(workbench: Workbench, task: Task) -> Peer:
+    port = free_port()
+    file = workbench.directory / f"nginx-{port}.conf"
+    file.write_text(_nginx_configuration(workbench, task, port))
+    return _started(workbench, NGINX, port, [program("nginx") or "nginx", "-c", str(file)])
+
+
+def _nginx_configuration(workbench: Workbench, task: Task, port: int) -> str:
+    directory = workbench.directory
+    temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    paths = "\n".join(f"  {name}_temp_path {directory}/nginx-{name};" for name in temporary)
+    return f"""
+daemon off;
+worker_processes 1;
+pid {directory}/nginx-{port}.pid;
+error_log stderr error;
+events {{ worker_connections {2 * CONNECTIONS_MAX}; }}
+http {{
+{paths}
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_buffer_size 128k;
+  upstream node {{
+    server 127.0.0.1:{task.node_port} max_conns={task.slots};
+    keepalive {task.slots};
+    keepalive_requests 1000000000;
+  }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{
+      proxy_pass http://node;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffers 16 16k;
+      proxy_busy_buffers_size 128k;
+      proxy_read_timeout {task.try_timeout_s}s;
+    }}
+  }}
+}}
+"""
+
+
+_START: Final[dict[str, Callable[[Workbench, Task], Peer]]] = {
+    PRIOLB: _start_priolb,
+    HAPROXY: _start_haproxy,
+    NGINX: _start_nginx,
+    TCP_RELAY: _start_tcp_relay,
+}

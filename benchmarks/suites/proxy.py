@@ -1,0 +1,138 @@
+"""What proxying a request costs: CPU time per request and requests per second on one core.
+
+Every balancer runs for the whole time, and they are loaded in turn, round after round, so that what else
+the machine does falls on all alike; the figures are medians over the rounds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from benchmarks.cpu import cpu_ns
+from benchmarks.load import generator_name, run_load
+from benchmarks.machine import this_machine
+from benchmarks.payloads import LARGE_CALL, SMALL_CALL
+from benchmarks.peers import HAPROXY, NGINX, PRIOLB, TCP_RELAY, Peer, Task, start_node, start_peers
+from benchmarks.results import Cell, Column, Result, Target
+from benchmarks.workbench import Workbench, raise_open_files_limit
+
+SLOTS: Final = 256
+BODIES: Final = {"60 B": SMALL_CALL, "64 KB": LARGE_CALL}
+CLIENTS: Final = (1, 32, 256)
+PEERS: Final = (PRIOLB, HAPROXY, NGINX, TCP_RELAY)
+
+COLUMNS: Final = (
+    Column("body", "bodies"),
+    Column("clients", "clients"),
+    Column("peer", "balancer"),
+    Column("cpu_us", "CPU us per request", 1),
+    Column("cpu_ratio", "HAProxy = 1", 2),
+    Column("cpu_us_min", "lowest", 1),
+    Column("cpu_us_max", "highest", 1),
+    Column("requests_per_s", "requests/s"),
+    Column("core_busy_percent", "core busy %"),
+    Column("failed", "failed"),
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One balancer under one load in one round."""
+
+    cpu_us: float
+    requests_per_s: float
+    core_busy_percent: float
+    failed: int
+
+
+def run(quick: bool) -> Result:
+    """Measure every installed balancer.
+
+    Args:
+        quick: one short round, to see that all works.
+
+    Raises:
+        BenchmarkError: a balancer or the load generator failed.
+    """
+    rounds, duration_s = (1, 1.0) if quick else (5, 3.0)
+    raise_open_files_limit(4096)
+    samples: dict[tuple[str, int, str], list[Sample]] = defaultdict(list)
+    with Workbench() as workbench:
+        task = Task(start_node(workbench), SLOTS)
+        peers = start_peers(workbench, task, *PEERS)
+        for body, content in BODIES.items():
+            body_file = workbench.directory / "body.json"
+            body_file.write_bytes(content)
+            for clients in CLIENTS:
+                for peer in peers:
+                    _sample(workbench, peer, clients, 1.0, body_file)  # warm-up
+                for _ in range(rounds):
+                    for peer in peers:
+                        sample = _sample(workbench, peer, clients, duration_s, body_file)
+                        samples[body, clients, peer.name].append(sample)
+    rows = [_row(*key, samples) for key in samples]
+    return Result(
+        name="proxy",
+        machine=this_machine(),
+        method={"load": generator_name(), "rounds": rounds, "seconds per round": duration_s},
+        columns=COLUMNS,
+        rows=rows,
+        targets=[_cpu_target(samples)],
+    )
+
+
+def _sample(workbench: Workbench, peer: Peer, clients: int, duration_s: float, body_file: Path) -> Sample:
+    started_at, cpu_before_ns = time.monotonic(), cpu_ns(peer.child.pid)
+    count = run_load(workbench, peer.port, clients, duration_s, body_file)
+    took_s, used_ns = time.monotonic() - started_at, cpu_ns(peer.child.pid) - cpu_before_ns
+    peer.child.check_running()
+    peer.child.forget_log()
+    return Sample(
+        cpu_us=used_ns / 1e3 / max(count.requests, 1),
+        requests_per_s=count.requests / count.duration_s,
+        core_busy_percent=100 * used_ns / 1e9 / min(took_s, count.duration_s),
+        failed=count.failed,
+    )
+
+
+def _row(
+    body: str, clients: int, peer: str, samples: dict[tuple[str, int, str], list[Sample]]
+) -> dict[str, Cell]:
+    own = samples[body, clients, peer]
+    return {
+        "body": body,
+        "clients": clients,
+        "peer": peer,
+        "cpu_us": _cpu_us(own),
+        "cpu_ratio": _ratio_to_haproxy(body, clients, peer, samples),
+        "cpu_us_min": min(sample.cpu_us for sample in own),
+        "cpu_us_max": max(sample.cpu_us for sample in own),
+        "requests_per_s": median(sample.requests_per_s for sample in own),
+        "core_busy_percent": median(sample.core_busy_percent for sample in own),
+        "failed": sum(sample.failed for sample in own),
+    }
+
+
+def _cpu_us(samples: list[Sample]) -> float:
+    return median(sample.cpu_us for sample in samples)
+
+
+def _ratio_to_haproxy(
+    body: str, clients: int, peer: str, samples: dict[tuple[str, int, str], list[Sample]]
+) -> float | None:
+    own, haproxy = samples.get((body, clients, peer)), samples.get((body, clients, HAPROXY))
+    return _cpu_us(own) / _cpu_us(haproxy) if own and haproxy else None
+
+
+def _cpu_target(samples: dict[tuple[str, int, str], list[Sample]]) -> Target:
+    return Target(
+        "CPU per request, 32 clients, 60 B bodies, access log on, in times of HAProxy's",
+        limit=2.0,
+        measured=_ratio_to_haproxy("60 B", 32, PRIOLB, samples),
+        digits=2,
+    )

@@ -1,0 +1,205 @@
+"""The admin API: the program's own routes.
+
+    GET     /           what this is
+    GET     /nodes      the nodes, as a JSON list
+    POST    /nodes      add the node of {"uri": "..."}
+    DELETE  /nodes      remove it
+    GET     /healthz    200 while the process works
+    GET     /readyz     200 while it takes requests, 503 once it shuts down
+    GET     /debug/...  see `admin.debug`
+
+HEAD is answered wherever GET is. Changes and debug pages are for those whom `admin.access` lets in.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from priolb.admin.access import AdminAccess
+from priolb.admin.debug import NO_SUCH_PAGE, DebugPages
+from priolb.errors import ClientError, ConfigError, NodeError, StoreError
+from priolb.http.messages import LocalRequest, LocalResponse
+from priolb.http.refusal import RETRY_AFTER
+
+_READS: Final = (b"GET", b"HEAD")
+_CHANGES: Final = (b"POST", b"DELETE")
+_METHODS: Final[dict[bytes, tuple[bytes, ...]]] = {
+    b"/": _READS,
+    b"/nodes": _READS + _CHANGES,
+    b"/healthz": _READS,
+    b"/readyz": _READS,
+}
+_DEBUG: Final = b"/debug/"
+
+# Of `/`, only reading: POST / is a request for a node.
+_OWN_PATHS: Final = frozenset(_METHODS) - {b"/"}
+
+_MAX_LOGGED_PATH_BYTES: Final = 256
+
+
+class Nodes(Protocol):
+    """The nodes that the API shows and changes; see `nodes.pool`."""
+
+    def uris(self) -> list[str]: ...
+    async def add(self, uri: str) -> None: ...
+    async def remove(self, uri: str) -> bool: ...
+
+
+class Log(Protocol):
+    """Where calls that were refused or failed are told."""
+
+    def warning(self, msg: str, /, **fields: object) -> None: ...
+    def error(self, msg: str, /, **fields: object) -> None: ...
+
+
+class AdminApi:
+    """Answers the requests for the program itself.
+
+    Args:
+        nodes: what `/nodes` shows and changes.
+        access: who may change nodes and see debug pages.
+        is_ready: whether the program takes requests.
+        debug: the debug pages that are turned on, None for none.
+        log: is told of calls that were refused or failed.
+    """
+
+    __slots__ = ("_access", "_debug", "_is_ready", "_log", "_nodes")
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        access: AdminAccess,
+        is_ready: Callable[[], bool],
+        debug: DebugPages | None,
+        log: Log,
+    ) -> None:
+        self._nodes = nodes
+        self._access = access
+        self._is_ready = is_ready
+        self._debug = debug
+        self._log = log
+
+    def owns(self, method: bytes, path: bytes) -> bool:
+        """Return whether a request is for the program itself; asked for every request of the data port.
+
+        Debug paths are owned even when their pages are turned off: what is meant for a look inside must
+        not end up at a node.
+        """
+        if path == b"/":
+            return method in _READS
+        return path in _OWN_PATHS or path.startswith(_DEBUG)
+
+    async def handle(self, request: LocalRequest) -> LocalResponse:
+        """Answer any request, with 404 what is no route; never raises."""
+        try:
+            return await self._route(request)
+        except ClientError as error:
+            return self._refuse(request, error.status, str(error))
+        except (ConfigError, NodeError) as error:
+            return self._refuse(request, 400, str(error))
+        except StoreError as error:
+            return self._refuse(request, 503, str(error), RETRY_AFTER)
+        except Exception:  # noqa: BLE001 - whatever it is: it is logged, and the client gets an answer
+            self._log.error("Admin call failed", **_call(request), exception=traceback.format_exc().rstrip())
+            return LocalResponse(500, b"internal error\n")
+
+    async def _route(self, request: LocalRequest) -> LocalResponse:
+        method, path = request.head.method, request.head.path
+        if path.startswith(_DEBUG):
+            return await self._debug_page(request)
+        methods = _METHODS.get(path)
+        if methods is None:
+            raise ClientError(404, "not found")
+        if method not in methods:
+            return self._refuse_method(request, methods)
+        if method in _CHANGES:
+            return await self._change(request)
+        if path == b"/nodes":
+            uris = json.dumps(self._nodes.uris(), separators=(",", ":"))
+            return LocalResponse(200, uris.encode() + b"\n", b"application/json")
+        if path == b"/healthz":
+            return LocalResponse(200, b"ok\n")
+        if path == b"/readyz":
+            return (
+                LocalResponse(200, b"ready\n") if self._is_ready() else LocalResponse(503, b"shutting down\n")
+            )
+        return LocalResponse(200, b"prio-load-balancer\n")
+
+    async def _change(self, request: LocalRequest) -> LocalResponse:
+        known = request.head.known
+        # A browser on a trusted machine sends whatever the pages in it ask for, and a page needs no leave to
+        # send a simple POST anywhere. But it cannot keep the browser from adding Origin, nor know the token.
+        if b"origin" in known and not self._access.has_token(known.get(b"authorization")):
+            raise ClientError(
+                403,
+                "forbidden: sent by a web page (the request has an Origin field), which ADMIN_ALLOW does not "
+                "let in; send ADMIN_TOKEN as Authorization: Bearer",
+            )
+        self._check_access(request)
+        uri = _uri_of(request.body)
+        if request.head.method == b"POST":
+            await self._nodes.add(uri)
+        elif not await self._nodes.remove(uri):
+            raise ClientError(400, "node not found")
+        return LocalResponse(200, b"")
+
+    async def _debug_page(self, request: LocalRequest) -> LocalResponse:
+        self._check_access(request)
+        if request.head.method not in _READS:
+            return self._refuse_method(request, _READS)
+        if self._debug is None:
+            raise ClientError(404, NO_SUCH_PAGE)
+        return await self._debug.answer(request.head.path, request.head.query)
+
+    def _check_access(self, request: LocalRequest) -> None:
+        if not self._access.allows(request.peer, request.head.known.get(b"authorization")):
+            raise ClientError(
+                403,
+                f"forbidden: {request.peer or 'a peer without an address'} is not in ADMIN_ALLOW; "
+                "send ADMIN_TOKEN as Authorization: Bearer",
+            )
+
+    def _refuse_method(self, request: LocalRequest, methods: tuple[bytes, ...]) -> LocalResponse:
+        return self._refuse(request, 405, "method not allowed", b"Allow: %s\r\n" % b", ".join(methods))
+
+    def _refuse(self, request: LocalRequest, status: int, text: str, fields: bytes = b"") -> LocalResponse:
+        self._log.warning("Admin call refused", **_call(request), status=status, err=text)
+        return LocalResponse(status, text.encode(errors="backslashreplace") + b"\n", fields=fields)
+
+
+def _call(request: LocalRequest) -> dict[str, str]:
+    """Return what logs say of a call."""
+    head = request.head
+    return {
+        "method": head.method.decode("latin-1"),
+        "path": head.path[:_MAX_LOGGED_PATH_BYTES].decode("latin-1"),
+        "peer": request.peer,
+    }
+
+
+def _uri_of(body: bytes) -> str:
+    """Return the node URI in the body of a change; as in the original, further members mean nothing.
+
+    Raises:
+        ClientError: there is none.
+    """
+    try:
+        payload = json.loads(body)
+    except RecursionError:
+        raise ClientError(400, "the body is nested too deep") from None
+    except ValueError as error:
+        raise ClientError(400, f"the body is not JSON: {error}") from None
+    if not isinstance(payload, dict):
+        raise ClientError(400, 'the body is not a JSON object like {"uri": "http://host:port"}')
+    uri = payload.get("uri")
+    if not isinstance(uri, str):
+        raise ClientError(400, f'"uri" is {"not a string" if "uri" in payload else "missing"}')
+    try:
+        uri.encode()
+    except UnicodeEncodeError:
+        # JSON can spell half a character; no store could keep it, and so none has it to remove.
+        raise ClientError(400, '"uri" is not Unicode text') from None
+    return uri

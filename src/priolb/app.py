@@ -1,0 +1,227 @@
+"""The composition root: makes the parts from the settings, runs them, and takes them down again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+import time
+from typing import Final
+
+import uvloop
+
+from priolb import __version__
+from priolb.admin.access import AdminAccess
+from priolb.admin.api import AdminApi
+from priolb.admin.debug import DebugPages
+from priolb.config.settings import Settings
+from priolb.core.classify import LANE_NAMES
+from priolb.core.discipline import FastHighLow
+from priolb.core.lanes import Lane
+from priolb.core.limits import ByteBudget
+from priolb.core.queue import PriorityQueue
+from priolb.core.retry import RetryPolicy
+from priolb.core.scheduler import Scheduler
+from priolb.net.engine import Engine
+from priolb.net.listener import Listener
+from priolb.net.pool import IdleBudget
+from priolb.nodes.pool import NodePool
+from priolb.store import open_store
+from priolb.tasks import Tasks
+from priolb.telemetry.requests import RequestLog
+from priolb.telemetry.logs import Logger, LogWriter, forward_library_logs
+from priolb.testing.mock_node import MockNode
+
+_MOCK_NODE_HOST: Final = "localhost"
+_MOCK_NODE_PORT: Final = 8095
+
+_SIZES_INTERVAL_S: Final = 10.0
+
+# How long the last answers may take to leave once nothing more is waited for.
+_FLUSH_S: Final = 1.0
+
+_NO_EFFECT: Final = ("JOB_SEND_TIMEOUT", "JOB_CHAN_BUFFER")
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal says stop; return the exit status.
+
+    Raises:
+        ConfigError: the program cannot start with these settings.
+        StoreError: the store is away.
+    """
+    writer = LogWriter(sys.stderr.fileno())
+    log = Logger(writer, json=settings.log_prod, service=settings.log_service)
+    forward_library_logs(log)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, log))
+    finally:
+        writer.close()
+    return 0
+
+
+async def _serve(settings: Settings, log: Logger) -> None:
+    log.info("Starting prio-load-balancer", version=__version__)
+    _raise_file_limit(log)
+    for name in _NO_EFFECT:
+        if os.environ.get(name):
+            log.info(f"{name} has no effect: a request stays in line until a node has a free slot")
+    balancer = _Balancer(settings, log)
+    stop = _stop_on_signals()
+    try:
+        await balancer.start()
+        await stop.wait()
+        log.info("Shutting down...")
+        await balancer.drain()
+    finally:
+        await balancer.close()
+    log.info("bye")
+
+
+class _Balancer:
+    """The parts of one balancer, made from its settings."""
+
+    def __init__(self, settings: Settings, log: Logger) -> None:
+        self._settings = settings
+        self._log = log
+        self._tasks = Tasks()
+        self._is_ready = False
+        self._mock_node = MockNode() if settings.mock_node else None
+        self._store = open_store(settings.redis_uri, settings.redis_prefix)
+        queue = PriorityQueue(
+            [
+                Lane(name, limit)
+                for name, limit in zip(
+                    LANE_NAMES,
+                    (settings.items_fasttrack_max, settings.items_highprio_max, settings.items_lowprio_max),
+                    strict=True,
+                )
+            ],
+            FastHighLow(settings.items_fasttrack_per_highprio, settings.fasttrack_drain_first),
+        )
+        self._queue = queue
+        self._engine = Engine(
+            Scheduler(queue, RetryPolicy(settings.retries_max)),
+            ByteBudget(settings.queue_max_mb * 1024 * 1024),
+            IdleBudget(
+                settings.proxy_max_idle_conns,
+                settings.proxy_max_idle_conns_per_host,
+                settings.proxy_idle_conn_timeout_s,
+            ),
+            RequestLog(log),
+            time.monotonic,
+            request_timeout_s=settings.request_timeout_s,
+            try_timeout_s=settings.request_proxy_timeout_s,
+            node_idle_timeout_s=settings.node_idle_timeout_s,
+            max_head_bytes=settings.head_max_kb * 1024,
+            max_fields=settings.head_max_fields,
+            legacy_errors=settings.legacy_errors,
+        )
+        self._nodes = NodePool(
+            self._store, self._engine, settings.node_workers, settings.proxy_max_conns_per_host, log
+        )
+        self._admin = AdminApi(
+            self._nodes,
+            AdminAccess(settings.admin_allow, settings.admin_token),
+            lambda: self._is_ready,
+            self._debug_pages(),
+            log,
+        )
+        has_own_admin = settings.admin_listen is not None
+        self._data = self._listener(forwards=True, is_admin=not has_own_admin)
+        self._listeners = [self._data]
+        if has_own_admin:
+            self._listeners.append(self._listener(forwards=False, is_admin=True))
+
+    async def start(self) -> None:
+        """Reach the store, take up the nodes, and listen."""
+        settings = self._settings
+        await self._store.open()
+        self._log.info("Node list opened", store=self._store.describe())
+        uris = [*settings.nodes, *settings.backends]
+        if self._mock_node is not None:
+            port = await self._mock_node.start(_MOCK_NODE_HOST, _MOCK_NODE_PORT)
+            uris.append(f"http://{_MOCK_NODE_HOST}:{port}")
+        await self._nodes.start(uris)
+        for listener, address in zip(self._listeners, (settings.listen, settings.admin_listen), strict=False):
+            assert address is not None
+            port = await listener.open(address.host, address.port)
+            self._log.info("Listening", host=address.host, port=port, admin=listener is not self._data)
+        self._tasks.spawn(self._log_sizes(), "queue sizes")
+        self._is_ready = True
+
+    async def drain(self) -> None:
+        """Take no more requests, and finish what is queued and running."""
+        self._is_ready = False
+        self._data.drain()
+        if not await self._data.wait_closed(self._settings.shutdown_timeout_s):
+            self._log.warning("Not everything was finished in time; the rest is refused")
+            self._data.shut_down()
+            await self._data.wait_closed(_FLUSH_S)
+
+    async def close(self) -> None:
+        """End everything that was started."""
+        for listener in self._listeners:
+            await listener.close()
+        await self._tasks.cancel()
+        await self._nodes.close()
+        await self._engine.close()
+        await self._store.close()
+        if self._mock_node is not None:
+            await self._mock_node.stop()
+
+    def _listener(self, forwards: bool, is_admin: bool) -> Listener:
+        settings = self._settings
+        return Listener(
+            self._engine,
+            self._admin if is_admin else None,
+            forwards=forwards,
+            max_head_bytes=settings.head_max_kb * 1024,
+            max_fields=settings.head_max_fields,
+            max_body_bytes=settings.payload_max_kb * 1024,
+            head_timeout_s=settings.head_timeout_s,
+            keepalive_timeout_s=settings.keepalive_timeout_s,
+            stall_timeout_s=settings.client_stall_timeout_s,
+        )
+
+    def _debug_pages(self) -> DebugPages:
+        settings = self._settings
+        return DebugPages(
+            self._log,
+            has_log_test=settings.enable_error_test_api or settings.mock_node,
+            has_pprof=settings.enable_pprof or settings.mock_node,
+        )
+
+    async def _log_sizes(self) -> None:
+        while True:
+            await asyncio.sleep(_SIZES_INTERVAL_S)
+            fast, high, low = self._queue.lengths()
+            self._log.info("prioQueue size", fastTrack=fast, highPrio=high, lowPrio=low)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Return an event that the first SIGINT or SIGTERM sets; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    return stop
+
+
+def _raise_file_limit(log: Logger) -> None:
+    """Let the process have as many open files as the system allows it: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:
+            log.warning("The limit on open files could not be raised", limit=soft, err=str(error))

@@ -1,0 +1,1 @@
+"""The command `prio-load-balancer`: serve, or one of its subcommands."""

@@ -1,0 +1,1 @@
+"""Settings: what an operator can say by flags and environment, checked before anything listens."""

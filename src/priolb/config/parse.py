@@ -1,0 +1,223 @@
+"""Kinds of values: from the text of a flag or variable to what the program uses.
+
+A kind has `accepts`, a phrase that errors and the reference of settings share ("a whole number (0 to
+1000)"), and `parse(text)`. A refusal is a ValueError whose text reads on after the value: "is not a
+whole number (0 to 1000)". It never repeats the value, which may be a secret; who knows the name of
+the setting and whether it may be shown puts the sentence together (`load.read_value`).
+
+All kinds are strict: no spaces around, no signs, no underscores, no digits but 0 to 9. What `int()`
+and `float()` would let through in addition ("1_0", " 5", "nan", Arabic digits) is a mistake far more
+often than a wish.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+
+# Above a billion a number is a slip of the keyboard or of the unit, whatever it counts.
+COUNT_MAX: Final = 10**9
+# Eleven days. A time-out meant in milli- or nanoseconds is caught by it more often than one is missed.
+SECONDS_MAX: Final = 10**6
+
+_WHOLE: Final = re.compile(r"-?[0-9]+")
+_DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_TOKEN: Final = re.compile(r"[!-~]*")
+_IPV6: Final = re.compile(r"[0-9A-Fa-f.:]+(%[A-Za-z0-9._-]+)?")
+_CIDR: Final = re.compile(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?")
+# A number with more digits is out of every range; int() is quadratic in them.
+_DIGITS_MAX: Final = 30
+_HOST_CHARS_MAX: Final = 253
+_PORT_MAX: Final = 65535
+
+_HOST_PORT: Final = "host:port (like localhost:8080, :8080 or [::1]:8080)"
+_TRUE: Final = frozenset({"1", "t", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "f", "false", "no", "off"})
+
+Network = IPv4Network | IPv6Network
+
+
+class Kind(Protocol[T_co]):
+    """What a setting may hold."""
+
+    @property
+    def accepts(self) -> str:
+        """The values it takes, as a phrase that fits after "is not"."""
+
+    def parse(self, text: str) -> T_co:
+        """Return the value that the text stands for, or raise ValueError."""
+
+
+class Address(NamedTuple):
+    """Where to listen: host name or IP address (IPv6 without brackets; empty: all interfaces) and port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A whole number within bounds, both included."""
+
+    minimum: int = 0
+    maximum: int = COUNT_MAX
+
+    @property
+    def accepts(self) -> str:
+        return f"a whole number ({self.minimum} to {self.maximum})"
+
+    def parse(self, text: str) -> int:
+        if not _WHOLE.fullmatch(text):
+            raise ValueError(f"is not {self.accepts}")
+        if len(text) > _DIGITS_MAX or text[0] == "-" or not self.minimum <= int(text) <= self.maximum:
+            raise ValueError(f"is out of range ({self.minimum} to {self.maximum})")
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Decimal:
+    """A decimal number within bounds, both included; `noun` says of what."""
+
+    noun: str
+    minimum: float
+    maximum: int
+
+    @property
+    def accepts(self) -> str:
+        return f"{self.noun} ({self.minimum:g} to {self.maximum})"
+
+    def parse(self, text: str) -> float:
+        if not _DECIMAL.fullmatch(text):
+            raise ValueError(f"is not {self.accepts}")
+        if len(text) > _DIGITS_MAX or text[0] == "-" or not self.minimum <= float(text) <= self.maximum:
+            raise ValueError(f"is out of range ({self.minimum:g} to {self.maximum})")
+        return float(text)
+
+
+def seconds(minimum: float = 0.001) -> Decimal:
+    """Return the kind of a duration in seconds; with a minimum of 0 the setting says what 0 means."""
+    return Decimal("a number of seconds", minimum, SECONDS_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """On or off, in the words of shells, YAML files and Go."""
+
+    accepts: str = "a switch (1, true, yes, on or 0, false, no, off)"
+
+    def parse(self, text: str) -> bool:
+        word = text.lower()
+        if word in _TRUE:
+            return True
+        if word in _FALSE:
+            return False
+        raise ValueError(f"is not {self.accepts}")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Any text that can be shown on one line."""
+
+    accepts: str = "text without control characters"
+
+    def parse(self, text: str) -> str:
+        if not text.isprintable():
+            raise ValueError(f"is not {self.accepts}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A password as it stands in `Authorization: Bearer ...`; empty for none."""
+
+    accepts: str = "a token (visible ASCII characters, no spaces)"
+
+    def parse(self, text: str) -> str:
+        if not _TOKEN.fullmatch(text):
+            raise ValueError(f"is not {self.accepts}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """An address to listen on: `host:port`, `:port` for all interfaces, `[::1]:port` for IPv6."""
+
+    accepts: str = _HOST_PORT
+
+    def parse(self, text: str) -> Address:
+        host, colon, port = text.rpartition(":")
+        if not colon or not _PORT.fullmatch(port) or int(port) > _PORT_MAX or not _is_host(host):
+            raise ValueError(f"is not {self.accepts}")
+        return Address(host.strip("[]"), int(port))
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalHostPort:
+    """As `HostPort`, or empty for none."""
+
+    accepts: str = f"{_HOST_PORT} or nothing"
+
+    def parse(self, text: str) -> Address | None:
+        return HostPort().parse(text) if text else None
+
+
+@dataclass(frozen=True, slots=True)
+class CommaList:
+    """Words with commas between them; blanks around them and empty ones are ignored."""
+
+    accepts: str = "a list with commas between its items"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        if not text.isprintable():
+            raise ValueError(f"is not {self.accepts}")
+        return _items(text)
+
+
+@dataclass(frozen=True, slots=True)
+class CidrList:
+    """Networks with commas between them; an address alone is a network of one."""
+
+    accepts: str = "a list of networks with commas between them (like 10.0.0.0/8,::1/128)"
+
+    def parse(self, text: str) -> tuple[Network, ...]:
+        networks: list[Network] = []
+        for number, item in enumerate(_items(text), start=1):
+            try:
+                networks.append(_network(item))
+            except ValueError as error:
+                raise ValueError(f"is not {self.accepts}: see item {number}") from error
+        return tuple(networks)
+
+
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(item for part in text.split(",") if (item := part.strip()))
+
+
+def _network(item: str) -> Network:
+    # ip_network takes net masks, host masks and zones as well; a reader of the setting would guess at them.
+    # Its strictness is kept: 10.1.2.3/8 would open far more than whoever wrote it meant.
+    if not _CIDR.fullmatch(item):
+        raise ValueError(item)
+    return ip_network(item)
+
+
+def _is_host(host: str) -> bool:
+    if not host:
+        return True
+    try:
+        if host[0] == "[" and host[-1] == "]":
+            IPv6Address(host[1:-1])
+            return _IPV6.fullmatch(host[1:-1]) is not None
+        if not host.strip("0123456789."):
+            IPv4Address(host)
+            return True
+    except ValueError:
+        return False
+    return len(host) <= _HOST_CHARS_MAX and _HOST.fullmatch(host) is not None

@@ -1,0 +1,206 @@
+"""Every setting of the program, each described once.
+
+A field of `Settings` is a setting: its name and type are what the program sees, its record what the
+operator sees. Loading, --help and the reference in docs/settings.md are read off these records, so
+there is no second list of names, defaults or bounds to keep in step.
+
+Names of variables and flags are those of the original program; a name that it does not have is ours.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from priolb.config.parse import (
+    Address,
+    CidrList,
+    CommaList,
+    Count,
+    HostPort,
+    Network,
+    OptionalHostPort,
+    Switch,
+    Text,
+    Token,
+    seconds,
+)
+from priolb.config.record import setting, settings_of
+
+# One setting is one short paragraph of the table; a line for each argument would make it twice as long.
+# fmt: off
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one run, all of them checked."""
+
+    # Where clients, the store and nodes are
+    listen: Address = setting(
+        HostPort(), "LISTEN_ADDR", "localhost:8080", "host:port", flag="http",
+        meaning="Where clients connect; :8080 is port 8080 on all interfaces.",
+    )
+    redis_uri: str = setting(
+        Text(), "REDIS_URI", "dev", "URI", flag="redis", secret=True,
+        meaning="Where the node list is kept: dev (in memory, gone at the end), sqlite:///file, "
+        "host:port of Redis, redis://, rediss:// or unix://.",
+    )
+    redis_prefix: str = setting(
+        Text(), "REDIS_PREFIX", "prio-load-balancer:", "text", empty_is_value=True,
+        meaning="Put before the name of the key in Redis; an empty value means no prefix.",
+    )
+    nodes: tuple[str, ...] = setting(
+        CommaList(), "NODES", "", "URIs, comma separated", flag="nodes",
+        meaning="Nodes added to the list at start; nodes that the store has already stay.",
+    )
+    backends: tuple[str, ...] = setting(
+        CommaList(), "BACKENDS", "", "URIs, comma separated", flag="backends",
+        meaning="As NODES; the nodes of both are added.",
+    )
+    node_workers: int = setting(
+        Count(1, 10_000), "NUM_NODE_WORKERS", "8", "requests", flag="node-workers",
+        meaning="Requests that a node works on at the same time, unless its URI says ?_workers=N.",
+    )
+    mock_node: bool = setting(
+        Switch(), None, "false", "switch", flag="mock-node",
+        meaning="Start a mock node on localhost:8095 and add it; also turns both debug APIs on.",
+    )
+
+    # Logs
+    log_prod: bool = setting(
+        Switch(), "LOG_PROD", "false", "switch", flag="log-prod",
+        meaning="Log one JSON object a line instead of lines for people.",
+    )
+    log_service: str = setting(
+        Text(), "LOG_SERVICE", "", "text", flag="log-service",
+        meaning="Value of the field service on each log line; empty = no such field.",
+    )
+
+    # Queues and tries
+    retries_max: int = setting(
+        Count(0, 1000), "RETRIES_MAX", "3", "tries",
+        meaning="Tries that a request gets in all, the first one included; 0 counts as 1.",
+    )
+    payload_max_kb: int = setting(
+        Count(1, 10**7), "PAYLOAD_MAX_KB", "8192", "KB of 1024 bytes",
+        meaning="A request with a larger body is refused with 413.",
+    )
+    items_fasttrack_max: int = setting(
+        Count(), "ITEMS_FASTTRACK_MAX", "0", "requests",
+        meaning="Requests that may wait in the fast-track queue; 0 = no limit.",
+    )
+    items_highprio_max: int = setting(
+        Count(), "ITEMS_HIGHPRIO_MAX", "0", "requests",
+        meaning="Requests that may wait in the high-priority queue; 0 = no limit.",
+    )
+    items_lowprio_max: int = setting(
+        Count(), "ITEMS_LOWPRIO_MAX", "0", "requests",
+        meaning="Requests that may wait in the low-priority queue; 0 = no limit.",
+    )
+    items_fasttrack_per_highprio: int = setting(
+        Count(), "ITEMS_FASTTRACK_PER_HIGHPRIO", "2", "requests",
+        meaning="Fast-track requests before one high-priority request while both wait; 0 = high first.",
+    )
+    fasttrack_drain_first: bool = setting(
+        Switch(), "FASTTRACK_DRAIN_FIRST", "false", "switch",
+        meaning="Serve high-priority requests only while no fast-track request waits.",
+    )
+    queue_max_mb: int = setting(
+        Count(1, 10**6), "QUEUE_MAX_MB", "1024", "MB of 1048576 bytes",
+        meaning="Request bodies held in memory over all queues; beyond it requests are refused with 503.",
+    )
+
+    # Deadlines
+    request_timeout_s: float = setting(
+        seconds(), "REQUEST_TIMEOUT", "5", "seconds",
+        meaning="From a request's arrival to the start of its answer, waiting and all tries included.",
+    )
+    request_proxy_timeout_s: float = setting(
+        seconds(), "REQUEST_PROXY_TIMEOUT", "3", "seconds",
+        meaning="Longest time of one try at a node.",
+    )
+    job_send_timeout_s: float = setting(
+        seconds(0), "JOB_SEND_TIMEOUT", "2", "seconds",
+        meaning="Accepted, no effect: a request stays queued until a node is free or REQUEST_TIMEOUT ends.",
+    )
+    job_chan_buffer: int = setting(
+        Count(), "JOB_CHAN_BUFFER", "2", "requests",
+        meaning="Accepted, no effect: nothing is buffered between queue and node.",
+    )
+    shutdown_timeout_s: float = setting(
+        seconds(0), "SHUTDOWN_TIMEOUT", "15", "seconds",
+        meaning="After SIGTERM or SIGINT, time to finish what waits and runs; the rest is answered 503.",
+    )
+
+    # Connections of clients
+    head_max_kb: int = setting(
+        Count(1, 65_536), "HEAD_MAX_KB", "64", "KB of 1024 bytes",
+        meaning="Longest request line and headers together.",
+    )
+    head_max_fields: int = setting(
+        Count(1, 100_000), "HEAD_MAX_FIELDS", "100", "headers",
+        meaning="Most headers of a request.",
+    )
+    head_timeout_s: float = setting(
+        seconds(), "HEAD_TIMEOUT", "10", "seconds",
+        meaning="Time that a client has to send the request line and the headers.",
+    )
+    keepalive_timeout_s: float = setting(
+        seconds(), "KEEPALIVE_TIMEOUT", "75", "seconds",
+        meaning="A client's connection without a request is closed after it.",
+    )
+    client_stall_timeout_s: float = setting(
+        seconds(), "CLIENT_STALL_TIMEOUT", "30", "seconds",
+        meaning="A client that neither sends the body it announced nor reads its answer is cut off after it.",
+    )
+
+    # Connections to nodes
+    node_idle_timeout_s: float = setting(
+        seconds(), "NODE_IDLE_TIMEOUT", "30", "seconds",
+        meaning="Longest silence of a node between two parts of the body of its answer.",
+    )
+    proxy_max_idle_conns: int = setting(
+        Count(), "ProxyMaxIdleConns", "100", "connections",
+        meaning="Unused connections kept open over all nodes; 0 = no limit.",
+    )
+    proxy_max_conns_per_host: int = setting(
+        Count(), "ProxyMaxConnsPerHost", "100", "connections",
+        meaning="Connections to one node, used and unused; 0 = no limit.",
+    )
+    proxy_max_idle_conns_per_host: int = setting(
+        Count(), "ProxyMaxIdleConnsPerHost", "100", "connections",
+        meaning="Unused connections kept open to one node; 0 = no limit.",
+    )
+    proxy_idle_conn_timeout_s: float = setting(
+        seconds(0), "ProxyIdleConnTimeout", "90", "seconds",
+        meaning="An unused connection to a node is closed after it; 0 = no limit.",
+    )
+
+    # Administration
+    admin_allow: tuple[Network, ...] = setting(
+        CidrList(), "ADMIN_ALLOW", "127.0.0.0/8,::1/128", "networks, comma separated",
+        meaning="Peers that may change nodes and use /debug without ADMIN_TOKEN.",
+    )
+    admin_token: str = setting(
+        Token(), "ADMIN_TOKEN", "", "text", secret=True,
+        meaning="A peer that sends it as Authorization: Bearer may change nodes, use /debug; empty = none.",
+    )
+    admin_listen: Address | None = setting(
+        OptionalHostPort(), "ADMIN_LISTEN", "", "host:port",
+        meaning="Own listener for all admin routes; everything at LISTEN_ADDR then goes to nodes.",
+    )
+    enable_error_test_api: bool = setting(
+        Switch(), "ENABLE_ERROR_TEST_API", "false", "switch",
+        meaning="Turn /debug/testLogLevels on.",
+    )
+    enable_pprof: bool = setting(
+        Switch(), "ENABLE_PPROF", "false", "switch",
+        meaning="Turn /debug/pprof/ on.",
+    )
+    legacy_errors: bool = setting(
+        Switch(), "LEGACY_ERRORS", "false", "switch",
+        meaning="Refuse with the statuses and plain texts of the original program.",
+    )
+# fmt: on
+
+
+SETTINGS: Final = settings_of(Settings)
+"""The record of each setting, by the name of its field, in the order of the reference."""

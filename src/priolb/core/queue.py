@@ -1,0 +1,104 @@
+"""The priority queue: lanes and the discipline that rules them.
+
+Where a ticket can be, and who moves it:
+  1. NEW -> WAITING by `push`, which alone refuses, and only by the limit of the ticket's own lane;
+     NEW -> RUNNING by `pass_by`, only while nothing waits.
+  2. WAITING -> RUNNING by `pop`, RUNNING -> WAITING by `put_back`, to its old place in line.
+  3. WAITING -> out of the queue by `remove` (cancelled) or `pop_expired`.
+  4. Sequence numbers are given once, at `push`; inside a lane they are the order of service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from priolb.core.discipline import Discipline
+from priolb.core.lanes import Lane
+from priolb.core.ticket import RUNNING, Ticket
+
+
+def _any_node(_tried: frozenset[int]) -> bool:
+    return True
+
+
+class PriorityQueue:
+    """Waiting tickets in lanes, best lane first in the list.
+
+    Args:
+        lanes: the lanes; a ticket's `lane` is an index into them.
+        discipline: which lane is next.
+    """
+
+    __slots__ = ("_discipline", "_next_sequence", "lanes", "length")
+
+    def __init__(self, lanes: list[Lane], discipline: Discipline) -> None:
+        self.lanes: list[Lane] = lanes
+        self.length: int = 0
+        self._discipline = discipline
+        self._next_sequence: int = 0
+
+    def push(self, ticket: Ticket) -> bool:
+        """Add a new ticket at the end of its lane; False, and nothing done, when the lane is full."""
+        lane = self.lanes[ticket.lane]
+        if 0 < lane.limit <= lane.length:
+            return False
+        self._next_sequence += 1
+        ticket.sequence = self._next_sequence
+        lane.append(ticket)
+        self.length += 1
+        return True
+
+    def pop(self, has_node_for: Callable[[frozenset[int]], bool] = _any_node) -> Ticket | None:
+        """Take the next ticket out; None when none waits that a free node may serve.
+
+        Args:
+            has_node_for: whether a node is free for a ticket that has tried these nodes.
+        """
+        if self.length == 0:
+            return None
+        ticket = self._discipline.pick(self.lanes, has_node_for)
+        if ticket is not None:
+            self.remove(ticket)
+        return ticket
+
+    def pass_by(self, ticket: Ticket) -> None:
+        """Let a new ticket go at once: the same as `push` and `pop` while nothing waits, only faster."""
+        self._next_sequence += 1
+        ticket.sequence = self._next_sequence
+        ticket.state = RUNNING
+        self._discipline.passed(ticket.lane)
+
+    def put_back(self, ticket: Ticket) -> None:
+        """Give a ticket whose try failed its old place in line; never refused."""
+        self.lanes[ticket.lane].put_back(ticket)
+        self.length += 1
+
+    def remove(self, ticket: Ticket) -> None:
+        """Take a waiting ticket out, wherever it stands."""
+        self.lanes[ticket.lane].remove(ticket)
+        self.length -= 1
+
+    def pop_expired(self, now: float) -> list[Ticket]:
+        """Take out every ticket that may not start any more, oldest first in each lane."""
+        expired: list[Ticket] = []
+        for lane in self.lanes:
+            ticket = lane.oldest()
+            while ticket is not None and ticket.start_by <= now:
+                self.remove(ticket)
+                expired.append(ticket)
+                ticket = lane.oldest()
+        return expired
+
+    def next_deadline(self) -> float:
+        """Return when the first waiting ticket expires, in monotonic seconds; infinity when none waits."""
+        deadline = inf
+        for lane in self.lanes:
+            ticket = lane.oldest()
+            if ticket is not None and ticket.start_by < deadline:
+                deadline = ticket.start_by
+        return deadline
+
+    def lengths(self) -> tuple[int, ...]:
+        """Return how many tickets wait in each lane."""
+        return tuple([lane.length for lane in self.lanes])

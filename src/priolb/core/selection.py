@@ -1,0 +1,52 @@
+"""Which of the free nodes is best: orders of preference. Whether a node may be used is decided elsewhere."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from priolb.core.node import NodeState
+
+
+class LeastInFlight:
+    """Free nodes, the one with the fewest requests in flight first; among equals the longest untouched.
+
+    Nodes stand in buckets by their number in flight. A node that is taken or freed moves one bucket, so
+    every operation is O(1), whatever the number of nodes; looking past tried nodes costs one step each.
+    """
+
+    __slots__ = ("_buckets", "_lowest", "length")
+
+    def __init__(self) -> None:
+        self.length: int = 0
+        self._buckets: list[OrderedDict[int, NodeState]] = [OrderedDict()]
+        self._lowest: int = 0
+
+    def update(self, node: NodeState, free: bool) -> None:
+        """Put `node` where its number in flight says, or out of sight when it is not free."""
+        bucket = node.bucket
+        if bucket >= 0:
+            del self._buckets[bucket][node.node_id]
+            self.length -= 1
+        if not free:
+            node.bucket = -1
+            return
+        bucket = node.bucket = node.in_flight
+        while len(self._buckets) <= bucket:
+            self._buckets.append(OrderedDict())
+        self._buckets[bucket][node.node_id] = node
+        self.length += 1
+        if bucket < self._lowest:
+            self._lowest = bucket
+
+    def best(self, tried: frozenset[int]) -> NodeState | None:
+        """Return the best free node that is not among `tried`, or None."""
+        if self.length == 0:
+            return None
+        buckets = self._buckets
+        while not buckets[self._lowest]:
+            self._lowest += 1
+        for bucket in range(self._lowest, len(buckets)):
+            for node_id, node in buckets[bucket].items():
+                if node_id not in tried:
+                    return node
+        return None

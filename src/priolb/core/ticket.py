@@ -1,0 +1,56 @@
+"""One request in line: what the scheduler knows of it, and no byte more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from priolb.core.lanes import Fifo
+
+NEW: Final = 0
+WAITING: Final = 1
+RUNNING: Final = 2
+ENDED: Final = 3
+
+NO_NODES_TRIED: Final[frozenset[int]] = frozenset()
+
+
+class Ticket:
+    """A request's place in line.
+
+    Args:
+        lane: index of the lane it waits in.
+        enqueued_at: monotonic seconds of the request's arrival.
+        start_by: monotonic seconds after which no try may start.
+
+    Whoever runs requests derives its own class from this one and finds it again in every lease.
+    """
+
+    __slots__ = (
+        "enqueued_at",
+        "fifo",
+        "lane",
+        "next",
+        "previous",
+        "sequence",
+        "start_by",
+        "state",
+        "tried",
+        "tries",
+    )
+
+    def __init__(self, lane: int, enqueued_at: float, start_by: float) -> None:
+        self.lane: int = lane
+        self.enqueued_at: float = enqueued_at
+        self.start_by: float = start_by
+        self.state: int = NEW
+        self.sequence: int = 0
+        self.tries: int = 0
+        self.tried: frozenset[int] = NO_NODES_TRIED
+        self.fifo: Fifo | None = None
+        self.previous: Ticket | None = None
+        self.next: Ticket | None = None
+
+    def __repr__(self) -> str:
+        state = ("new", "waiting", "running", "ended")[self.state]
+        return f"<Ticket #{self.sequence} lane={self.lane} {state} tries={self.tries}>"

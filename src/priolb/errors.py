@@ -1,0 +1,56 @@
+"""Errors of the program, by whose fault they are.
+
+    PriolbError
+    |-- ConfigError   the operator's: a setting, a flag or a node URI that cannot be used
+    |-- StoreError    the store's: it is away, slow, or holds what is no node list
+    |-- ClientError   the client's: a request that is malformed or over a bound
+    |-- NodeError     the node's: it cannot be reached, is late, or does not speak HTTP
+    `-- FramingError  a body that breaks its own framing: the client's or the node's
+
+The text of an error names the thing and is fit to be shown to the operator. What a client is told
+about a request that failed is not an exception but a `Reason`, which `http.refusal` turns into an answer.
+"""
+
+from enum import Enum
+
+
+class Reason(Enum):
+    """Why a request got an answer of ours; the value is the log field and the metric label."""
+
+    BAD_REQUEST = "bad_request"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    QUEUE_FULL = "queue_full"
+    NO_NODES = "no_nodes"
+    DEADLINE = "deadline"
+    NODE_TIMEOUT = "node_timeout"
+    NODE_UNREACHABLE = "node_unreachable"
+    NODE_BAD_ANSWER = "node_bad_answer"
+    SHUTTING_DOWN = "shutting_down"
+
+
+class PriolbError(Exception):
+    """Base of all errors that this program raises on purpose."""
+
+
+class ConfigError(PriolbError):
+    """A setting, a flag or a node URI that cannot be used."""
+
+
+class StoreError(PriolbError):
+    """The store of the node list is away, slow, or holds something else."""
+
+
+class ClientError(PriolbError):
+    """A request that is malformed or over a bound; `status` is the answer it deserves."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NodeError(PriolbError):
+    """A node that cannot be reached, is late, or does not speak HTTP."""
+
+
+class FramingError(PriolbError):
+    """A body that breaks its own framing; whoever reads it knows whose body it is."""

@@ -1,0 +1,104 @@
+"""HTTP messages as values."""
+
+from __future__ import annotations
+
+
+class RequestHead:
+    """The head of a client's request, as parsed.
+
+    Args:
+        method: as sent, case kept.
+        path: path of the target, starting with a slash, or `*`.
+        query: query of the target without the question mark, empty when there was none.
+        minor: minor version of HTTP/1.
+        keep_alive: whether the client lets the connection stay open.
+        known: values of the fields this program looks at, by lower-case name; several lines of one name
+            are joined by a comma, as RFC 9110, section 5.3 says.
+        forwarded: the end-to-end fields, rendered, ready for the node.
+        body_bytes: announced length of the body, 0 for none; -1 for a chunked body.
+    """
+
+    __slots__ = ("body_bytes", "forwarded", "keep_alive", "known", "method", "minor", "path", "query")
+
+    def __init__(
+        self,
+        method: bytes,
+        path: bytes,
+        query: bytes,
+        minor: int,
+        keep_alive: bool,
+        known: dict[bytes, bytes],
+        forwarded: bytes,
+        body_bytes: int,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.minor = minor
+        self.keep_alive = keep_alive
+        self.known = known
+        self.forwarded = forwarded
+        self.body_bytes = body_bytes
+
+
+class ResponseHead:
+    """The head of a node's answer, as parsed.
+
+    Args:
+        status: three-digit status.
+        phrase: reason phrase, may be empty.
+        minor: minor version of HTTP/1.
+        keep_alive: whether the node lets the connection stay open.
+        known: as in `RequestHead`.
+        forwarded: the end-to-end fields, rendered, ready for the client.
+    """
+
+    __slots__ = ("forwarded", "keep_alive", "known", "minor", "phrase", "status")
+
+    def __init__(
+        self, status: int, phrase: bytes, minor: int, keep_alive: bool, known: dict[bytes, bytes], forwarded: bytes
+    ) -> None:
+        self.status = status
+        self.phrase = phrase
+        self.minor = minor
+        self.keep_alive = keep_alive
+        self.known = known
+        self.forwarded = forwarded
+
+
+class LocalRequest:
+    """A whole request that this program answers itself.
+
+    Args:
+        head: its head.
+        body: its body, decoded from any chunking.
+        peer: address of the client's end of the connection, empty for a Unix socket.
+    """
+
+    __slots__ = ("body", "head", "peer")
+
+    def __init__(self, head: RequestHead, body: bytes, peer: str) -> None:
+        self.head = head
+        self.body = body
+        self.peer = peer
+
+
+class LocalResponse:
+    """An answer of this program's own.
+
+    Args:
+        status: three-digit status.
+        body: whole body.
+        content_type: media type of the body.
+        fields: further fields, rendered, each with its line end.
+    """
+
+    __slots__ = ("body", "content_type", "fields", "status")
+
+    def __init__(
+        self, status: int, body: bytes, content_type: bytes = b"text/plain; charset=utf-8", fields: bytes = b""
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.fields = fields

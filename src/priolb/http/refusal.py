@@ -1,0 +1,112 @@
+"""Answers of our own to a request that could not be served.
+
+A JSON-RPC request gets a JSON-RPC error with its own id (codes of EIP-1474), anything else a problem
+document (RFC 9457). In both stand the words of the original; `legacy` gives its statuses and plain text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from priolb.errors import Reason
+from priolb.http.messages import LocalResponse
+
+RETRY_AFTER: Final = b"Retry-After: 1\r\n"
+
+_INTERNAL_ERROR: Final = -32603
+_INVALID_REQUEST: Final = -32600
+_RESOURCE_UNAVAILABLE: Final = -32002
+_LIMIT_EXCEEDED: Final = -32005
+
+
+class _Answer:
+    __slots__ = ("code", "fields", "legacy_status", "status", "words")
+
+    def __init__(self, status: int, words: str, code: int, legacy_status: int, fields: bytes = b"") -> None:
+        self.status = status
+        self.words = words
+        self.code = code
+        self.legacy_status = legacy_status
+        self.fields = fields
+
+
+_ANSWERS: Final[dict[Reason, _Answer]] = {
+    Reason.BAD_REQUEST: _Answer(400, "bad request", _INVALID_REQUEST, 400),
+    Reason.PAYLOAD_TOO_LARGE: _Answer(413, "Payload too large", _LIMIT_EXCEEDED, 400),
+    Reason.QUEUE_FULL: _Answer(503, "queue full", _LIMIT_EXCEEDED, 500, RETRY_AFTER),
+    Reason.NO_NODES: _Answer(503, "no nodes available", _RESOURCE_UNAVAILABLE, 500, RETRY_AFTER),
+    Reason.DEADLINE: _Answer(504, "request timeout hit before processing", _RESOURCE_UNAVAILABLE, 500),
+    Reason.NODE_TIMEOUT: _Answer(504, "node timeout", _RESOURCE_UNAVAILABLE, 500),
+    Reason.NODE_UNREACHABLE: _Answer(502, "node unreachable", _INTERNAL_ERROR, 500),
+    Reason.NODE_BAD_ANSWER: _Answer(502, "bad answer from node", _INTERNAL_ERROR, 500),
+    Reason.SHUTTING_DOWN: _Answer(503, "shutting down", _RESOURCE_UNAVAILABLE, 500, RETRY_AFTER),
+}
+
+# Larger bodies are not parsed on the event loop: their id is looked for at both ends.
+_MAX_PARSED_BYTES: Final = 65536
+_ENDS_BYTES: Final = 1024
+_JSON_STARTS: Final = (b"{", b"[")
+_ID: Final = rb'"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+|null)'
+_ID_AT_START: Final = re.compile(
+    rb'\s*\{\s*(?:"(?:jsonrpc|method)"\s*:\s*"[^"]*"\s*,\s*)*' + _ID + rb"\s*[,}]",
+)
+_ID_AT_END: Final = re.compile(rb'[,\]]\s*' + _ID + rb'(?:\s*,\s*"(?:jsonrpc|method)"\s*:\s*"[^"]*")*\s*\}\s*$')
+
+
+def looks_like_rpc(body: bytes) -> bool:
+    """Return whether `body` starts as JSON-RPC does: with an object or a list."""
+    return body[:1] in _JSON_STARTS or body[:64].lstrip(b" \t\r\n")[:1] in _JSON_STARTS
+
+
+def refusal(reason: Reason, body: bytes, legacy: bool, detail: str = "", status: int = 0) -> LocalResponse:
+    """Return the answer for a request that ended for `reason`.
+
+    Args:
+        reason: why.
+        body: the request's body, as far as it is known: tells whether this is JSON-RPC, and its id.
+        legacy: answer as the original does.
+        detail: what exactly was wrong, for the client's eyes.
+        status: another status than the reason's own.
+    """
+    answer = _ANSWERS[reason]
+    words = f"{answer.words}: {detail}" if detail else answer.words
+    if legacy:
+        return LocalResponse(answer.legacy_status, words.encode() + b"\n")
+    status = status or answer.status
+    error = {"code": answer.code, "message": words}
+    rpc = _rpc_answer(body, error)
+    if rpc is not None:
+        return LocalResponse(status, _dump(rpc), b"application/json", answer.fields)
+    problem = {"type": "about:blank", "title": answer.words, "status": status, "detail": words}
+    return LocalResponse(status, _dump(problem), b"application/problem+json", answer.fields)
+
+
+def _rpc_answer(body: bytes, error: dict[str, object]) -> object | None:
+    """Return the JSON-RPC answer to `body` that carries `error`, or None when it is no JSON-RPC."""
+    if not looks_like_rpc(body):
+        return None
+    try:
+        if len(body) > _MAX_PARSED_BYTES:
+            found = _ID_AT_START.match(body[:_ENDS_BYTES]) or _ID_AT_END.search(body[-_ENDS_BYTES:])
+            return _rpc_error(json.loads(found[1]) if found else None, error)
+        request = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(request, dict):
+        return _rpc_error(request.get("id"), error) if "method" in request else None
+    calls = [call for call in request if isinstance(call, dict) and "method" in call]
+    if not calls:
+        return None
+    answers = [_rpc_error(call["id"], error) for call in calls if "id" in call]
+    return answers or _rpc_error(None, error)
+
+
+def _rpc_error(request_id: object, error: dict[str, object]) -> dict[str, object]:
+    usable = isinstance(request_id, (str, int, float)) and not isinstance(request_id, bool)
+    return {"jsonrpc": "2.0", "id": request_id if usable else None, "error": error}
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"

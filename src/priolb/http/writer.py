@@ -1,0 +1,74 @@
+"""Messages to bytes. Framing is always written anew, from values."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from priolb.http.framing import CHUNKED, UNTIL_CLOSE
+from priolb.http.messages import LocalResponse, ResponseHead
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+_STATUS_LINES: Final[dict[int, bytes]] = {
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus
+}
+
+
+def connection_field(minor: int, keep_alive: bool) -> bytes:
+    """Return the Connection field that tells a client of HTTP/1.`minor` whether the connection stays."""
+    if not keep_alive:
+        return b"Connection: close\r\n"
+    return b"" if minor == 1 else b"Connection: keep-alive\r\n"
+
+
+def local_response(response: LocalResponse, method: bytes, minor: int, keep_alive: bool) -> bytes:
+    """Return a whole answer of our own; without its body when `method` is HEAD."""
+    return b"%sContent-Type: %s\r\nContent-Length: %d\r\n%s%s\r\n%s" % (
+        _STATUS_LINES[response.status],
+        response.content_type,
+        len(response.body),
+        response.fields,
+        connection_field(minor, keep_alive),
+        b"" if method == b"HEAD" else response.body,
+    )
+
+
+def answer_head(head: ResponseHead, body_bytes: int, fields: bytes, minor: int, keep_alive: bool) -> bytes:
+    """Return the head of a node's answer as the client shall see it.
+
+    Args:
+        head: what the node sent.
+        body_bytes: length of the body in bytes, CHUNKED, or UNTIL_CLOSE.
+        fields: our own fields, rendered.
+        minor: minor version of the client's HTTP/1.
+        keep_alive: whether the client's connection stays open.
+    """
+    known = head.known
+    if body_bytes >= 0:
+        # A HEAD or 304 answer carries the length its body would have had; 204 and 1xx carry none.
+        length = known.get(b"content-length") if body_bytes == 0 else b"%d" % body_bytes
+        framing = b"" if length is None else b"Content-Length: %s\r\n" % length
+    else:
+        framing = b"Transfer-Encoding: chunked\r\n" if minor == 1 else b""
+    if b"content-type" not in known and body_bytes != 0:
+        framing += b"Content-Type: application/json\r\n"
+    return b"HTTP/1.1 %d %s\r\n%s%s%s%s\r\n" % (
+        head.status,
+        head.phrase,
+        head.forwarded,
+        framing,
+        fields,
+        connection_field(minor, keep_alive),
+    )
+
+
+def is_chunked_to_client(body_bytes: int, minor: int) -> bool:
+    """Return whether a body of `body_bytes` reaches a client of HTTP/1.`minor` in chunks."""
+    return minor == 1 and body_bytes in (CHUNKED, UNTIL_CLOSE)
+
+
+def chunk(data: bytes) -> bytes:
+    """Return `data`, which must not be empty, as one chunk."""
+    return b"%x\r\n%s\r\n" % (len(data), data)

@@ -1,0 +1,258 @@
+"""The engine: runs what the scheduler decides, and keeps the one timer."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from math import inf
+from typing import Final, Protocol
+
+from priolb.core.limits import ByteBudget
+from priolb.core.node import NodeState
+from priolb.core.scheduler import Scheduler
+from priolb.core.timers import Lapsing, TimingWheel
+from priolb.http.rewrite import Target
+from priolb.net.exchange import Exchange
+from priolb.net.pool import IdleBudget, NodeLink
+from priolb.net.prober import probe
+from priolb.tasks import Tasks
+
+# Event loops round delays to whole milliseconds: never wake up just before the time.
+_TIMER_SLACK_S: Final = 0.001
+
+# Lengths of the lanes with nobody in line but a request of this lane.
+_ALONE: Final = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+
+
+class Instrument(Protocol):
+    """What is told of requests. Called on the path of a request: it must be cheap and must not raise."""
+
+    def queued(self, request_id: bytes, lane: int, payload_bytes: int, sizes: tuple[int, ...]) -> None:
+        """A request is in line; `sizes` are the lengths of the lanes, with it."""
+
+    def completed(
+        self,
+        request_id: bytes,
+        lane: int,
+        payload_bytes: int,
+        status: int,
+        node: str,
+        tries: int,
+        queue_us: int,
+        node_us: int,
+        total_us: int,
+        sizes: tuple[int, ...],
+    ) -> None:
+        """A request got the answer of a node."""
+
+    def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
+        """A request got an answer of ours."""
+
+    def client_left(self, request_id: bytes, lane: int, tries: int, payload_bytes: int) -> None:
+        """A client left before its answer was complete."""
+
+    def node_failed(self, request_id: bytes, node: str, reason: str, detail: str, tries: int) -> None:
+        """A try failed without an answer of the node."""
+
+    def rejected(self, peer: str, status: int, detail: str) -> None:
+        """What a client sent was no request that could be served, or came too slowly."""
+
+
+class Engine:
+    """Brings tickets and nodes together.
+
+    Args:
+        scheduler: decides.
+        body_budget: bound on the bytes of request bodies held.
+        idle: bounds on idle connections to nodes.
+        instrument: is told of every request.
+        clock: monotonic seconds.
+        request_timeout_s: longest time from a request's arrival to the start of a try, seconds.
+        try_timeout_s: longest wait for the head of a node's answer, connecting included, seconds.
+        node_idle_timeout_s: longest silence between two parts of an answer's body, seconds.
+        max_head_bytes: longest head of a node's answer.
+        max_fields: most header lines of a node's answer.
+        legacy_errors: answer refusals as the original does.
+    """
+
+    __slots__ = (
+        "_alarm",
+        "_alarm_at",
+        "_idle",
+        "_links",
+        "_loop",
+        "_max_fields",
+        "_max_head_bytes",
+        "_next_node_id",
+        "_node_idle_timeout_s",
+        "_tasks",
+        "_wheel",
+        "body_budget",
+        "clock",
+        "instrument",
+        "legacy_errors",
+        "request_timeout_s",
+        "scheduler",
+        "try_timeout_s",
+    )
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        body_budget: ByteBudget,
+        idle: IdleBudget,
+        instrument: Instrument,
+        clock: Callable[[], float],
+        request_timeout_s: float,
+        try_timeout_s: float,
+        node_idle_timeout_s: float,
+        max_head_bytes: int,
+        max_fields: int,
+        legacy_errors: bool,
+    ) -> None:
+        self.scheduler = scheduler
+        self.body_budget = body_budget
+        self.instrument = instrument
+        self.clock = clock
+        self.request_timeout_s = request_timeout_s
+        self.try_timeout_s = try_timeout_s
+        self.legacy_errors = legacy_errors
+        self._idle = idle
+        self._node_idle_timeout_s = node_idle_timeout_s
+        self._max_head_bytes = max_head_bytes
+        self._max_fields = max_fields
+        self._loop = asyncio.get_running_loop()
+        self._wheel = TimingWheel()
+        self._tasks = Tasks()
+        self._links: dict[int, NodeLink] = {}
+        self._next_node_id = 0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at: float = inf
+
+    # Requests
+
+    def submit(self, exchange: Exchange) -> None:
+        """Start a request at once when a node is free and nobody waits, else put it in line."""
+        scheduler = self.scheduler
+        lease = scheduler.start_at_once(exchange, exchange.enqueued_at)
+        if lease is not None:
+            self.instrument.queued(exchange.request_id, exchange.lane, len(exchange.body), _ALONE[exchange.lane])
+            exchange.begin(lease, self._links[lease.node.node_id], exchange.enqueued_at)
+            return
+        reason = scheduler.submit(exchange)
+        if reason is not None:
+            exchange.refuse(reason)
+            return
+        sizes = scheduler.queue.lengths()
+        exchange.size_at_start = sizes[exchange.lane]
+        self.instrument.queued(exchange.request_id, exchange.lane, len(exchange.body), sizes)
+        if exchange.start_by < self._alarm_at:
+            self._set_alarm(exchange.start_by)
+        self.pump(exchange.enqueued_at)
+
+    def pump(self, now: float) -> None:
+        """Start every try that can start now."""
+        scheduler = self.scheduler
+        while scheduler.queue.length:
+            lease = scheduler.next_dispatch(now)
+            if lease is None:
+                return
+            exchange = lease.ticket
+            assert isinstance(exchange, Exchange)
+            exchange.begin(lease, self._links[lease.node.node_id], now)
+
+    # Nodes
+
+    def link(self, name: str, host: str, port: int, tls: ssl.SSLContext | None, target: Target, slots: int) -> NodeState:
+        """Make a node known: it can be probed, but takes no part before `attach`.
+
+        Args:
+            name: how logs name it.
+            host: name or address.
+            port: TCP port.
+            tls: TLS settings for an https node, else None.
+            target: where its URI points.
+            slots: most requests in flight at once.
+        """
+        self._next_node_id += 1
+        node = NodeState(self._next_node_id, name, slots)
+        self._links[node.node_id] = NodeLink(
+            node,
+            host,
+            port,
+            tls,
+            target,
+            self._idle,
+            self._max_head_bytes,
+            self._max_fields,
+            self._node_idle_timeout_s,
+            self.watch,
+            self._wheel.forget,
+            self.clock,
+            self._tasks,
+        )
+        return node
+
+    def attach(self, node: NodeState) -> None:
+        """Let a known node take part; it gets work once `set_healthy` says so."""
+        self.scheduler.add_node(node)
+
+    def detach(self, node: NodeState) -> None:
+        """Forget a node, attached or not; what it has in flight goes on."""
+        self.scheduler.remove_node(node)
+        self._links.pop(node.node_id).close()
+
+    def set_healthy(self, node: NodeState, healthy: bool) -> None:
+        """Record whether `node` passes its health check, and give it work if it may have some."""
+        self.scheduler.set_healthy(node, healthy)
+        if healthy:
+            self.pump(self.clock())
+
+    async def probe(self, node: NodeState, timeout_s: float) -> None:
+        """Send `node` a health check outside slots and queue.
+
+        Raises:
+            NodeError: it cannot be reached, is late, or answers with a status of 400 and above.
+        """
+        await probe(self._links[node.node_id], timeout_s)
+
+    # Time
+
+    def watch(self, item: Lapsing) -> None:
+        """Make sure that `item` is told when it lapses."""
+        self._wheel.watch(item)
+        if item.lapses_at < self._alarm_at:
+            self._set_alarm(item.lapses_at)
+
+    def forget(self, item: Lapsing) -> None:
+        """Tell `item` no more."""
+        self._wheel.forget(item)
+
+    def _set_alarm(self, at: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        self._alarm_at = at
+        if at < inf:
+            self._alarm = self._loop.call_later(max(0.0, at - self.clock()) + _TIMER_SLACK_S, self._on_alarm)
+
+    def _on_alarm(self) -> None:
+        now = self.clock()
+        self._alarm = None
+        self._alarm_at = now  # whatever is watched meanwhile waits for the end of this round
+        for item in self._wheel.lapsed(now):
+            if item.lapses_at <= now:  # the lapse of one may have ended another
+                item.on_lapse(now)
+        for ticket in self.scheduler.take_expired(now):
+            assert isinstance(ticket, Exchange)
+            ticket.expire(now)
+        self.pump(now)
+        self._set_alarm(min(self._wheel.next_at(), self.scheduler.queue.next_deadline()))
+
+    async def close(self) -> None:
+        """Let go of every node and of the timer."""
+        self._set_alarm(inf)
+        for link in self._links.values():
+            link.close()
+        await self._tasks.cancel()

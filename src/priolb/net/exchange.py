@@ -1,0 +1,316 @@
+"""One client request through its tries, from the head's arrival to the last byte of the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from priolb.core.node import Lease
+from priolb.core.outcome import Outcome, Phase, Source
+from priolb.core.retry import RETRYABLE_METHODS
+from priolb.core.ticket import RUNNING, WAITING, Ticket
+from priolb.errors import Reason
+from priolb.http.framing import UNTIL_CLOSE
+from priolb.http.messages import RequestHead, ResponseHead
+from priolb.http.refusal import looks_like_rpc, refusal
+from priolb.http.rewrite import node_fields
+from priolb.http.writer import LAST_CHUNK, answer_head, chunk, is_chunked_to_client
+from priolb.net.backend import BackendConnection
+
+if TYPE_CHECKING:
+    from priolb.net.engine import Engine
+    from priolb.net.front import FrontConnection
+    from priolb.net.pool import NodeLink
+
+# A failing answer is kept while another try runs; a larger one is not worth the memory.
+_MAX_KEPT_ANSWER_BYTES: Final = 65536
+
+_OWN_PATHS: Final = frozenset({b"/", b"/sim"})
+
+
+class Exchange(Ticket):
+    """One request of one client, which is its own ticket in line and the sink of its node's answer.
+
+    It ends exactly once: answered, refused, cut, or left by the client.
+
+    Args:
+        engine: runs it.
+        client: whom to answer.
+        head: the request's head.
+        body: the request's whole body, kept so that it can be sent again.
+        lane: index of its lane.
+        now: monotonic seconds of its arrival.
+    """
+
+    __slots__ = (
+        "_answering",
+        "_backend",
+        "_chunked",
+        "_client",
+        "_engine",
+        "_failing",
+        "_head",
+        "_keep_alive",
+        "_kept",
+        "_lease",
+        "_link",
+        "_try_at",
+        "body",
+        "method",
+        "request_id",
+        "size_at_start",
+    )
+
+    def __init__(
+        self, engine: Engine, client: FrontConnection, head: RequestHead, body: bytes, lane: int, now: float
+    ) -> None:
+        super().__init__(lane, now, now + engine.request_timeout_s)
+        # Request
+        self._engine = engine
+        self._client = client
+        self._head = head
+        self.method: bytes = head.method
+        self.body: bytes = body
+        self.request_id: bytes = head.known.get(b"x-request-id", b"")
+        self.size_at_start: int = 1
+        self._kept: tuple[ResponseHead, bytes, str] | None = None
+        # Try
+        self._lease: Lease | None = None
+        self._link: NodeLink | None = None
+        self._backend: BackendConnection | None = None
+        self._try_at: float = 0.0
+        self._failing: _FailingAnswer | None = None
+        # Answer
+        self._answering: int = 0
+        self._chunked: bool = False
+        self._keep_alive: bool = head.keep_alive
+
+    # What the engine tells it
+
+    def begin(self, lease: Lease, link: NodeLink, now: float) -> None:
+        """Start a try on the node of `lease`."""
+        self._lease = lease
+        self._link = link
+        self._try_at = now
+        self._send(fresh=False)
+
+    def refuse(self, reason: Reason, detail: str = "") -> None:
+        """Answer in our own words; the request is not in line and not at a node."""
+        response = refusal(reason, self.body, self._engine.legacy_errors, detail)
+        self._engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
+        self._client.answer(response)
+
+    def expire(self, now: float) -> None:
+        """End a request whose time to start has passed; the last failing answer of a node, if any, is its answer."""
+        if self._kept is None:
+            self.refuse(Reason.DEADLINE)
+        else:
+            self._deliver_kept(now)
+
+    def shut_down(self) -> None:
+        """End it, because the program ends: refused, or cut when its answer has begun."""
+        if self.state == WAITING:
+            self._engine.scheduler.cancel(self)
+            self.refuse(Reason.SHUTTING_DOWN)
+        elif self.state == RUNNING:
+            self._drop_try(Source.US)
+            if self._answering:
+                self._client.cut()
+            else:
+                self.refuse(Reason.SHUTTING_DOWN)
+
+    # What the client's connection tells it
+
+    def client_gone(self, now: float) -> None:
+        """End it: nobody waits for the answer. Its place in line and its node are free at once."""
+        engine = self._engine
+        engine.instrument.client_left(self.request_id, self.lane, self.tries, len(self.body))
+        if self.state == WAITING:
+            engine.scheduler.cancel(self)
+        elif self.state == RUNNING:
+            self._drop_try(Source.CLIENT)
+            engine.pump(now)
+
+    def pause(self) -> None:
+        """Take nothing more from the node: the client is slower."""
+        if self._backend is not None:
+            self._backend.pause()
+
+    def resume(self, now: float) -> None:
+        """Take more from the node."""
+        if self._backend is not None:
+            self._backend.resume(now)
+
+    # What the node's connection tells it
+
+    def on_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
+        self._backend = None
+        outcome = Outcome(Source.NODE, Phase.DONE, None, head.status, True, False)
+        if head.status >= 400 and self._may_retry(outcome, now):
+            self._keep_answer(head, body)
+            self._end_try(outcome, now)
+        else:
+            self._write_answer(head, body, now)
+            self._complete(outcome, now)
+
+    def on_head(self, head: ResponseHead, body_bytes: int, now: float) -> None:
+        outcome = Outcome(Source.NODE, Phase.HEAD, None, head.status, True, False)
+        if head.status >= 400 and self._may_retry(outcome, now):
+            self._failing = _FailingAnswer(head)
+            return
+        minor = self._head.minor
+        self._answering = head.status
+        self._chunked = is_chunked_to_client(body_bytes, minor)
+        if body_bytes == UNTIL_CLOSE and not self._chunked:
+            self._keep_alive = False
+        self._keep_alive = self._client.may_keep_alive(self._keep_alive)
+        self._client.write(answer_head(head, body_bytes, self._own_fields(now), minor, self._keep_alive))
+
+    def on_body(self, data: bytes) -> None:
+        failing = self._failing
+        if failing is None:
+            self._client.write(chunk(data) if self._chunked else data)
+            return
+        failing.add(data)
+        if failing.size_bytes > _MAX_KEPT_ANSWER_BYTES:
+            assert self._backend is not None
+            self._backend.abort()
+            self._backend = None
+            self._end_try(Outcome(Source.NODE, Phase.BODY, None, failing.head.status, True, False), self._engine.clock())
+
+    def on_end(self, now: float) -> None:
+        self._backend = None
+        failing = self._failing
+        if failing is not None:
+            self._keep_answer(failing.head, failing.body())
+            self._end_try(Outcome(Source.NODE, Phase.DONE, None, failing.head.status, True, False), now)
+            return
+        if self._chunked:
+            self._client.write(LAST_CHUNK)
+        self._complete(Outcome(Source.NODE, Phase.DONE, None, self._answering, True, True), now)
+
+    def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
+        self._backend = None
+        lease = self._lease
+        assert lease is not None
+        self._engine.instrument.node_failed(self.request_id, lease.node.name, reason.value, detail, self.tries)
+        self._end_try(Outcome(Source.NODE, phase, reason, 0, phase is not Phase.CONNECT, self._answering != 0), now)
+
+    def on_stale(self, now: float) -> None:
+        self._send(fresh=True)
+
+    # Tries
+
+    def _send(self, fresh: bool) -> None:
+        link = self._link
+        assert link is not None
+        head = self._head
+        path = b"" if head.path in _OWN_PATHS else head.path
+        fields = node_fields(head, not path and looks_like_rpc(self.body))
+        request = link.target.request(head.method, path, head.query, fields, self.body)
+        self._backend = link.start(self, request, self._try_at + self._engine.try_timeout_s, fresh)
+
+    def _may_retry(self, outcome: Outcome, now: float) -> bool:
+        return self._engine.scheduler.may_retry(self, outcome, self.method in RETRYABLE_METHODS, now)
+
+    def _end_try(self, outcome: Outcome, now: float) -> None:
+        """End a try that failed: back in line, or give up with the last thing a node said."""
+        engine = self._engine
+        self._failing = None
+        lease = self._give_back(outcome, now)
+        if self.state != WAITING:
+            if self._answering:
+                self._note_completed(self._answering, lease.node.name, now)
+                self._client.cut()
+            elif self._kept is not None:
+                self._deliver_kept(now)
+            else:
+                self.refuse(outcome.reason or Reason.NODE_BAD_ANSWER)
+        engine.pump(now)
+
+    def _complete(self, outcome: Outcome, now: float) -> None:
+        """End a try whose answer has gone to the client."""
+        lease = self._give_back(outcome, now)
+        self._note_completed(outcome.status, lease.node.name, now)
+        self._client.exchange_done(self._keep_alive, now)
+        self._engine.pump(now)
+
+    def _drop_try(self, source: Source) -> None:
+        """End a try that nobody wants to go on."""
+        if self._backend is not None:
+            self._backend.abort()
+            self._backend = None
+        phase = Phase.BODY if self._answering else Phase.HEAD
+        self._give_back(Outcome(source, phase, None, 0, True, self._answering != 0), self._engine.clock())
+
+    def _give_back(self, outcome: Outcome, now: float) -> Lease:
+        lease = self._lease
+        assert lease is not None
+        self._lease = None  # the lease knows its ticket: a circle would wait for the garbage collector
+        self._engine.scheduler.finished(lease, outcome, self.method in RETRYABLE_METHODS, now)
+        return lease
+
+    # The answer
+
+    def _keep_answer(self, head: ResponseHead, body: bytes) -> None:
+        if len(body) <= _MAX_KEPT_ANSWER_BYTES:
+            assert self._lease is not None
+            self._kept = (head, body, self._lease.node.name)
+
+    def _deliver_kept(self, now: float) -> None:
+        assert self._kept is not None
+        head, body, node = self._kept
+        self._write_answer(head, body, now)
+        self._note_completed(head.status, node, now)
+        self._client.exchange_done(self._keep_alive, now)
+
+    def _write_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
+        self._keep_alive = self._client.may_keep_alive(self._keep_alive)
+        start = answer_head(head, len(body), self._own_fields(now), self._head.minor, self._keep_alive)
+        self._client.write(start + body)
+
+    def _own_fields(self, now: float) -> bytes:
+        arrived_at, try_at = self.enqueued_at, self._try_at
+        return (
+            b"X-PrioLB-QueueDurationUs: %d\r\nX-PrioLB-SimDurationUs: %d\r\nX-PrioLB-TotalDurationUs: %d\r\n"
+            b"X-PrioLB-QueueSizeStart: %d\r\nX-PrioLB-QueueSizeEnd: %d\r\n"
+            % (
+                (try_at - arrived_at) * 1e6,
+                (now - try_at) * 1e6,
+                (now - arrived_at) * 1e6,
+                self.size_at_start,
+                self._engine.scheduler.queue.lanes[self.lane].length,
+            )
+        )
+
+    def _note_completed(self, status: int, node: str, now: float) -> None:
+        arrived_at, try_at = self.enqueued_at, self._try_at
+        self._engine.instrument.completed(
+            self.request_id,
+            self.lane,
+            len(self.body),
+            status,
+            node,
+            self.tries,
+            int((try_at - arrived_at) * 1e6),
+            int((now - try_at) * 1e6),
+            int((now - arrived_at) * 1e6),
+            self._engine.scheduler.queue.lengths(),
+        )
+
+
+class _FailingAnswer:
+    """An answer that will be tried again, collected in case no later try brings a better one."""
+
+    __slots__ = ("_parts", "head", "size_bytes")
+
+    def __init__(self, head: ResponseHead) -> None:
+        self.head = head
+        self.size_bytes: int = 0
+        self._parts: list[bytes] = []
+
+    def add(self, data: bytes) -> None:
+        self._parts.append(data)
+        self.size_bytes += len(data)
+
+    def body(self) -> bytes:
+        return b"".join(self._parts)

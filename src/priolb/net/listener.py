@@ -1,0 +1,142 @@
+"""Listeners: they take client connections, and hold what these share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Protocol
+
+from priolb.http.messages import LocalRequest, LocalResponse
+from priolb.net.engine import Engine
+from priolb.net.front import FrontConnection
+from priolb.net.listen import listen
+from priolb.tasks import Tasks
+
+class LocalHandler(Protocol):
+    """Answers the requests that are for the program itself."""
+
+    def owns(self, method: bytes, path: bytes) -> bool:
+        """Return whether a request is for the program itself, not for a node."""
+
+    def handle(self, request: LocalRequest) -> Awaitable[LocalResponse]:
+        """Answer a request that it owns; must not raise."""
+
+
+class Listener:
+    """Takes client connections, and holds what they share.
+
+    Args:
+        engine: serves what is for the nodes.
+        local: serves what is for the program itself; None where all is for the nodes.
+        forwards: whether anything is for the nodes here; False for a listener of the admin API alone.
+        max_head_bytes: longest head.
+        max_fields: most header lines.
+        max_body_bytes: longest body.
+        head_timeout_s: longest time from the first byte of a head to its last, seconds.
+        keepalive_timeout_s: longest time between requests, seconds.
+        stall_timeout_s: longest time without progress of a body, in either direction, seconds.
+    """
+
+    __slots__ = (
+        "_is_empty",
+        "_servers",
+        "connections",
+        "engine",
+        "forwards",
+        "head_timeout_s",
+        "is_draining",
+        "keepalive_timeout_s",
+        "local",
+        "max_body_bytes",
+        "max_fields",
+        "max_head_bytes",
+        "stall_timeout_s",
+        "tasks",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        local: LocalHandler | None,
+        forwards: bool,
+        max_head_bytes: int,
+        max_fields: int,
+        max_body_bytes: int,
+        head_timeout_s: float,
+        keepalive_timeout_s: float,
+        stall_timeout_s: float,
+    ) -> None:
+        self.engine = engine
+        self.local = local
+        self.forwards = forwards
+        self.max_head_bytes = max_head_bytes
+        self.max_fields = max_fields
+        self.max_body_bytes = max_body_bytes
+        self.head_timeout_s = head_timeout_s
+        self.keepalive_timeout_s = keepalive_timeout_s
+        self.stall_timeout_s = stall_timeout_s
+        self.is_draining: bool = False
+        self.connections: set[FrontConnection] = set()
+        self.tasks = Tasks()
+        self._servers: list[asyncio.Server] = []
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+
+    async def open(self, host: str, port: int) -> int:
+        """Listen, and return the port.
+
+        Args:
+            host: name or address; empty for all interfaces.
+            port: TCP port; 0 lets the system choose.
+
+        Raises:
+            ConfigError: cannot listen there; the text names address and cause.
+        """
+        loop = asyncio.get_running_loop()
+        sockets = listen(host, port)
+        for each in sockets:
+            self._servers.append(await loop.create_server(self._connection, sock=each))
+        return int(sockets[0].getsockname()[1])
+
+    def add(self, connection: FrontConnection) -> None:
+        """Take note of a connection that is open."""
+        self.connections.add(connection)
+        self._is_empty.clear()
+
+    def remove(self, connection: FrontConnection) -> None:
+        """Take note of a connection that is closed."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._is_empty.set()
+
+    def drain(self) -> None:
+        """Listen no more, close idle connections now and every other one with its answer."""
+        self.is_draining = True
+        for server in self._servers:
+            server.close()
+        for connection in list(self.connections):
+            connection.drain()
+
+    async def wait_closed(self, timeout_s: float) -> bool:
+        """Wait until no connection is left; False when that takes longer than `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._is_empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def shut_down(self) -> None:
+        """Refuse or cut what is still under way."""
+        for connection in list(self.connections):
+            connection.shut_down()
+
+    async def close(self) -> None:
+        """End everything at once."""
+        self.drain()
+        for connection in list(self.connections):
+            connection.abort()
+        await self.tasks.cancel()
+
+    def _connection(self) -> FrontConnection:
+        return FrontConnection(self)

@@ -1,0 +1,78 @@
+"""Health checks over a connection of their own, outside slots and queue."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from priolb.core.outcome import Phase
+from priolb.errors import NodeError, Reason
+from priolb.http.messages import ResponseHead
+from priolb.net.backend import BackendConnection
+
+if TYPE_CHECKING:
+    from priolb.net.pool import NodeLink
+
+_FIELDS: Final = b"Accept: application/json\r\nContent-Type: application/json\r\nConnection: close\r\n"
+_QUESTION: Final = b'{"jsonrpc":"2.0","method":"net_version","params":[],"id":123}'
+
+
+class Probe:
+    """Waits for the answer to one health check; only its status counts."""
+
+    __slots__ = ("_connection", "_result", "method")
+
+    def __init__(self) -> None:
+        self.method = b"POST"
+        self._result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._connection: BackendConnection | None = None
+
+    async def run(self, link: NodeLink, timeout_s: float) -> None:
+        """Ask the node of `link`; NodeError when it does not answer well within `timeout_s`."""
+        request = link.target.request(self.method, b"", b"", _FIELDS, _QUESTION)
+        self._connection = link.start(self, request, link.clock() + timeout_s, fresh=True)
+        try:
+            await self._result
+        finally:
+            self._connection.abort()
+
+    def on_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
+        self._judge(head)
+
+    def on_head(self, head: ResponseHead, body_bytes: int, now: float) -> None:
+        self._judge(head)
+
+    def on_body(self, data: bytes) -> None:
+        """The head has told."""
+
+    def on_end(self, now: float) -> None:
+        """The head has told."""
+
+    def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
+        self._fail(detail)
+
+    def on_stale(self, now: float) -> None:
+        raise AssertionError("a probe never reuses a connection")
+
+    def _judge(self, head: ResponseHead) -> None:
+        if head.status >= 400:
+            self._fail(f"the health check was answered with status {head.status}")
+        elif not self._result.done():
+            self._result.set_result(None)
+
+    def _fail(self, detail: str) -> None:
+        if not self._result.done():
+            self._result.set_exception(NodeError(detail))
+
+
+async def probe(link: NodeLink, timeout_s: float) -> None:
+    """Ask a node for its `net_version`, as the original does.
+
+    Args:
+        link: the node.
+        timeout_s: longest wait, seconds.
+
+    Raises:
+        NodeError: it cannot be reached, is late, or answers with a status of 400 and above.
+    """
+    await Probe().run(link, timeout_s)

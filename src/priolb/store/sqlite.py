@@ -1,0 +1,143 @@
+"""The node list in a SQLite file: durable, embedded, and shared by the processes of one machine.
+
+SQLite blocks its caller, so each store owns one thread, in which its connection is made, used and
+closed; the event loop never waits for the disk. Each change is one statement and so a transaction
+of its own. Other writers are waited for, but only as long as the call has left: a call that has
+given up cannot change the file later, because its time is looked at again in the thread.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from priolb.errors import StoreError
+from priolb.store.base import CALL_TIMEOUT_S, OPEN_TIMEOUT_S
+
+T = TypeVar("T")
+
+# AUTOINCREMENT: a position is never used again, so a node that was removed and added is the last.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS priolb_nodes (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    uri      TEXT NOT NULL UNIQUE CHECK (typeof(uri) = 'text')
+)
+"""
+_SELECT = "SELECT uri FROM priolb_nodes ORDER BY position"
+_INSERT = "INSERT INTO priolb_nodes (uri) VALUES (?) ON CONFLICT (uri) DO NOTHING"
+_DELETE = "DELETE FROM priolb_nodes WHERE uri = ?"
+
+_WAL_RETRY_S = 0.01
+
+
+class SqliteStore:
+    """A `Store` in a file.
+
+    Args:
+        path: the file, made when it is not there; its folder must exist.
+        call_timeout_s: seconds that a call may wait for its turn and for other writers.
+        open_timeout_s: the same for `open`.
+    """
+
+    shared: Final = True
+
+    def __init__(
+        self, path: str, *, call_timeout_s: float = CALL_TIMEOUT_S, open_timeout_s: float = OPEN_TIMEOUT_S
+    ) -> None:
+        # Absolute: a later change of the working directory must not change the file.
+        self._path = str(Path(path).absolute())
+        self._call_timeout_s = call_timeout_s
+        self._open_timeout_s = open_timeout_s
+        self._thread: ThreadPoolExecutor | None = None
+        self._connection: sqlite3.Connection | None = None  # touched in the thread only
+
+    async def open(self) -> None:
+        if self._thread is not None:
+            return
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="priolb-sqlite")
+        deadline = time.monotonic() + self._open_timeout_s
+        try:
+            await self._run(lambda: self._connect(deadline), self._open_timeout_s)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def nodes(self) -> list[str]:
+        rows = await self._run(lambda: self._execute(_SELECT).fetchall(), self._call_timeout_s)
+        return [uri for (uri,) in rows]
+
+    async def add(self, uri: str) -> bool:
+        return await self._run(lambda: self._execute(_INSERT, uri).rowcount == 1, self._call_timeout_s)
+
+    async def remove(self, uri: str) -> bool:
+        return await self._run(lambda: self._execute(_DELETE, uri).rowcount == 1, self._call_timeout_s)
+
+    async def close(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        # Calls that are already in line are done first; the thread ends by itself afterwards.
+        disconnected = thread.submit(self._disconnect)
+        thread.shutdown(wait=False)
+        await asyncio.wrap_future(disconnected)
+
+    def describe(self) -> str:
+        return f"sqlite:///{self._path}"
+
+    async def _run(self, job: Callable[[], T], timeout_s: float) -> T:
+        """Run a job in the store's thread; it begins, and waits for other writers, within the time."""
+        if self._thread is None:
+            raise StoreError(f"store {self.describe()}: not open")
+        deadline = time.monotonic() + timeout_s
+
+        def timed() -> T:
+            if self._connection is not None:
+                left_ms = int((deadline - time.monotonic()) * 1000)
+                if left_ms <= 0:
+                    raise StoreError(f"store {self.describe()}: no turn within {timeout_s:g} s")
+                self._connection.execute(f"PRAGMA busy_timeout = {left_ms}")
+            return job()
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, timed)
+        except (sqlite3.Error, UnicodeError) as error:
+            raise StoreError(f"store {self.describe()}: {error}") from error
+
+    def _connect(self, deadline: float) -> None:
+        self._connection = sqlite3.connect(
+            self._path, timeout=max(0.0, deadline - time.monotonic()), isolation_level=None
+        )
+        self._use_write_ahead_log(self._connection, deadline)
+        # FULL: an answer of 200 to "add this node" has to hold after a power cut as well.
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute(_SCHEMA)
+        self._connection.execute(_SELECT).fetchone()
+
+    @staticmethod
+    def _use_write_ahead_log(connection: sqlite3.Connection, deadline: float) -> None:
+        """Let readers and one writer work side by side, where the file system can do that.
+
+        SQLite answers BUSY at once, without its own waiting, to a process that switches while
+        another one does (two instances started together), hence the loop.
+        """
+        while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+            time.sleep(_WAL_RETRY_S)
+
+    def _execute(self, statement: str, *values: str) -> sqlite3.Cursor:
+        if self._connection is None:  # `open` is still under way, or has failed in the meantime
+            raise StoreError(f"store {self.describe()}: not open")
+        return self._connection.execute(statement, values)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

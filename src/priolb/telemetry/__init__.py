@@ -1,0 +1,1 @@
+"""What the program tells about itself: instruments that the logic calls, never lines inside it."""

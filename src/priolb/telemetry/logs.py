@@ -1,0 +1,130 @@
+"""The log: lines with a level, a message and fields, and the library logs that join them."""
+
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from typing import Final
+
+from priolb.telemetry.forms import Form, JsonForm, Level, ReadableForm
+from priolb.telemetry.writer import LogWriter
+
+__all__ = ["LibraryLogHandler", "LogWriter", "Logger", "forward_library_logs"]
+
+_NS_PER_MS: Final = 1_000_000
+
+
+class Logger:
+    """Renders lines at once and hands them to a writer.
+
+    Args:
+        writer: where lines go.
+        json: lines are JSON objects, else text for people (coloured when the writer's end is a terminal).
+        service: value of the field `service` on every line; empty for no such field.
+        clock_ns: the time of day in nanoseconds since 1970.
+    """
+
+    __slots__ = ("_base_fields", "_clock_ns", "_stamp", "_stamp_ms", "form", "writer")
+
+    def __init__(
+        self, writer: LogWriter, json: bool, service: str, clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self.writer = writer
+        self.form: Form = JsonForm() if json else ReadableForm(colours=writer.is_tty)
+        self._base_fields = [("service", self.form.text(service))] if service else []
+        self._clock_ns = clock_ns
+        self._stamp_ms = -1
+        self._stamp = b""
+        writer.set_notice(self._dropped_notice)
+
+    def debug(self, msg: str, /, **fields: object) -> None:
+        """Log what only a developer of this program wants to know."""
+        self.log(Level.DEBUG, msg, fields)
+
+    def info(self, msg: str, /, **fields: object) -> None:
+        """Log what is as it should be."""
+        self.log(Level.INFO, msg, fields)
+
+    def warning(self, msg: str, /, **fields: object) -> None:
+        """Log what an operator should look at some time."""
+        self.log(Level.WARNING, msg, fields)
+
+    def error(self, msg: str, /, **fields: object) -> None:
+        """Log what an operator should look at now."""
+        self.log(Level.ERROR, msg, fields)
+
+    def log(self, level: Level, msg: str, fields: dict[str, object]) -> None:
+        """Log a line; fields that are neither text, number, switch nor None are shown as str() does."""
+        self.writer.write(self._render(level, msg, fields))
+
+    def stamp(self) -> bytes:
+        """Return the time as it stands in a line.
+
+        Rendered once a millisecond. Another thread may see a text of the neighbouring millisecond,
+        which is all that a lock on the path of every request would spare it.
+        """
+        ms = self._clock_ns() // _NS_PER_MS
+        if ms != self._stamp_ms:
+            self._stamp = self.form.stamp(ms).encode()
+            self._stamp_ms = ms
+        return self._stamp
+
+    def template(self, level: Level, msg: str, fields: list[tuple[str, str]]) -> bytes:
+        """Return a line, newline included, to be filled by the `%` operator; its first `%b` is for `stamp()`.
+
+        Args:
+            fields: names and values; a value is what `form.value` made (without `%`), or a conversion:
+                `%d` for numbers, `%b` for what `form.value` will have made, as bytes.
+        """
+        base_fields = [(name, value.replace("%", "%%")) for name, value in self._base_fields]
+        return f"{self.form.line(level, '%b', msg, base_fields + fields)}\n".encode()
+
+    def _render(self, level: Level, msg: str, fields: dict[str, object]) -> bytes:
+        value = self.form.value
+        rendered = [(name, value(each)) for name, each in fields.items()]
+        return f"{self.form.line(level, self.stamp().decode(), msg, self._base_fields + rendered)}\n".encode()
+
+    def _dropped_notice(self, lines: int) -> bytes:
+        return self._render(Level.WARNING, "Log lines dropped: they could not be written", {"lines": lines})
+
+
+class LibraryLogHandler(logging.Handler):
+    """Turns records of the standard library's logging (asyncio, redis) into lines of our log.
+
+    The name of the library's logger is the field `logger`; a traceback is one field, escaped, so that it
+    stays on the line.
+    """
+
+    def __init__(self, logger: Logger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a record."""
+        fields: dict[str, object] = {"logger": record.name}
+        try:
+            msg = record.getMessage()
+        except (TypeError, ValueError) as error:
+            # Arguments that do not fit the format are the library's mistake; its words still count.
+            msg = str(record.msg)
+            fields["logError"] = str(error)
+        if record.exc_info and record.exc_info[0]:
+            fields["exception"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        self._logger.log(_level_of(record.levelno), msg, fields)
+
+
+def forward_library_logs(logger: Logger, level: int = logging.WARNING) -> None:
+    """Send what libraries log to our log and nowhere else.
+
+    Args:
+        level: what is below this level of the standard library's logging is left out.
+    """
+    logging.basicConfig(level=level, handlers=[LibraryLogHandler(logger)], force=True)
+
+
+def _level_of(number: int) -> Level:
+    if number >= logging.ERROR:
+        return Level.ERROR
+    if number >= logging.WARNING:
+        return Level.WARNING
+    return Level.INFO if number >= logging.INFO else Level.DEBUG

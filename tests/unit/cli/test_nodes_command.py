@@ -1,0 +1,249 @@
+"""`nodes` against an instance that is a plain HTTP server, or is none, or is not there."""
+
+import http.server
+import json
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from priolb.cli import nodes
+from priolb.cli.main import main
+
+TOKEN = "s3cret"
+Seen = tuple[str, str, str | None, bytes]
+
+
+class Instance(http.server.ThreadingHTTPServer):
+    """Gives one prepared answer to whatever comes and keeps what came."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.status = 200
+        self.content_type = "application/json"
+        self.body = b"[]\n"
+        self.location = ""
+        self.seen: list[Seen] = []
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Instance
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.server.seen.append((self.command, self.path, self.headers.get("Authorization"), body))
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", self.server.content_type)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        if self.server.location:
+            self.send_header("Location", self.server.location)
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    do_POST = do_DELETE = do_GET  # noqa: N815 - names that http.server calls
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
+    for variable in ("PRIOLB_URL", "ADMIN_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+    # Nothing listens there: whoever asks this proxy does not reach the instance.
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with Instance() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_list_prints_one_uri_a_line(instance: Instance, capsys: pytest.CaptureFixture[str]) -> None:
+    instance.body = b'["http://a","http://b?_workers=8"]\n'
+    assert main(["nodes", "list", "--url", instance.url]) == 0
+    assert capsys.readouterr() == ("http://a\nhttp://b?_workers=8\n", "")
+    assert instance.seen == [("GET", "/nodes", None, b"")]
+
+
+def test_list_of_no_nodes_prints_nothing(instance: Instance, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nodes", "list", "--url", f"{instance.url}/"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_list_prints_no_terminal_commands(instance: Instance, capsys: pytest.CaptureFixture[str]) -> None:
+    instance.body = json.dumps(["http://a\x1b[2J\nhttp://b"]).encode()
+    assert main(["nodes", "list", "--url", instance.url]) == 0
+    assert capsys.readouterr().out == "http://a\\x1b[2J\\nhttp://b\n"
+
+
+@pytest.mark.parametrize(
+    ("action", "method", "confirmation"),
+    [("add", "POST", "registered http://a\n"), ("remove", "DELETE", "removed http://a\n")],
+)
+def test_change_is_confirmed(
+    instance: Instance,
+    capsys: pytest.CaptureFixture[str],
+    action: str,
+    method: str,
+    confirmation: str,
+) -> None:
+    instance.body = b""
+    assert main(["nodes", action, "http://a", "-url", instance.url, "-token", TOKEN]) == 0
+    assert capsys.readouterr() == (confirmation, "")
+    assert instance.seen == [(method, "/nodes", f"Bearer {TOKEN}", b'{"uri": "http://a"}')]
+
+
+def test_address_and_token_come_from_the_environment(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRIOLB_URL", f"{instance.url}/behind/a/path")
+    monkeypatch.setenv("ADMIN_TOKEN", TOKEN)
+    assert main(["nodes", "list"]) == 0
+    assert main(["nodes", "list", "--token", "other"]) == 0
+    assert [(seen[1], seen[2]) for seen in instance.seen] == [
+        ("/behind/a/path/nodes", f"Bearer {TOKEN}"),
+        ("/behind/a/path/nodes", "Bearer other"),
+    ]
+
+
+def test_default_address_is_that_of_a_local_instance(
+    instance: Instance, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "_DEFAULT_URL", instance.url)
+    monkeypatch.setenv("PRIOLB_URL", "")
+    instance.body = b'["http://a"]'
+    assert main(["nodes", "list"]) == 0
+    assert capsys.readouterr().out == "http://a\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "body", "reason"),
+    [
+        (400, "text/plain", b"node not found\n", "node not found (400)"),
+        (403, "application/json", b'{"error": "not allowed"}', "not allowed (403)"),
+        (
+            503,
+            "application/problem+json",
+            b'{"type": "about:blank", "title": "store", "status": 503, "detail": "Redis is away"}',
+            "Redis is away (503)",
+        ),
+        (503, "application/problem+json", b'{"title": "Redis is away"}', "Redis is away (503)"),
+        (404, "text/plain", b"", "Not Found (404)"),
+        (400, "text/plain", b"a\x1b[2J\nb\xff", "a\\x1b[2J\\nb\ufffd (400)"),
+        (400, "application/json", b"[" * 100_000, f"{'[' * 100_000} (400)"),
+    ],
+)
+def test_refusal_is_told_in_the_words_of_the_instance(
+    instance: Instance,
+    capsys: pytest.CaptureFixture[str],
+    status: int,
+    content_type: str,
+    body: bytes,
+    reason: str,
+) -> None:
+    instance.status, instance.content_type, instance.body = status, content_type, body
+    assert main(["nodes", "remove", "http://a", "--url", instance.url]) == 1
+    assert capsys.readouterr() == ("", f"prio-load-balancer: {instance.url} refused: {reason}\n")
+
+
+def test_redirect_is_not_followed_with_the_token(
+    instance: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    instance.status, instance.body, instance.location = 302, b"", f"{instance.url}/elsewhere"
+    assert main(["nodes", "list", "--url", instance.url, "--token", TOKEN]) == 1
+    assert capsys.readouterr().err == f"prio-load-balancer: {instance.url} refused: Found (302)\n"
+    assert len(instance.seen) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", b"{}", b"[1]", b"null", b"\xff", b"[" * 100_000])
+def test_answer_of_something_else_is_told(
+    instance: Instance, capsys: pytest.CaptureFixture[str], body: bytes
+) -> None:
+    instance.body = body
+    assert main(["nodes", "list", "--url", instance.url]) == 1
+    error = f"{instance.url} did not answer with a list of nodes: is it a prio-load-balancer?"
+    assert capsys.readouterr() == ("", f"prio-load-balancer: {error}\n")
+
+
+def test_instance_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        assert main(["nodes", "list", "--url", url]) == 1
+    assert capsys.readouterr() == ("", f"prio-load-balancer: cannot reach {url}: Connection refused\n")
+
+
+def test_instance_that_does_not_answer_is_given_up_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert nodes.TIMEOUT_S == 10.0
+    monkeypatch.setattr(nodes, "TIMEOUT_S", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert main(["nodes", "list", "--url", url]) == 1
+    assert capsys.readouterr() == ("", f"prio-load-balancer: cannot reach {url}: timed out\n")
+
+
+def test_answer_that_is_no_http_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"\x1b[2J nonsense\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert main(["nodes", "list", "--url", url]) == 1
+        thread.join()
+    assert capsys.readouterr().err == f"prio-load-balancer: cannot reach {url}: \\x1b[2J nonsense\\r\\n\n"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8080",
+        "file:///etc/passwd",
+        "ftp://localhost",
+        "http://",
+        "http://:80",
+        "http://a:b",
+        "http://a:0",
+        "http://a:99999",
+        "http://[::1",
+        "http://a b",
+        "http://a/?x=1",
+        "http://a/#x",
+        "http://ä",
+        "http://a\n",
+    ],
+)
+def test_address_that_is_none_is_a_mistake(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    assert main(["nodes", "list", "--url", url]) == 2
+    expected = f"prio-load-balancer: --url: {url!r} is not an address like http://localhost:8080\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--token", f"{TOKEN} with space"],
+        ["--token", f"{TOKEN}\n"],
+        ["--tokne", TOKEN],
+        [f"--tokne={TOKEN}"],
+        ["--url", f"http://user:{TOKEN}@host"],
+    ],
+)
+def test_mistake_never_shows_a_secret(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert main(["nodes", "list", *words]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("prio-load-balancer: ")
+    assert TOKEN not in printed.out + printed.err

@@ -1,0 +1,194 @@
+"""From flags and environment to settings: who wins, and what a mistake is answered with."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from priolb.config.load import load_settings
+from priolb.config.parse import Address
+from priolb.config.settings import SETTINGS, Settings
+from priolb.errors import ConfigError
+
+
+def mistake(argv: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(argv, environ or {})
+    return str(caught.value)
+
+
+def test_nothing_given_means_defaults() -> None:
+    assert load_settings([], {}) == Settings()
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["-http", ":9000"],
+        ["--http", ":9000"],
+        ["-http=:9000"],
+        ["--http=:9000"],
+        ["-http", ":1", "-http", ":9000"],
+        ["-http", ":9000", "--"],
+    ],
+)
+def test_flag_takes_one_dash_or_two_and_a_word_or_equals_sign(argv: list[str]) -> None:
+    assert load_settings(argv, {}).listen == Address("", 9000)
+
+
+@pytest.mark.parametrize(
+    ("argv", "value"),
+    [
+        (["-mock-node"], True),
+        (["--mock-node"], True),
+        (["-mock-node=true"], True),
+        (["-mock-node=1"], True),
+        (["-mock-node=false"], False),
+        (["--mock-node=0"], False),
+        (["-mock-node", "-mock-node=false"], False),
+    ],
+)
+def test_switch_is_on_unless_told_otherwise(argv: list[str], value: bool) -> None:
+    assert load_settings(argv, {}).mock_node is value
+
+
+def test_switch_never_takes_the_word_after_it() -> None:
+    assert mistake(["-mock-node", "false"]) == "unexpected argument 'false'"
+    assert load_settings(["-mock-node", "-http", ":1"], {}).mock_node is True
+
+
+def test_every_flag_sets_its_field() -> None:
+    argv = "-http :1 -redis host:1 -nodes a,b -backends c -node-workers 4 -mock-node -log-prod -log-service x"
+    assert load_settings(argv.split(), {}) == Settings(
+        listen=Address("", 1),
+        redis_uri="host:1",
+        nodes=("a", "b"),
+        backends=("c",),
+        node_workers=4,
+        mock_node=True,
+        log_prod=True,
+        log_service="x",
+    )
+
+
+def test_flag_beats_variable_beats_default() -> None:
+    environ = {"NUM_NODE_WORKERS": "5"}
+    assert load_settings([], {}).node_workers == 8
+    assert load_settings([], environ).node_workers == 5
+    assert load_settings(["-node-workers", "6"], environ).node_workers == 6
+
+
+def test_switch_can_be_turned_off_by_flag_when_the_variable_turns_it_on() -> None:
+    assert load_settings(["-log-prod=false"], {"LOG_PROD": "1"}).log_prod is False
+
+
+def test_empty_variable_counts_as_unset_but_for_the_prefix() -> None:
+    environ = {setting.env: "" for setting in SETTINGS.values() if setting.env}
+    assert load_settings([], environ) == Settings(redis_prefix="")
+
+
+def test_text_flags_may_be_empty() -> None:
+    assert load_settings(["-nodes", "", "-log-service="], {}) == Settings()
+
+
+def test_unknown_variables_are_nobodys_business() -> None:
+    assert load_settings([], {"PATH": "/bin", "retries_max": "x"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"RETRIES_MAX": "abc"}, "RETRIES_MAX: 'abc' is not a whole number (0 to 1000)"),
+        ({"RETRIES_MAX": "-1"}, "RETRIES_MAX: '-1' is out of range (0 to 1000)"),
+        ({"REQUEST_TIMEOUT": "5s"}, "REQUEST_TIMEOUT: '5s' is not a number of seconds (0.001 to 1000000)"),
+        ({"JOB_CHAN_BUFFER": " 2"}, "JOB_CHAN_BUFFER: ' 2' is not a whole number (0 to 1000000000)"),
+        ({"LOG_PROD": "2"}, "LOG_PROD: '2' is not a switch (1, true, yes, on or 0, false, no, off)"),
+        (
+            {"LISTEN_ADDR": "8080"},
+            "LISTEN_ADDR: '8080' is not host:port (like localhost:8080, :8080 or [::1]:8080)",
+        ),
+        (
+            {"ADMIN_LISTEN": "x:y"},
+            "ADMIN_LISTEN: 'x:y' is not host:port (like localhost:8080, :8080 or [::1]:8080)",
+        ),
+        (
+            {"ADMIN_ALLOW": "all"},
+            (
+                "ADMIN_ALLOW: 'all' is not a list of networks with commas between them "
+                "(like 10.0.0.0/8,::1/128): see item 1"
+            ),
+        ),
+        ({"LOG_SERVICE": "a\nb"}, "LOG_SERVICE: 'a\\nb' is not text without control characters"),
+        ({"QUEUE_MAX_MB": "9" * 5000}, f"QUEUE_MAX_MB: '{'9' * 80}'... is out of range (1 to 1000000)"),
+    ],
+)
+def test_mistake_in_a_variable_names_variable_and_value(environ: dict[str, str], message: str) -> None:
+    assert mistake(environ=environ) == message
+
+
+def test_mistake_in_a_variable_is_told_even_when_a_flag_overrides_it() -> None:
+    message = mistake(["-node-workers", "4"], {"NUM_NODE_WORKERS": "many"})
+    assert message == "NUM_NODE_WORKERS: 'many' is not a whole number (1 to 10000)"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["-node-workers", "0"], "-node-workers: '0' is out of range (1 to 10000)"),
+        (["--node-workers=abc"], "-node-workers: 'abc' is not a whole number (1 to 10000)"),
+        (["-http", ""], "-http: '' is not host:port (like localhost:8080, :8080 or [::1]:8080)"),
+        (
+            ["-mock-node=maybe"],
+            "-mock-node: 'maybe' is not a switch (1, true, yes, on or 0, false, no, off)",
+        ),
+        (["-mock-node="], "-mock-node: '' is not a switch (1, true, yes, on or 0, false, no, off)"),
+        (["-http"], "-http needs a value (host:port)"),
+        (["-redis", "-mock-node"], "-redis needs a value (URI)"),
+        (["-redis", "--http=:1"], "-redis needs a value (URI)"),
+        (["-htp", ":1"], "unknown flag -htp; did you mean -http?"),
+        (["--htp=:1"], "unknown flag -htp; did you mean -http?"),
+        (["-node-worker", "1"], "unknown flag -node-worker; did you mean -node-workers?"),
+        (["-mocknode"], "unknown flag -mocknode; did you mean -mock-node?"),
+        (["-HTTP", ":1"], "unknown flag -HTTP"),
+        (["-hlep"], "unknown flag -hlep; did you mean -help?"),
+        (["-zzz"], "unknown flag -zzz"),
+        (["-retries-max", "3"], "unknown flag -retries-max; set RETRIES_MAX in the environment instead"),
+        (["-x\x1b[31m"], "unknown flag -x\\x1b[31m"),
+        (["---http", ":1"], "unknown flag --http; did you mean -http?"),
+        (["-=x"], "unknown flag -"),
+        (["serve"], "unexpected argument 'serve'"),
+        (["-"], "unexpected argument '-'"),
+        (["--", "-http"], "unexpected argument '-http'"),
+        (["-log-prod", "-http", ":1", "extra"], "unexpected argument 'extra'"),
+    ],
+)
+def test_mistake_in_a_flag_names_it(argv: list[str], message: str) -> None:
+    assert mistake(argv) == message
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ"),
+    [
+        ([], {"ADMIN_TOKEN": "s3cret with space"}),
+        ([], {"ADMIN_TOKEN": "s3cret\n"}),
+        ([], {"REDIS_URI": "redis://:s3cret@host\x00"}),
+        (["-redis", "redis://:s3cret@host\n"], {}),
+        (["-admin-token", "s3cret"], {}),
+        (["-admin-token=s3cret"], {}),
+        (["-admintoken=s3cret"], {}),
+    ],
+)
+def test_mistake_never_shows_a_secret(argv: list[str], environ: dict[str, str]) -> None:
+    assert "s3cret" not in mistake(argv, environ)
+
+
+def test_mistake_in_a_secret_names_its_variable() -> None:
+    assert mistake(environ={"ADMIN_TOKEN": "a b"}) == (
+        "ADMIN_TOKEN: the value (not shown) is not a token (visible ASCII characters, no spaces)"
+    )
+
+
+def test_admin_and_clients_cannot_share_an_address() -> None:
+    message = mistake(["-http", ":9000"], {"ADMIN_LISTEN": ":9000"})
+    assert message == "ADMIN_LISTEN: ':9000' is the address for clients (LISTEN_ADDR)"
+    free_ports = load_settings(["-http", "localhost:0"], {"ADMIN_LISTEN": "localhost:0"})
+    assert free_ports.admin_listen == Address("localhost", 0)

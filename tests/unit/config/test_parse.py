@@ -1,0 +1,246 @@
+"""What each kind of value takes, and what it refuses with which words."""
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+import pytest
+
+from priolb.config.parse import (
+    Address,
+    CidrList,
+    CommaList,
+    Count,
+    HostPort,
+    Kind,
+    OptionalHostPort,
+    Switch,
+    Text,
+    Token,
+    seconds,
+)
+
+HOST_PORT_HINT = "(like localhost:8080, :8080 or [::1]:8080)"
+
+
+def refusal(kind: Kind[object], text: str) -> str:
+    with pytest.raises(ValueError, match="is ") as caught:
+        kind.parse(text)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (Count(), "0", 0),
+        (Count(), "007", 7),
+        (Count(), "1000000000", 10**9),
+        (Count(1, 10_000), "1", 1),
+        (Count(1, 10_000), "10000", 10_000),
+        (seconds(), "5", 5.0),
+        (seconds(), "0.25", 0.25),
+        (seconds(), "0.001", 0.001),
+        (seconds(), "1000000", 1_000_000.0),
+        (seconds(0), "0", 0.0),
+        (Switch(), "1", True),
+        (Switch(), "t", True),
+        (Switch(), "True", True),
+        (Switch(), "YES", True),
+        (Switch(), "on", True),
+        (Switch(), "0", False),
+        (Switch(), "F", False),
+        (Switch(), "false", False),
+        (Switch(), "No", False),
+        (Switch(), "oFF", False),
+        (Text(), "", ""),
+        (Text(), "zwölf = 12", "zwölf = 12"),
+        (Token(), "", ""),
+        (Token(), "a~!b", "a~!b"),
+        (CommaList(), "", ()),
+        (CommaList(), " , ,", ()),
+        (CommaList(), "http://a, http://b ,,http://c", ("http://a", "http://b", "http://c")),
+    ],
+)
+def test_value_is_parsed(kind: Kind[object], text: str, value: object) -> None:
+    parsed = kind.parse(text)
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+NO_COUNT = "is not a whole number (0 to 1000)"
+OUT_OF_RANGE = "is out of range (0 to 1000)"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", NO_COUNT),
+        ("abc", NO_COUNT),
+        ("+5", NO_COUNT),
+        (" 5", NO_COUNT),
+        ("5\n", NO_COUNT),
+        ("1_0", NO_COUNT),
+        ("0x10", NO_COUNT),
+        ("1e2", NO_COUNT),
+        ("5.0", NO_COUNT),
+        ("--5", NO_COUNT),
+        ("nan", NO_COUNT),
+        ("inf", NO_COUNT),
+        ("٣", NO_COUNT),  # an Arabic digit, which int() takes
+        ("²", NO_COUNT),
+        ("1001", OUT_OF_RANGE),
+        ("-1", OUT_OF_RANGE),
+        ("-0", OUT_OF_RANGE),
+        ("9" * 100_000, OUT_OF_RANGE),
+    ],
+)
+def test_count_refuses_what_is_no_plain_number_in_range(text: str, reason: str) -> None:
+    assert refusal(Count(0, 1000), text) == reason
+
+
+NO_SECONDS = "is not a number of seconds (0.001 to 1000000)"
+SECONDS_OUT_OF_RANGE = "is out of range (0.001 to 1000000)"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", NO_SECONDS),
+        ("5s", NO_SECONDS),
+        (".5", NO_SECONDS),
+        ("5.", NO_SECONDS),
+        ("1e3", NO_SECONDS),
+        ("nan", NO_SECONDS),
+        ("inf", NO_SECONDS),
+        ("-inf", NO_SECONDS),
+        ("+1", NO_SECONDS),
+        ("1_0.5", NO_SECONDS),
+        ("1,5", NO_SECONDS),
+        ("٣.1", NO_SECONDS),
+        ("0", SECONDS_OUT_OF_RANGE),
+        ("0.0009", SECONDS_OUT_OF_RANGE),
+        ("-3", SECONDS_OUT_OF_RANGE),
+        ("1000000.1", SECONDS_OUT_OF_RANGE),
+        ("9" * 100_000, SECONDS_OUT_OF_RANGE),
+    ],
+)
+def test_seconds_refuse_what_is_no_plain_decimal_in_range(text: str, reason: str) -> None:
+    assert refusal(seconds(), text) == reason
+
+
+@pytest.mark.parametrize("text", ["", "2", "-1", "maybe", " true", "yes\n", "trüe"])
+def test_switch_refuses_other_words(text: str) -> None:
+    assert refusal(Switch(), text) == "is not a switch (1, true, yes, on or 0, false, no, off)"
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\x00", "\x1b[31m", "\udcff", "a\u2028b"])
+def test_text_refuses_what_would_break_a_line(text: str) -> None:
+    assert refusal(Text(), text) == "is not text without control characters"
+
+
+@pytest.mark.parametrize("text", ["a b", "a\n", "tökén", "\x7f"])
+def test_token_refuses_what_fits_no_header(text: str) -> None:
+    assert refusal(Token(), text) == "is not a token (visible ASCII characters, no spaces)"
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "shown"),
+    [
+        ("localhost:8080", Address("localhost", 8080), "localhost:8080"),
+        (":8080", Address("", 8080), ":8080"),
+        ("0.0.0.0:80", Address("0.0.0.0", 80), "0.0.0.0:80"),
+        ("[::1]:80", Address("::1", 80), "[::1]:80"),
+        ("[::]:0", Address("::", 0), "[::]:0"),
+        ("[fe80::1%eth0]:80", Address("fe80::1%eth0", 80), "[fe80::1%eth0]:80"),
+        (
+            "my_node-1.example.org:65535",
+            Address("my_node-1.example.org", 65535),
+            "my_node-1.example.org:65535",
+        ),
+    ],
+)
+def test_address_is_parsed_and_shown_as_it_was_written(text: str, address: Address, shown: str) -> None:
+    assert HostPort().parse(text) == address
+    assert str(address) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "8080",
+        "localhost",
+        "localhost:",
+        "localhost:http",
+        "localhost:65536",
+        "localhost:-1",
+        "localhost:+1",
+        "localhost:٣",
+        "localhost:999999999999",
+        "::1:80",
+        "::1",
+        "[::1]",
+        "[]:80",
+        "[:80",
+        "[localhost]:80",
+        "[::1%a b]:80",
+        "999.1.1.1:80",
+        "1.2.3:80",
+        "-a:80",
+        "a-:80",
+        "a b:80",
+        "a/b:80",
+        "http://a:80",
+        "user@a:80",
+        "ä:80",
+        f"{'a' * 254}:80",
+        "localhost:80\n",
+    ],
+)
+def test_address_refuses_what_nobody_can_listen_on(text: str) -> None:
+    assert refusal(HostPort(), text) == f"is not host:port {HOST_PORT_HINT}"
+
+
+def test_optional_address_may_be_empty() -> None:
+    assert OptionalHostPort().parse("") is None
+    assert OptionalHostPort().parse(":1") == Address("", 1)
+    assert refusal(OptionalHostPort(), "1") == f"is not host:port {HOST_PORT_HINT}"
+
+
+def test_comma_list_refuses_control_characters() -> None:
+    assert refusal(CommaList(), "http://a\n,http://b") == "is not a list with commas between its items"
+
+
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        ("", ()),
+        ("127.0.0.0/8, ::1/128", (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))),
+        ("10.1.2.3", (IPv4Network("10.1.2.3/32"),)),
+        ("fd00::", (IPv6Network("fd00::/128"),)),
+        ("0.0.0.0/0,::/0", (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))),
+    ],
+)
+def test_networks_are_parsed(text: str, networks: tuple[Any, ...]) -> None:
+    assert CidrList().parse(text) == networks
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "localhost",
+        "10.0.0.0/33",
+        "10.0.0.0/-1",
+        "10.0.0.0/",
+        "10.1.2.3/8",  # has bits beyond its prefix
+        "10.0.0.0/255.0.0.0",
+        "10.0.0.0/0.255.255.255",
+        "fe80::%eth0/64",
+        "::1/129",
+        "10.0.0.٣",
+        "10.0.0.0/8 10.0.0.0/8",
+    ],
+)
+def test_networks_are_refused_with_the_number_of_the_wrong_item(item: str) -> None:
+    hint = "(like 10.0.0.0/8,::1/128)"
+    expected = f"is not a list of networks with commas between them {hint}: see item 2"
+    assert refusal(CidrList(), f"::1,{item}") == expected
