@@ -24,14 +24,15 @@ from priolb.core.limits import ByteBudget
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.http.parser import HeadLimits
 from priolb.net.engine import Engine
 from priolb.net.listener import Listener
 from priolb.net.pool import IdleBudget
 from priolb.nodes.pool import NodePool
 from priolb.store import open_store
 from priolb.tasks import Tasks
-from priolb.telemetry.requests import RequestLog
 from priolb.telemetry.logs import Logger, LogWriter, forward_library_logs
+from priolb.telemetry.requests import RequestLog
 from priolb.testing.mock_node import MockNode
 
 _MOCK_NODE_HOST: Final = "localhost"
@@ -68,7 +69,7 @@ async def _serve(settings: Settings, log: Logger) -> None:
     _raise_file_limit(log)
     for name in _NO_EFFECT:
         if os.environ.get(name):
-            log.info(f"{name} has no effect: a request stays in line until a node has a free slot")
+            log.info("Setting has no effect: a request stays in line until a node has a slot", name=name)
     balancer = _Balancer(settings, log)
     stop = _stop_on_signals()
     try:
@@ -116,8 +117,7 @@ class _Balancer:
             request_timeout_s=settings.request_timeout_s,
             try_timeout_s=settings.request_proxy_timeout_s,
             node_idle_timeout_s=settings.node_idle_timeout_s,
-            max_head_bytes=settings.head_max_kb * 1024,
-            max_fields=settings.head_max_fields,
+            head_limits=HeadLimits(settings.head_max_kb * 1024, settings.head_max_fields),
             legacy_errors=settings.legacy_errors,
         )
         self._nodes = NodePool(
@@ -179,8 +179,7 @@ class _Balancer:
             self._engine,
             self._admin if is_admin else None,
             forwards=forwards,
-            max_head_bytes=settings.head_max_kb * 1024,
-            max_fields=settings.head_max_fields,
+            head_limits=HeadLimits(settings.head_max_kb * 1024, settings.head_max_fields),
             max_body_bytes=settings.payload_max_kb * 1024,
             head_timeout_s=settings.head_timeout_s,
             keepalive_timeout_s=settings.keepalive_timeout_s,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 _log = logging.getLogger(__name__)
@@ -18,12 +18,15 @@ class Tasks:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run `coroutine` as a task called `name`; an error that escapes it is logged."""
+    def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> Callable[[], object]:
+        """Run `coroutine` as a task called `name`, and return what cancels it.
+
+        An error that escapes the coroutine is logged.
+        """
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
-        return task
+        return task.cancel
 
     async def cancel(self) -> None:
         """Cancel every task and wait until all have ended."""

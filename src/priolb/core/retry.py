@@ -31,5 +31,8 @@ class RetryPolicy:
             outcome: how the last try ended.
         """
         return (
-            outcome.failed and not outcome.answering and tries < self.max_tries and (repeatable or not outcome.sent)
+            outcome.failed
+            and not outcome.answering
+            and tries < self.max_tries
+            and (repeatable or not outcome.sent)
         )

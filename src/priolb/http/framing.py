@@ -24,7 +24,7 @@ def request_body_bytes(known: dict[bytes, bytes], minor: int) -> int:
     """Return the length of a request's body in bytes, or CHUNKED.
 
     Raises:
-        ClientError: framing that two readers could read differently (400), or a coding other than chunked (501).
+        ClientError: framing that two readers could read differently (400), another coding than chunked (501).
     """
     length = known.get(b"content-length")
     coding = known.get(b"transfer-encoding")
@@ -54,7 +54,7 @@ def response_body_bytes(known: dict[bytes, bytes], status: int, method: bytes) -
     Raises:
         NodeError: framing that two readers could read differently.
     """
-    if method == b"HEAD" or status == 204 or status == 304 or status < 200:
+    if method == b"HEAD" or status < 200 or status in {204, 304}:
         return 0
     length = known.get(b"content-length")
     coding = known.get(b"transfer-encoding")

@@ -56,7 +56,13 @@ class ResponseHead:
     __slots__ = ("forwarded", "keep_alive", "known", "minor", "phrase", "status")
 
     def __init__(
-        self, status: int, phrase: bytes, minor: int, keep_alive: bool, known: dict[bytes, bytes], forwarded: bytes
+        self,
+        status: int,
+        phrase: bytes,
+        minor: int,
+        keep_alive: bool,
+        known: dict[bytes, bytes],
+        forwarded: bytes,
     ) -> None:
         self.status = status
         self.phrase = phrase
@@ -96,7 +102,11 @@ class LocalResponse:
     __slots__ = ("body", "content_type", "fields", "status")
 
     def __init__(
-        self, status: int, body: bytes, content_type: bytes = b"text/plain; charset=utf-8", fields: bytes = b""
+        self,
+        status: int,
+        body: bytes,
+        content_type: bytes = b"text/plain; charset=utf-8",
+        fields: bytes = b"",
     ) -> None:
         self.status = status
         self.body = body

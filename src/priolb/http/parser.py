@@ -17,6 +17,10 @@ from priolb.http.messages import RequestHead, ResponseHead
 
 HEAD_END: Final = b"\r\n\r\n"
 
+# What is remembered of heads: 2 x 512 heads of at most 1 KB, about 3 MB with all that is made of them.
+_MAX_REMEMBERED_HEADS: Final = 512
+_MAX_REMEMBERED_BYTES: Final = 1024
+
 _FORWARD: Final = 1
 _LOOK: Final = 2
 
@@ -58,6 +62,21 @@ _RESPONSE_ROLES: Final[dict[bytes, int]] = {
 }
 
 
+class HeadLimits:
+    """Bounds on the head of a message.
+
+    Args:
+        max_bytes: longest head.
+        max_fields: most header lines.
+    """
+
+    __slots__ = ("max_bytes", "max_fields")
+
+    def __init__(self, max_bytes: int, max_fields: int) -> None:
+        self.max_bytes = max_bytes
+        self.max_fields = max_fields
+
+
 class _Collector:
     """Receives what httptools finds."""
 
@@ -82,7 +101,6 @@ class _Collector:
         self.complete = True
 
 
-@lru_cache(maxsize=512)
 def parse_request_head(data: bytes, max_fields: int) -> RequestHead:
     """Parse the head of a request.
 
@@ -93,6 +111,12 @@ def parse_request_head(data: bytes, max_fields: int) -> RequestHead:
     Raises:
         ClientError: malformed (400), too many fields (431), or a coding that is not understood (501).
     """
+    if len(data) > _MAX_REMEMBERED_BYTES:
+        return _parse_request_head(data, max_fields)
+    return _remembered_request_head(data, max_fields)
+
+
+def _parse_request_head(data: bytes, max_fields: int) -> RequestHead:
     found = _Collector()
     parser = httptools.HttpRequestParser(found)
     try:
@@ -124,7 +148,6 @@ def parse_request_head(data: bytes, max_fields: int) -> RequestHead:
     )
 
 
-@lru_cache(maxsize=512)
 def parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
     """Parse the head of a node's answer.
 
@@ -135,6 +158,12 @@ def parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
     Raises:
         NodeError: malformed, or too many fields.
     """
+    if len(data) > _MAX_REMEMBERED_BYTES:
+        return _parse_response_head(data, max_fields)
+    return _remembered_response_head(data, max_fields)
+
+
+def _parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
     found = _Collector()
     parser = httptools.HttpResponseParser(found)
     try:
@@ -156,6 +185,12 @@ def parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
         options = _tokens(connection)
         keep_alive = b"close" not in options and (minor == 1 or b"keep-alive" in options)
     return ResponseHead(parser.get_status_code(), found.phrase, minor, keep_alive, known, forwarded)
+
+
+# Clients and nodes say the same thing over and over: on a busy connection nearly every head has been seen
+# before, to the letter. Parsing is a pure function and heads are never changed, so they can be shared.
+_remembered_request_head = lru_cache(maxsize=_MAX_REMEMBERED_HEADS)(_parse_request_head)
+_remembered_response_head = lru_cache(maxsize=_MAX_REMEMBERED_HEADS)(_parse_response_head)
 
 
 def _sort(fields: list[tuple[bytes, bytes]], roles: dict[bytes, int]) -> tuple[dict[bytes, bytes], bytes]:

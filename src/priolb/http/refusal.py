@@ -52,7 +52,9 @@ _ID: Final = rb'"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+|null)'
 _ID_AT_START: Final = re.compile(
     rb'\s*\{\s*(?:"(?:jsonrpc|method)"\s*:\s*"[^"]*"\s*,\s*)*' + _ID + rb"\s*[,}]",
 )
-_ID_AT_END: Final = re.compile(rb'[,\]]\s*' + _ID + rb'(?:\s*,\s*"(?:jsonrpc|method)"\s*:\s*"[^"]*")*\s*\}\s*$')
+_ID_AT_END: Final = re.compile(
+    rb"[,\]]\s*" + _ID + rb'(?:\s*,\s*"(?:jsonrpc|method)"\s*:\s*"[^"]*")*\s*\}\s*$'
+)
 
 
 def looks_like_rpc(body: bytes) -> bool:

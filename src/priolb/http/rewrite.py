@@ -70,4 +70,6 @@ def node_fields(head: RequestHead, is_rpc: bool) -> bytes:
     content_type = head.known.get(b"content-type")
     if is_rpc and content_type in _UNTYPED:
         return head.forwarded + b"Content-Type: application/json\r\n"
-    return head.forwarded if content_type is None else b"%sContent-Type: %s\r\n" % (head.forwarded, content_type)
+    return (
+        head.forwarded if content_type is None else b"%sContent-Type: %s\r\n" % (head.forwarded, content_type)
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from priolb.core.outcome import Phase
 from priolb.core.timers import Lapsing
@@ -21,6 +22,8 @@ IDLE: Final = 1
 AWAITING_HEAD: Final = 2
 IN_BODY: Final = 3
 CLOSED: Final = 4
+
+_CLOSED_DETAIL: Final = "the node closed the connection"
 
 
 class AnswerSink(Protocol):
@@ -46,7 +49,7 @@ class AnswerSink(Protocol):
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
         """Take note that no more will come."""
 
-    def on_stale(self, now: float) -> None:
+    def on_stale(self) -> None:
         """Send again: the node had closed this reused connection before it saw the request."""
 
 
@@ -56,13 +59,14 @@ class BackendConnection(Lapsing):
     __slots__ = (
         "_answered_bytes",
         "_buffer",
-        "_connecting",
+        "_cancel_connecting",
         "_decoder",
         "_keep_alive",
         "_link",
         "_outbox",
         "_remaining",
         "_reused",
+        "_shared",
         "_sink",
         "_transport",
         "is_paused",
@@ -72,10 +76,11 @@ class BackendConnection(Lapsing):
     def __init__(self, link: NodeLink) -> None:
         super().__init__()
         self._link = link
+        self._shared = link.shared
         self.state: int = CONNECTING
         self.is_paused: bool = False
         self._transport: asyncio.Transport | None = None
-        self._connecting: asyncio.Task[None] | None = None
+        self._cancel_connecting: Callable[[], object] | None = None
         self._sink: AnswerSink | None = None
         self._outbox: bytes = b""
         self._buffer: bytes = b""
@@ -92,8 +97,8 @@ class BackendConnection(Lapsing):
         self._sink = sink
         self._outbox = request
         self.lapses_at = until
-        self._link.watch(self)
-        self._connecting = self._link.tasks.spawn(self._connect(), f"connect {self._link.node.name}")
+        self._shared.watch(self)
+        self._cancel_connecting = self._shared.tasks.spawn(self._connect(), f"connect {self._link.node.name}")
 
     def send(self, sink: AnswerSink, request: bytes, until: float) -> None:
         """Send `request` over this idle connection."""
@@ -105,7 +110,7 @@ class BackendConnection(Lapsing):
         self.state = AWAITING_HEAD
         self.lapses_at = until
         if until < self.watched_at:
-            self._link.watch(self)
+            self._shared.watch(self)
         transport.write(request)
 
     def abort(self) -> None:
@@ -126,8 +131,8 @@ class BackendConnection(Lapsing):
             return
         self.is_paused = False
         if self._transport is not None and self.state == IN_BODY:
-            self.lapses_at = now + self._link.idle_body_timeout_s
-            self._link.watch(self)
+            self.lapses_at = now + self._shared.node_idle_timeout_s
+            self._shared.watch(self)
             self._transport.resume_reading()
 
     @property
@@ -139,11 +144,11 @@ class BackendConnection(Lapsing):
         if self.state == IDLE:
             self._close()
         elif self.state == CONNECTING:
-            self._fail(Reason.NODE_TIMEOUT, Phase.CONNECT, "not connected in time", now)
+            self._fail(Reason.NODE_TIMEOUT, Phase.CONNECT, "not connected in time")
         elif self.state == AWAITING_HEAD:
-            self._fail(Reason.NODE_TIMEOUT, Phase.HEAD, "no answer in time", now)
+            self._fail(Reason.NODE_TIMEOUT, Phase.HEAD, "no answer in time")
         elif self.state == IN_BODY:
-            self._fail(Reason.NODE_TIMEOUT, Phase.BODY, "the answer stopped coming", now)
+            self._fail(Reason.NODE_TIMEOUT, Phase.BODY, "the answer stopped coming")
 
     # What the event loop tells it
 
@@ -151,18 +156,26 @@ class BackendConnection(Lapsing):
         link = self._link
         try:
             await asyncio.get_running_loop().create_connection(
-                self._protocol, link.host, link.port, ssl=link.tls, server_hostname=link.host if link.tls else None
+                self._protocol,
+                link.host,
+                link.port,
+                ssl=link.tls,
+                server_hostname=link.host if link.tls else None,
             )
         except OSError as error:
             if self.state == CONNECTING:
-                self._fail(Reason.NODE_UNREACHABLE, Phase.CONNECT, str(error) or type(error).__name__, link.clock())
+                self._fail(
+                    Reason.NODE_UNREACHABLE,
+                    Phase.CONNECT,
+                    error.strerror or str(error) or type(error).__name__,
+                )
 
-    def _protocol(self) -> BackendConnection:
-        return self
+    def _protocol(self) -> asyncio.Protocol:
+        return cast("asyncio.Protocol", self)  # it is one in all but name: event loops ask for no more
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._connecting = None
+        self._cancel_connecting = None
         if self.state == CLOSED:
             transport.abort()
             return
@@ -177,11 +190,11 @@ class BackendConnection(Lapsing):
         if self.state == IDLE:
             self._close()
         else:
-            self._broken(str(error) if error else "connection closed", self._link.clock())
+            self._broken(str(error) if error else _CLOSED_DETAIL)
 
     def eof_received(self) -> bool:
         if self.state == IN_BODY and self._remaining == UNTIL_CLOSE:
-            self._end(self._link.clock())
+            self._end(self._shared.clock())
         return False
 
     def pause_writing(self) -> None:
@@ -201,7 +214,7 @@ class BackendConnection(Lapsing):
     # The answer
 
     def _read_head(self, data: bytes) -> None:
-        link = self._link
+        shared = self._shared
         sink = self._sink
         assert sink is not None
         self._answered_bytes = True
@@ -211,22 +224,22 @@ class BackendConnection(Lapsing):
         while True:
             end = data.find(HEAD_END) + 4
             if end < 4:
-                if len(data) > link.max_head_bytes:
-                    self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "the head of the answer is too large", link.clock())
+                if len(data) > shared.head_limits.max_bytes:
+                    self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "the head of the answer is too large")
                 self._buffer = data
                 return
             try:
-                head = parse_response_head(data[:end], link.max_fields)
+                head = parse_response_head(data[:end], shared.head_limits.max_fields)
                 body_bytes = response_body_bytes(head.known, head.status, sink.method)
                 if head.status == 101:
                     raise NodeError("an answer that switches protocols unasked")
             except NodeError as error:
-                self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, str(error), link.clock())
+                self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, str(error))
                 return
             data = data[end:]
             if head.status >= 200:
                 break
-        now = link.clock()
+        now = shared.clock()
         self._keep_alive = head.keep_alive
         if 0 <= body_bytes <= len(data):
             if len(data) > body_bytes:
@@ -238,8 +251,8 @@ class BackendConnection(Lapsing):
         self.state = IN_BODY
         self._remaining = body_bytes
         self._decoder = ChunkedDecoder() if body_bytes == CHUNKED else None
-        self.lapses_at = now + link.idle_body_timeout_s
-        link.watch(self)
+        self.lapses_at = now + shared.node_idle_timeout_s
+        shared.watch(self)
         sink.on_head(head, body_bytes, now)
         if data and self.state == IN_BODY:
             self._read_body(data)
@@ -247,15 +260,15 @@ class BackendConnection(Lapsing):
     def _read_body(self, data: bytes) -> None:
         sink = self._sink
         assert sink is not None
-        now = self._link.clock()
+        now = self._shared.clock()
         if not self.is_paused:
-            self.lapses_at = now + self._link.idle_body_timeout_s
+            self.lapses_at = now + self._shared.node_idle_timeout_s
         is_complete = False
         if self._decoder is not None:
             try:
                 data = self._decoder.feed(data)
             except FramingError as error:
-                self._fail(Reason.NODE_BAD_ANSWER, Phase.BODY, str(error), now)
+                self._fail(Reason.NODE_BAD_ANSWER, Phase.BODY, str(error))
                 return
             is_complete = self._decoder.done
             if self._decoder.rest:
@@ -295,25 +308,25 @@ class BackendConnection(Lapsing):
                 return
         self._close()
 
-    def _broken(self, detail: str, now: float) -> None:
+    def _broken(self, detail: str) -> None:
         sink = self._sink
         if self.state == AWAITING_HEAD and self._reused and not self._answered_bytes and sink is not None:
             self._sink = None
             self._close()
-            sink.on_stale(now)
+            sink.on_stale()
         elif self.state == AWAITING_HEAD:
-            self._fail(Reason.NODE_UNREACHABLE, Phase.HEAD, detail, now)
-        elif self._remaining == UNTIL_CLOSE and detail == "connection closed":
-            self._end(now)
+            self._fail(Reason.NODE_UNREACHABLE, Phase.HEAD, detail)
+        elif self._remaining == UNTIL_CLOSE and detail == _CLOSED_DETAIL:
+            self._end(self._shared.clock())
         else:
-            self._fail(Reason.NODE_BAD_ANSWER, Phase.BODY, detail, now)
+            self._fail(Reason.NODE_BAD_ANSWER, Phase.BODY, detail)
 
-    def _fail(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
+    def _fail(self, reason: Reason, phase: Phase, detail: str) -> None:
         sink = self._sink
         self._sink = None
         self._close()
         if sink is not None:
-            sink.on_failure(reason, phase, detail, now)
+            sink.on_failure(reason, phase, detail, self._shared.clock())
 
     def _close(self) -> None:
         was_idle = self.state == IDLE
@@ -322,6 +335,6 @@ class BackendConnection(Lapsing):
         self._link.forget(self, was_idle)
         if self._transport is not None:
             self._transport.abort()
-        elif self._connecting is not None:
-            self._connecting.cancel()
-            self._connecting = None
+        elif self._cancel_connecting is not None:
+            self._cancel_connecting()
+            self._cancel_connecting = None

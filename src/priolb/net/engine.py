@@ -12,6 +12,7 @@ from priolb.core.limits import ByteBudget
 from priolb.core.node import NodeState
 from priolb.core.scheduler import Scheduler
 from priolb.core.timers import Lapsing, TimingWheel
+from priolb.http.parser import HeadLimits
 from priolb.http.rewrite import Target
 from priolb.net.exchange import Exchange
 from priolb.net.pool import IdleBudget, NodeLink
@@ -71,29 +72,27 @@ class Engine:
         request_timeout_s: longest time from a request's arrival to the start of a try, seconds.
         try_timeout_s: longest wait for the head of a node's answer, connecting included, seconds.
         node_idle_timeout_s: longest silence between two parts of an answer's body, seconds.
-        max_head_bytes: longest head of a node's answer.
-        max_fields: most header lines of a node's answer.
+        head_limits: bounds on the head of a node's answer.
         legacy_errors: answer refusals as the original does.
     """
 
     __slots__ = (
         "_alarm",
         "_alarm_at",
-        "_idle",
         "_links",
         "_loop",
-        "_max_fields",
-        "_max_head_bytes",
         "_next_node_id",
-        "_node_idle_timeout_s",
-        "_tasks",
         "_wheel",
         "body_budget",
         "clock",
+        "head_limits",
+        "idle",
         "instrument",
         "legacy_errors",
+        "node_idle_timeout_s",
         "request_timeout_s",
         "scheduler",
+        "tasks",
         "try_timeout_s",
     )
 
@@ -107,8 +106,7 @@ class Engine:
         request_timeout_s: float,
         try_timeout_s: float,
         node_idle_timeout_s: float,
-        max_head_bytes: int,
-        max_fields: int,
+        head_limits: HeadLimits,
         legacy_errors: bool,
     ) -> None:
         self.scheduler = scheduler
@@ -118,13 +116,12 @@ class Engine:
         self.request_timeout_s = request_timeout_s
         self.try_timeout_s = try_timeout_s
         self.legacy_errors = legacy_errors
-        self._idle = idle
-        self._node_idle_timeout_s = node_idle_timeout_s
-        self._max_head_bytes = max_head_bytes
-        self._max_fields = max_fields
+        self.idle = idle
+        self.node_idle_timeout_s = node_idle_timeout_s
+        self.head_limits = head_limits
         self._loop = asyncio.get_running_loop()
         self._wheel = TimingWheel()
-        self._tasks = Tasks()
+        self.tasks = Tasks()
         self._links: dict[int, NodeLink] = {}
         self._next_node_id = 0
         self._alarm: asyncio.TimerHandle | None = None
@@ -137,7 +134,9 @@ class Engine:
         scheduler = self.scheduler
         lease = scheduler.start_at_once(exchange, exchange.enqueued_at)
         if lease is not None:
-            self.instrument.queued(exchange.request_id, exchange.lane, len(exchange.body), _ALONE[exchange.lane])
+            self.instrument.queued(
+                exchange.request_id, exchange.lane, len(exchange.body), _ALONE[exchange.lane]
+            )
             exchange.begin(lease, self._links[lease.node.node_id], exchange.enqueued_at)
             return
         reason = scheduler.submit(exchange)
@@ -164,7 +163,9 @@ class Engine:
 
     # Nodes
 
-    def link(self, name: str, host: str, port: int, tls: ssl.SSLContext | None, target: Target, slots: int) -> NodeState:
+    def link(
+        self, name: str, host: str, port: int, tls: ssl.SSLContext | None, target: Target, slots: int
+    ) -> NodeState:
         """Make a node known: it can be probed, but takes no part before `attach`.
 
         Args:
@@ -177,21 +178,7 @@ class Engine:
         """
         self._next_node_id += 1
         node = NodeState(self._next_node_id, name, slots)
-        self._links[node.node_id] = NodeLink(
-            node,
-            host,
-            port,
-            tls,
-            target,
-            self._idle,
-            self._max_head_bytes,
-            self._max_fields,
-            self._node_idle_timeout_s,
-            self.watch,
-            self._wheel.forget,
-            self.clock,
-            self._tasks,
-        )
+        self._links[node.node_id] = NodeLink(node, host, port, tls, target, self)
         return node
 
     def attach(self, node: NodeState) -> None:
@@ -255,4 +242,4 @@ class Engine:
         self._set_alarm(inf)
         for link in self._links.values():
             link.close()
-        await self._tasks.cancel()
+        await self.tasks.cancel()

@@ -100,7 +100,7 @@ class Exchange(Ticket):
         self._client.answer(response)
 
     def expire(self, now: float) -> None:
-        """End a request whose time to start has passed; the last failing answer of a node, if any, is its answer."""
+        """End a request whose time to start has passed, with what a node last answered, if one did."""
         if self._kept is None:
             self.refuse(Reason.DEADLINE)
         else:
@@ -175,7 +175,9 @@ class Exchange(Ticket):
             assert self._backend is not None
             self._backend.abort()
             self._backend = None
-            self._end_try(Outcome(Source.NODE, Phase.BODY, None, failing.head.status, True, False), self._engine.clock())
+            self._end_try(
+                Outcome(Source.NODE, Phase.BODY, None, failing.head.status, True, False), self._engine.clock()
+            )
 
     def on_end(self, now: float) -> None:
         self._backend = None
@@ -192,10 +194,14 @@ class Exchange(Ticket):
         self._backend = None
         lease = self._lease
         assert lease is not None
-        self._engine.instrument.node_failed(self.request_id, lease.node.name, reason.value, detail, self.tries)
-        self._end_try(Outcome(Source.NODE, phase, reason, 0, phase is not Phase.CONNECT, self._answering != 0), now)
+        self._engine.instrument.node_failed(
+            self.request_id, lease.node.name, reason.value, detail, self.tries
+        )
+        self._end_try(
+            Outcome(Source.NODE, phase, reason, 0, phase is not Phase.CONNECT, self._answering != 0), now
+        )
 
-    def on_stale(self, now: float) -> None:
+    def on_stale(self) -> None:
         self._send(fresh=True)
 
     # Tries

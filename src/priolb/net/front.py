@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -38,16 +39,16 @@ class FrontConnection(Lapsing):
     __slots__ = (
         "_body_parts",
         "_buffer",
+        "_cancel_local",
         "_decoder",
         "_engine",
         "_exchange",
-        "_listener",
         "_head",
         "_held_bytes",
         "_is_local",
         "_is_paused",
         "_is_reading",
-        "_local_task",
+        "_listener",
         "_remaining",
         "_scanned",
         "_state",
@@ -78,7 +79,7 @@ class FrontConnection(Lapsing):
         self._decoder: ChunkedDecoder | None = None
         self._held_bytes: int = 0
         self._exchange: Exchange | None = None
-        self._local_task: asyncio.Task[None] | None = None
+        self._cancel_local: Callable[[], object] | None = None
 
     # What the event loop tells it
 
@@ -122,7 +123,11 @@ class FrontConnection(Lapsing):
             self._read_heads()
         elif state == BUSY:
             self._buffer += data
-            if len(self._buffer) > _MAX_PIPELINED_BYTES and not self._is_paused and self._transport is not None:
+            if (
+                len(self._buffer) > _MAX_PIPELINED_BYTES
+                and not self._is_paused
+                and self._transport is not None
+            ):
                 self._is_paused = True
                 self._transport.pause_reading()
 
@@ -162,8 +167,8 @@ class FrontConnection(Lapsing):
             self._exchange.shut_down()
         elif self._state == AT_BODY:
             self._refuse(Reason.SHUTTING_DOWN)
-        elif self._state == BUSY and self._local_task is not None:
-            self._local_task.cancel()
+        elif self._state == BUSY and self._cancel_local is not None:
+            self._cancel_local()
             self.abort()
 
     # What the exchange tells it
@@ -229,25 +234,25 @@ class FrontConnection(Lapsing):
 
     def _take_head(self) -> RequestHead | None:
         """Take one head out of the buffer; None when it is not all there, or was refused."""
-        listener = self._listener
+        limits = self._listener.head_limits
         buffer = self._buffer
         if buffer[0] == 13:  # RFC 9112, section 2.2: an empty line before a request is ignored
             while buffer.startswith(b"\r\n"):
                 buffer = buffer[2:]
             self._buffer = buffer
         end = buffer.find(HEAD_END, self._scanned) + 4
-        if end > listener.max_head_bytes or (end < 4 and len(buffer) > listener.max_head_bytes):
+        if end > limits.max_bytes or (end < 4 and len(buffer) > limits.max_bytes):
             self._refuse(Reason.BAD_REQUEST, "the head of the request is too large", 431)
             return None
         if end < 4:
             if self._scanned == 0:
-                self._lapse_in(listener.head_timeout_s)
+                self._lapse_in(self._listener.head_timeout_s)
             self._scanned = max(1, len(buffer) - 3)
             return None
         self._scanned = 0
         self._buffer = buffer[end:]
         try:
-            return parse_request_head(buffer[:end], listener.max_fields)
+            return parse_request_head(buffer[:end], limits.max_fields)
         except ClientError as error:
             self._refuse(Reason.BAD_REQUEST, str(error), error.status)
             return None
@@ -320,7 +325,7 @@ class FrontConnection(Lapsing):
         self.lapses_at = inf
         if self._is_local:
             request = LocalRequest(head, body, self._peer())
-            self._local_task = self._listener.tasks.spawn(self._answer_locally(request), "admin request")
+            self._cancel_local = self._listener.tasks.spawn(self._answer_locally(request), "admin request")
             return
         exchange = Exchange(self._engine, self, head, body, lane_of(head.known), self._engine.clock())
         self._exchange = exchange
@@ -333,7 +338,7 @@ class FrontConnection(Lapsing):
         local = self._listener.local
         assert local is not None
         response = await local.handle(request)
-        self._local_task = None
+        self._cancel_local = None
         if self._state == BUSY:
             self.answer(response)
 
@@ -360,15 +365,15 @@ class FrontConnection(Lapsing):
 
     def _leave(self) -> None:
         """The client is gone: so is what it wanted."""
-        exchange, task = self._exchange, self._local_task
+        exchange, cancel_local = self._exchange, self._cancel_local
         self._end_request()
         self._state = CLOSING
         self._buffer = b""
         if exchange is not None:
             exchange.client_gone(self._engine.clock())
-        if task is not None:
-            self._local_task = None
-            task.cancel()
+        if cancel_local is not None:
+            self._cancel_local = None
+            cancel_local()
 
     def _end_request(self) -> None:
         """Let go of the request and of the bytes held for it."""

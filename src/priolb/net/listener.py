@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import Protocol, cast
 
 from priolb.http.messages import LocalRequest, LocalResponse
+from priolb.http.parser import HeadLimits
 from priolb.net.engine import Engine
 from priolb.net.front import FrontConnection
 from priolb.net.listen import listen
 from priolb.tasks import Tasks
+
 
 class LocalHandler(Protocol):
     """Answers the requests that are for the program itself."""
@@ -29,8 +31,7 @@ class Listener:
         engine: serves what is for the nodes.
         local: serves what is for the program itself; None where all is for the nodes.
         forwards: whether anything is for the nodes here; False for a listener of the admin API alone.
-        max_head_bytes: longest head.
-        max_fields: most header lines.
+        head_limits: bounds on the head of a request.
         max_body_bytes: longest body.
         head_timeout_s: longest time from the first byte of a head to its last, seconds.
         keepalive_timeout_s: longest time between requests, seconds.
@@ -43,13 +44,12 @@ class Listener:
         "connections",
         "engine",
         "forwards",
+        "head_limits",
         "head_timeout_s",
         "is_draining",
         "keepalive_timeout_s",
         "local",
         "max_body_bytes",
-        "max_fields",
-        "max_head_bytes",
         "stall_timeout_s",
         "tasks",
     )
@@ -59,8 +59,7 @@ class Listener:
         engine: Engine,
         local: LocalHandler | None,
         forwards: bool,
-        max_head_bytes: int,
-        max_fields: int,
+        head_limits: HeadLimits,
         max_body_bytes: int,
         head_timeout_s: float,
         keepalive_timeout_s: float,
@@ -69,8 +68,7 @@ class Listener:
         self.engine = engine
         self.local = local
         self.forwards = forwards
-        self.max_head_bytes = max_head_bytes
-        self.max_fields = max_fields
+        self.head_limits = head_limits
         self.max_body_bytes = max_body_bytes
         self.head_timeout_s = head_timeout_s
         self.keepalive_timeout_s = keepalive_timeout_s
@@ -138,5 +136,5 @@ class Listener:
             connection.abort()
         await self.tasks.cancel()
 
-    def _connection(self) -> FrontConnection:
-        return FrontConnection(self)
+    def _connection(self) -> asyncio.Protocol:
+        return cast("asyncio.Protocol", FrontConnection(self))  # as in `backend`

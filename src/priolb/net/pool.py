@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from typing import Protocol
 
 from priolb.core.node import NodeState
 from priolb.core.timers import Lapsing
+from priolb.http.parser import HeadLimits
 from priolb.http.rewrite import Target
 from priolb.net.backend import AnswerSink, BackendConnection
 from priolb.tasks import Tasks
@@ -30,6 +32,22 @@ class IdleBudget:
         self.count: int = 0
 
 
+class Surroundings(Protocol):
+    """What the connections to all nodes share; the engine is it."""
+
+    clock: Callable[[], float]
+    head_limits: HeadLimits
+    idle: IdleBudget
+    node_idle_timeout_s: float
+    tasks: Tasks
+
+    def watch(self, item: Lapsing) -> None:
+        """Make sure that `item` is told when it lapses."""
+
+    def forget(self, item: Lapsing) -> None:
+        """Tell `item` no more."""
+
+
 class NodeLink:
     """How to reach one node, and its idle connections, the most recently used first.
 
@@ -39,33 +57,10 @@ class NodeLink:
         port: TCP port.
         tls: TLS settings for an https node, else None.
         target: where its URI points.
-        idle: bounds on idle connections, shared by all nodes.
-        max_head_bytes: longest head of an answer.
-        max_fields: most header lines of an answer.
-        idle_body_timeout_s: longest silence between two parts of an answer's body, seconds.
-        watch: makes sure that a connection is looked at when it lapses.
-        unwatch: ends that.
-        clock: monotonic seconds.
-        tasks: owner of the connecting tasks.
+        shared: what the connections to all nodes share.
     """
 
-    __slots__ = (
-        "_idle",
-        "_idle_budget",
-        "_is_removed",
-        "_unwatch",
-        "clock",
-        "host",
-        "idle_body_timeout_s",
-        "max_fields",
-        "max_head_bytes",
-        "node",
-        "port",
-        "target",
-        "tasks",
-        "tls",
-        "watch",
-    )
+    __slots__ = ("_idle", "_is_removed", "host", "node", "port", "shared", "target", "tls")
 
     def __init__(
         self,
@@ -74,30 +69,16 @@ class NodeLink:
         port: int,
         tls: ssl.SSLContext | None,
         target: Target,
-        idle: IdleBudget,
-        max_head_bytes: int,
-        max_fields: int,
-        idle_body_timeout_s: float,
-        watch: Callable[[Lapsing], None],
-        unwatch: Callable[[Lapsing], None],
-        clock: Callable[[], float],
-        tasks: Tasks,
+        shared: Surroundings,
     ) -> None:
         self.node = node
         self.host = host
         self.port = port
         self.tls = tls
         self.target = target
-        self.max_head_bytes = max_head_bytes
-        self.max_fields = max_fields
-        self.idle_body_timeout_s = idle_body_timeout_s
-        self.watch = watch
-        self.clock = clock
-        self.tasks = tasks
-        self._idle_budget = idle
+        self.shared = shared
         self._idle: list[BackendConnection] = []
         self._is_removed = False
-        self._unwatch = unwatch
 
     def start(self, sink: AnswerSink, request: bytes, until: float, fresh: bool) -> BackendConnection:
         """Send `request` for `sink` and return the connection that carries it.
@@ -110,7 +91,7 @@ class NodeLink:
         """
         while self._idle and not fresh:
             connection = self._idle.pop()
-            self._idle_budget.count -= 1
+            self.shared.idle.count -= 1
             if connection.is_usable:
                 connection.send(sink, request, until)
                 return connection
@@ -121,22 +102,22 @@ class NodeLink:
 
     def keep(self, connection: BackendConnection, now: float) -> bool:
         """Take an idle connection in; False when there is no room for it."""
-        budget = self._idle_budget
+        budget = self.shared.idle
         if self._is_removed or 0 < budget.total <= budget.count or 0 < budget.per_node <= len(self._idle):
             return False
         self._idle.append(connection)
         budget.count += 1
         connection.lapses_at = now + budget.timeout_s
         if connection.lapses_at < connection.watched_at:
-            self.watch(connection)
+            self.shared.watch(connection)
         return True
 
     def forget(self, connection: BackendConnection, was_idle: bool) -> None:
         """Let go of a connection that is closed."""
-        self._unwatch(connection)
+        self.shared.forget(connection)
         if was_idle and connection in self._idle:
             self._idle.remove(connection)
-            self._idle_budget.count -= 1
+            self.shared.idle.count -= 1
 
     def close(self) -> None:
         """Close what is idle now, and keep nothing that becomes idle later."""

@@ -30,7 +30,7 @@ class Probe:
     async def run(self, link: NodeLink, timeout_s: float) -> None:
         """Ask the node of `link`; NodeError when it does not answer well within `timeout_s`."""
         request = link.target.request(self.method, b"", b"", _FIELDS, _QUESTION)
-        self._connection = link.start(self, request, link.clock() + timeout_s, fresh=True)
+        self._connection = link.start(self, request, link.shared.clock() + timeout_s, fresh=True)
         try:
             await self._result
         finally:
@@ -51,7 +51,7 @@ class Probe:
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
         self._fail(detail)
 
-    def on_stale(self, now: float) -> None:
+    def on_stale(self) -> None:
         raise AssertionError("a probe never reuses a connection")
 
     def _judge(self, head: ResponseHead) -> None:

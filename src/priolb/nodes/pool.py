@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from priolb.core.node import NodeState
@@ -25,8 +25,8 @@ _SYNC_INTERVAL_S: Final = 0.5
 class NodeStore(Protocol):
     """Where the node list lives; see `store.base` for the whole contract."""
 
-    shared: bool
-
+    @property
+    def shared(self) -> bool: ...
     async def nodes(self) -> list[str]: ...
     async def add(self, uri: str) -> bool: ...
     async def remove(self, uri: str) -> bool: ...
@@ -47,18 +47,18 @@ class Traffic(Protocol):
 class Log(Protocol):
     """Where changes of the nodes are told."""
 
-    def info(self, msg: str, **fields: object) -> None: ...
-    def warning(self, msg: str, **fields: object) -> None: ...
+    def info(self, msg: str, /, **fields: object) -> None: ...
+    def warning(self, msg: str, /, **fields: object) -> None: ...
 
 
 class _Member:
     """A node of the list; `state` is None for one whose URI this version cannot use."""
 
-    __slots__ = ("check", "state")
+    __slots__ = ("cancel_check", "state")
 
     def __init__(self, state: NodeState | None) -> None:
         self.state = state
-        self.check: asyncio.Task[None] | None = None
+        self.cancel_check: Callable[[], object] | None = None
 
 
 class NodePool:
@@ -72,7 +72,9 @@ class NodePool:
         log: where changes are told.
     """
 
-    def __init__(self, store: NodeStore, traffic: Traffic, default_slots: int, max_slots: int, log: Log) -> None:
+    def __init__(
+        self, store: NodeStore, traffic: Traffic, default_slots: int, max_slots: int, log: Log
+    ) -> None:
         self._store = store
         self._traffic = traffic
         self._default_slots = default_slots
@@ -158,7 +160,9 @@ class NodePool:
                     uris = await self._store.nodes()
                 except StoreError as error:
                     if not is_away:
-                        self._log.warning("Store is away; serving goes on with the nodes known", err=str(error))
+                        self._log.warning(
+                            "Store is away; serving goes on with the nodes known", err=str(error)
+                        )
                     is_away = True
                     continue
                 if is_away:
@@ -172,7 +176,8 @@ class NodePool:
             return
         members: dict[str, _Member] = {}
         for uri in uris:
-            members[uri] = self._members.pop(uri, None) or self._join(uri)
+            known = self._members.pop(uri, None)
+            members[uri] = self._join(uri) if known is None else known
         for gone in self._members.values():
             self._release(gone)
         self._members = members
@@ -186,12 +191,14 @@ class NodePool:
             return _Member(None)
         member = _Member(state)
         self._traffic.attach(state)
-        member.check = self._tasks.spawn(self._check_until_healthy(state), f"health check {state.name}")
+        member.cancel_check = self._tasks.spawn(
+            self._check_until_healthy(state), f"health check {state.name}"
+        )
         return member
 
     def _release(self, member: _Member) -> None:
-        if member.check is not None:
-            member.check.cancel()
+        if member.cancel_check is not None:
+            member.cancel_check()
         if member.state is not None:
             self._traffic.detach(member.state)
             self._log.info("Node removed", nodeURI=member.state.name)
@@ -203,7 +210,9 @@ class NodePool:
                 await self._traffic.probe(state, HEALTH_CHECK_TIMEOUT_S)
             except NodeError as error:
                 if not is_told:
-                    self._log.warning("Node is unhealthy and will be checked again", nodeURI=state.name, err=str(error))
+                    self._log.warning(
+                        "Node is unhealthy and will be checked again", nodeURI=state.name, err=str(error)
+                    )
                 is_told = True
                 await asyncio.sleep(_RECHECK_INTERVAL_S)
             else:
@@ -218,4 +227,6 @@ class NodePool:
         if uri.is_tls and self._tls is None:
             self._tls = ssl.create_default_context()
         target = Target(uri.authority, uri.path, uri.query)
-        return self._traffic.link(uri.name, uri.host, uri.port, self._tls if uri.is_tls else None, target, slots)
+        return self._traffic.link(
+            uri.name, uri.host, uri.port, self._tls if uri.is_tls else None, target, slots
+        )

@@ -123,7 +123,9 @@ def _own_parameters(parts: SplitResult) -> tuple[int | None, str]:
             raise ConfigError(f"node URI {_shown(parts)}: _workers is given twice")
         else:
             if not re.fullmatch("[0-9]{1,5}", value) or not 1 <= int(value) <= MAX_SLOTS:
-                raise ConfigError(f"node URI {_shown(parts)}: _workers must be a number from 1 to {MAX_SLOTS}")
+                raise ConfigError(
+                    f"node URI {_shown(parts)}: _workers must be a number from 1 to {MAX_SLOTS}"
+                )
             slots = int(value)
     return slots, "&".join(theirs)
 

@@ -1,8 +1,8 @@
-"""The access log: two lines for each request, in the words of the original program.
+"""The log of requests: at least two lines for each, in the words of the original program.
 
-These two lines are most of what the program logs and are on the path of every request, so they are
-put together once (`Logger.template`) and only filled afterwards. Lanes are numbers here: 0 is
-fast-track, 1 high-priority, 2 low.
+`queued` and `completed` are most of what the program logs and are on the path of every request, as
+`refused` is under overload. So their lines are put together once (`Logger.template`) and only filled
+afterwards. Lanes are numbers here: 0 is fast-track, 1 high-priority, 2 low.
 """
 
 from typing import Final
@@ -10,15 +10,20 @@ from typing import Final
 from priolb.telemetry.forms import Level
 from priolb.telemetry.logs import Logger
 
-# Renderings of node URIs kept: far more than there are nodes, so only years of changes start them anew.
-_KNOWN_NODES_MAX: Final = 4096
+# Renderings kept of node URIs and reasons: far more than there are, so only years of changes start anew.
+_KNOWN_TEXTS_MAX: Final = 4096
 _LANES: Final = range(3)
 _FAST_TRACK: Final = 0
 _HIGH_PRIO: Final = 1
 
+_Fields = list[tuple[str, str]]
 
-class AccessLog:
-    """Logs when a request is queued and when it is answered.
+
+class RequestLog:
+    """Logs what becomes of requests; fills the protocol `Instrument` of the engine.
+
+    In all methods `request_id` is the client's X-Request-ID, empty when it sent none, and `sizes` are the
+    lengths of the three lanes.
 
     Args:
         logger: where the lines go; they have its form.
@@ -27,40 +32,48 @@ class AccessLog:
     __slots__ = (
         "_completed",
         "_completed_with_id",
-        "_known_nodes",
+        "_known_texts",
         "_logger",
         "_queued",
         "_queued_with_id",
-        "_text",
+        "_raw",
+        "_refused",
+        "_refused_with_id",
         "_write",
     )
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
-        self._text = logger.form.text
+        self._raw = logger.form.raw
         self._write = logger.writer.write
-        self._known_nodes: dict[str, bytes] = {}
-        self._queued = [_queued_template(logger, lane, []) for lane in _LANES]
-        self._queued_with_id = [_queued_template(logger, lane, ["reqID"]) for lane in _LANES]
-        self._completed = [_completed_template(logger, lane, []) for lane in _LANES]
-        self._completed_with_id = [_completed_template(logger, lane, ["reqID"]) for lane in _LANES]
+        self._known_texts: dict[str, bytes] = {}
+        queued = _numbers("payloadSize", "fastTrack", "highPrio", "lowPrio")
+        completed = [
+            *_numbers("payloadSize", "statusCode"),
+            *_texts("nodeURI"),
+            *_numbers("requestTries", "durationMs", "queueDurationUs", "nodeDurationUs", "totalDurationUs"),
+            *_numbers("queueItems", "queueItemsFastTrack", "queueItemsHighPrio", "queueItemsLowPrio"),
+        ]
+        refused = [*_texts("reason"), *_numbers("statusCode")]
+        self._queued, self._queued_with_id = _templates(logger, Level.INFO, "Request added to queue", queued)
+        self._completed, self._completed_with_id = _templates(
+            logger, Level.INFO, "Request completed", completed
+        )
+        self._refused, self._refused_with_id = _templates(logger, Level.WARNING, "Request refused", refused)
 
-    def queued(self, req_id: str, lane: int, sizes: tuple[int, int, int]) -> None:
-        """Log that a request waits.
-
-        Args:
-            req_id: the client's X-Request-ID, empty when it sent none.
-            sizes: requests that wait in each lane, this one included.
-        """
-        if req_id:
-            line = self._queued_with_id[lane] % (self._logger.stamp(), self._text(req_id).encode(), *sizes)
+    def queued(self, request_id: bytes, lane: int, payload_bytes: int, sizes: tuple[int, ...]) -> None:
+        """Log that a request is in line; `sizes` count it."""
+        fast, high, low = sizes
+        stamp = self._logger.stamp()
+        if request_id:
+            line = self._queued_with_id[lane] % (stamp, self._raw(request_id), payload_bytes, fast, high, low)
         else:
-            line = self._queued[lane] % (self._logger.stamp(), *sizes)
+            line = self._queued[lane] % (stamp, payload_bytes, fast, high, low)
         self._write(line)
 
     def completed(  # noqa: PLR0917 - called by position, as keywords would cost more than some fields
         self,
-        req_id: str,
+        request_id: bytes,
         lane: int,
         payload_bytes: int,
         status: int,
@@ -69,77 +82,96 @@ class AccessLog:
         queue_us: int,
         node_us: int,
         total_us: int,
-        sizes: tuple[int, int, int],
+        sizes: tuple[int, ...],
     ) -> None:
-        """Log how a request ended.
+        """Log that a request got the answer of a node.
 
         Args:
-            req_id: the client's X-Request-ID, empty when it sent none.
+            request_id: see above.
+            lane: see above.
             payload_bytes: length of the request's body.
             status: what the client was answered.
-            node: URI of the node of the last try, empty when there was none.
+            node: URI of the node of the last try.
             tries: tries made.
-            queue_us, node_us, total_us: microseconds in the queue, at nodes, and from arrival to answer.
-            sizes: requests that wait in each lane now.
+            queue_us: microseconds in line.
+            node_us: microseconds at the node.
+            total_us: microseconds from arrival to answer.
+            sizes: see above.
         """
-        node_text = self._known_nodes.get(node) or self._render_node(node)
+        node_text = self._known_texts.get(node) or self._render(node)
         stamp = self._logger.stamp()
         total_ms = total_us // 1000
         fast, high, low = sizes
         waiting = fast + high + low
-        if req_id:
+        if request_id:
             line = self._completed_with_id[lane] % (
-                stamp, self._text(req_id).encode(), total_ms, payload_bytes, status, node_text, tries,
-                queue_us, node_us, total_us, waiting, fast, high, low,
+                stamp, self._raw(request_id), payload_bytes, status, node_text, tries,
+                total_ms, queue_us, node_us, total_us, waiting, fast, high, low,
             )  # fmt: skip
         else:
             line = self._completed[lane] % (
-                stamp, total_ms, payload_bytes, status, node_text, tries,
-                queue_us, node_us, total_us, waiting, fast, high, low,
+                stamp, payload_bytes, status, node_text, tries,
+                total_ms, queue_us, node_us, total_us, waiting, fast, high, low,
             )  # fmt: skip
         self._write(line)
 
-    def _render_node(self, node: str) -> bytes:
-        if len(self._known_nodes) >= _KNOWN_NODES_MAX:
-            self._known_nodes.clear()
-        text = self._text(node).encode()
-        self._known_nodes[node] = text
-        return text
+    def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
+        """Log that a request got an answer of ours."""
+        stamp = self._logger.stamp()
+        why = self._known_texts.get(reason) or self._render(reason)
+        if request_id:
+            line = self._refused_with_id[lane] % (stamp, self._raw(request_id), why, status)
+        else:
+            line = self._refused[lane] % (stamp, why, status)
+        self._write(line)
+
+    def client_left(self, request_id: bytes, lane: int, tries: int, payload_bytes: int) -> None:
+        """Log that a client left before its answer was complete."""
+        fields = _with_id(request_id) | _priority(lane)
+        fields |= {"payloadSize": payload_bytes, "requestTries": tries}
+        self._logger.log(Level.INFO, "Client left before its answer was complete", fields)
+
+    def node_failed(self, request_id: bytes, node: str, reason: str, detail: str, tries: int) -> None:
+        """Log that a try failed without an answer of the node; `tries` counts it."""
+        fields = _with_id(request_id)
+        fields |= {"nodeURI": node, "reason": reason, "error": detail, "requestTries": tries}
+        self._logger.log(Level.WARNING, "Node failed to answer", fields)
+
+    def rejected(self, peer: str, status: int, detail: str) -> None:
+        """Log that what a client sent was no request that could be served, or came too slowly."""
+        fields: dict[str, object] = {"peer": peer, "statusCode": status, "error": detail}
+        self._logger.log(Level.WARNING, "Request rejected", fields)
+
+    def _render(self, text: str) -> bytes:
+        if len(self._known_texts) >= _KNOWN_TEXTS_MAX:
+            self._known_texts.clear()
+        rendered = self._logger.form.text(text).encode()
+        self._known_texts[text] = rendered
+        return rendered
 
 
-def _queued_template(logger: Logger, lane: int, text_names: list[str]) -> bytes:
-    fields = [
-        *_texts(text_names),
-        *_priority(lane),
-        *_numbers(["fastTrack", "highPrio", "lowPrio"]),
-    ]
-    return logger.template(Level.INFO, "Request added to queue", fields)
+def _templates(logger: Logger, level: Level, msg: str, fields: _Fields) -> tuple[list[bytes], list[bytes]]:
+    """Return the line of each lane, without and with a field for the request's id."""
+    without_id: list[bytes] = []
+    with_id: list[bytes] = []
+    for lane in _LANES:
+        lane_fields = [(name, logger.form.value(value)) for name, value in _priority(lane).items()] + fields
+        without_id.append(logger.template(level, msg, lane_fields))
+        with_id.append(logger.template(level, msg, _texts("reqID") + lane_fields))
+    return without_id, with_id
 
 
-def _completed_template(logger: Logger, lane: int, text_names: list[str]) -> bytes:
-    fields = [
-        *_texts(text_names),
-        *_numbers(["durationMs"]),
-        *_priority(lane),
-        *_numbers(["payloadSize", "statusCode"]),
-        *_texts(["nodeURI"]),
-        *_numbers(["requestTries", "queueDurationUs", "nodeDurationUs", "totalDurationUs"]),
-        *_numbers(["queueItems", "queueItemsFastTrack", "queueItemsHighPrio", "queueItemsLowPrio"]),
-    ]
-    return logger.template(Level.INFO, "Request completed", fields)
-
-
-def _texts(names: list[str]) -> list[tuple[str, str]]:
+def _texts(*names: str) -> _Fields:
     return [(name, "%b") for name in names]
 
 
-def _numbers(names: list[str]) -> list[tuple[str, str]]:
+def _numbers(*names: str) -> _Fields:
     return [(name, "%d") for name in names]
 
 
-def _priority(lane: int) -> list[tuple[str, str]]:
-    truth = {True: "true", False: "false"}
-    return [
-        ("requestIsHighPrio", truth[lane == _HIGH_PRIO]),
-        ("requestIsFastTrack", truth[lane == _FAST_TRACK]),
-    ]
+def _priority(lane: int) -> dict[str, object]:
+    return {"requestIsHighPrio": lane == _HIGH_PRIO, "requestIsFastTrack": lane == _FAST_TRACK}
+
+
+def _with_id(request_id: bytes) -> dict[str, object]:
+    return {"reqID": request_id.decode(errors="backslashreplace")} if request_id else {}

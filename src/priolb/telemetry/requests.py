@@ -66,7 +66,7 @@ class RequestLog:
             line = self._queued[lane] % (self._logger.stamp(), payload_bytes, waiting, fast, high, low)
         self._write(line)
 
-    def completed(  # noqa: PLR0917 - called by position, as keywords would cost more than some fields
+    def completed(
         self,
         request_id: bytes,
         lane: int,
@@ -112,7 +112,9 @@ class RequestLog:
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """Log that a request got an answer of ours."""
-        self._logger.error("Request refused", **_id(request_id), **_lane(lane), reason=reason, statusCode=status)
+        self._logger.error(
+            "Request refused", **_id(request_id), **_lane(lane), reason=reason, statusCode=status
+        )
 
     def client_left(self, request_id: bytes, lane: int, tries: int, payload_bytes: int) -> None:
         """Log that a client left before its answer was complete."""
@@ -127,7 +129,12 @@ class RequestLog:
     def node_failed(self, request_id: bytes, node: str, reason: str, detail: str, tries: int) -> None:
         """Log that a try failed without an answer of the node."""
         self._logger.warning(
-            "Request proxying failed", **_id(request_id), nodeURI=node, reason=reason, err=detail, requestTries=tries
+            "Request proxying failed",
+            **_id(request_id),
+            nodeURI=node,
+            reason=reason,
+            err=detail,
+            requestTries=tries,
         )
 
     def rejected(self, peer: str, status: int, detail: str) -> None:
@@ -158,7 +165,9 @@ def _queued_template(logger: Logger, lane: int, text_names: list[str]) -> bytes:
         *_texts(text_names),
         *_priority(lane),
         *_numbers(["payloadSize"]),
-        *_numbers(["startQueueSize", "startQueueSizeFastTrack", "startQueueSizeHighPrio", "startQueueSizeLowPrio"]),
+        *_numbers(
+            ["startQueueSize", "startQueueSizeFastTrack", "startQueueSizeHighPrio", "startQueueSizeLowPrio"]
+        ),
     ]
     return logger.template(Level.INFO, "Request added to queue", fields)
 

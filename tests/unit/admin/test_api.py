@@ -1,0 +1,372 @@
+"""The routes of the program itself: what each answers to whom."""
+
+import asyncio
+import ssl
+from ipaddress import ip_network
+
+import pytest
+from support.local_requests import RecordingLog, local_request
+
+from priolb.admin.access import AdminAccess
+from priolb.admin.api import AdminApi
+from priolb.admin.debug import DebugPages
+from priolb.core.node import NodeState
+from priolb.errors import ConfigError, NodeError, StoreError
+from priolb.http.messages import LocalRequest
+from priolb.http.rewrite import Target
+from priolb.net.front import LocalHandler
+from priolb.nodes.pool import NodePool
+from priolb.store.memory import MemoryStore
+
+TEXT = b"text/plain; charset=utf-8"
+JSON = b"application/json"
+URI = b'{"uri":"http://a:1"}'
+TOKEN = "Authorization: Bearer s3cret"
+ORIGIN = "Origin: http://localhost:8080"
+STRANGER = "203.0.113.9"
+
+
+class FakeNodes:
+    """Nodes of which each change ends as told."""
+
+    def __init__(self, fault: BaseException | None = None) -> None:
+        self.members = ["http://a:1"]
+        self.changes: list[tuple[str, str]] = []
+        self._fault = fault
+
+    def uris(self) -> list[str]:
+        return self.members
+
+    async def add(self, uri: str) -> None:
+        self._change("add", uri)
+
+    async def remove(self, uri: str) -> bool:
+        self._change("remove", uri)
+        return uri in self.members
+
+    def _change(self, kind: str, uri: str) -> None:
+        if self._fault is not None:
+            raise self._fault
+        self.changes.append((kind, uri))
+
+
+class Desk:
+    """An API with all that it works on."""
+
+    def __init__(
+        self, fault: BaseException | None = None, is_ready: bool = True, has_debug: bool = True
+    ) -> None:
+        self.nodes = FakeNodes(fault)
+        self.log = RecordingLog()
+        access = AdminAccess([ip_network("127.0.0.0/8")], "s3cret")
+        debug = DebugPages(self.log, has_log_test=False, has_pprof=True) if has_debug else None
+        self.api = AdminApi(self.nodes, access, lambda: is_ready, debug, self.log)
+
+    def ask(self, request: LocalRequest) -> tuple[int, bytes, bytes, bytes]:
+        async def main() -> tuple[int, bytes, bytes, bytes]:
+            response = await self.api.handle(request)
+            return response.status, response.body, response.content_type, response.fields
+
+        return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "is_owned"),
+    [
+        (b"GET", b"/", True),
+        (b"HEAD", b"/", True),
+        (b"POST", b"/", False),
+        (b"PUT", b"/", False),
+        (b"POST", b"/sim", False),
+        (b"GET", b"/nodes", True),
+        (b"POST", b"/nodes", True),
+        (b"PATCH", b"/nodes", True),
+        (b"GET", b"/nodes/", False),
+        (b"GET", b"//nodes", False),
+        (b"GET", b"/NODES", False),
+        (b"GET", b"/healthz", True),
+        (b"POST", b"/readyz", True),
+        (b"GET", b"/debug/", True),
+        (b"POST", b"/debug/pprof/heap", True),
+        (b"GET", b"/debug/../sim", True),
+        (b"GET", b"/debug", False),
+        (b"GET", b"/debugger", False),
+        (b"OPTIONS", b"*", False),
+    ],
+)
+def test_owns_what_is_for_the_program_and_nothing_else(method: bytes, path: bytes, is_owned: bool) -> None:
+    assert Desk().api.owns(method, path) is is_owned
+
+
+@pytest.mark.parametrize("has_debug", [True, False])
+def test_owns_debug_paths_whether_they_are_turned_on_or_not(has_debug: bool) -> None:
+    """What is meant for a look inside must not end up at a node."""
+    assert Desk(has_debug=has_debug).api.owns(b"GET", b"/debug/pprof/heap") is True
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("path", "body", "content_type"),
+    [
+        ("/", b"prio-load-balancer\n", TEXT),
+        ("/?x=1", b"prio-load-balancer\n", TEXT),
+        ("/nodes", b'["http://a:1"]\n', JSON),
+        ("/healthz", b"ok\n", TEXT),
+        ("/readyz", b"ready\n", TEXT),
+    ],
+)
+def test_what_only_shows_is_for_everybody(method: str, path: str, body: bytes, content_type: bytes) -> None:
+    desk = Desk()
+    assert desk.ask(local_request(method, path, peer=STRANGER)) == (200, body, content_type, b"")
+    assert desk.log.lines == []
+
+
+def test_the_node_list_may_be_empty_and_is_written_as_the_original_writes_it() -> None:
+    desk = Desk()
+    desk.nodes.members = []
+    assert desk.ask(local_request("GET", "/nodes"))[1] == b"[]\n"
+    desk.nodes.members = ["http://a:1", "http://b:2?_workers=4"]
+    assert desk.ask(local_request("GET", "/nodes"))[1] == b'["http://a:1","http://b:2?_workers=4"]\n'
+
+
+def test_readyz_is_503_once_the_program_shuts_down_and_healthz_is_not() -> None:
+    desk = Desk(is_ready=False)
+    assert desk.ask(local_request("GET", "/readyz")) == (503, b"shutting down\n", TEXT, b"")
+    assert desk.ask(local_request("GET", "/healthz")) == (200, b"ok\n", TEXT, b"")
+    assert desk.log.lines == []
+
+
+@pytest.mark.parametrize(("method", "change"), [("POST", "add"), ("DELETE", "remove")])
+def test_a_change_is_made_and_answered_200_without_a_body(method: str, change: str) -> None:
+    desk = Desk()
+    assert desk.ask(local_request(method, "/nodes", URI)) == (200, b"", TEXT, b"")
+    assert desk.nodes.changes == [(change, "http://a:1")]
+    assert desk.log.lines == []
+
+
+def test_further_members_of_the_body_mean_nothing() -> None:
+    desk = Desk()
+    body = b' {"name": [1, {"uri": 2}], "uri": "http://a:1", "x": null}\n'
+    assert desk.ask(local_request("POST", "/nodes", body)) == (200, b"", TEXT, b"")
+    assert desk.nodes.changes == [("add", "http://a:1")]
+
+
+def test_removing_a_node_that_is_not_there_is_400_in_the_words_of_the_original() -> None:
+    desk = Desk()
+    answer = desk.ask(local_request("DELETE", "/nodes", b'{"uri":"http://b:2"}'))
+    assert answer == (400, b"node not found\n", TEXT, b"")
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"", b"the body is not JSON: Expecting value: line 1 column 1 (char 0)\n"),
+        (b"{uri}", b"the body is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)\n"),
+        (URI + b"x", b"the body is not JSON: Extra data: line 1 column 21 (char 20)\n"),
+        (b"\xff\xfe\xff", b"the body is not JSON: 'utf-16-le' codec can't decode byte 0xff in position 2: truncated data\n"),
+        (b"[" * 60_000, b"the body is nested too deep\n"),
+        (b'{"uri":' * 9_000, b"the body is nested too deep\n"),
+        (b"null", b'the body is not a JSON object like {"uri": "http://host:port"}\n'),
+        (b'["http://a:1"]', b'the body is not a JSON object like {"uri": "http://host:port"}\n'),
+        (b"{}", b'"uri" is missing\n'),
+        (b'{"URI":"http://a:1"}', b'"uri" is missing\n'),
+        (b'{"uri":null}', b'"uri" is not a string\n'),
+        (b'{"uri":["http://a:1"]}', b'"uri" is not a string\n'),
+        (b'{"uri":"http://\\ud800"}', b'"uri" is not Unicode text\n'),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_a_body_that_says_nothing_is_400_and_says_why(method: str, body: bytes, text: bytes) -> None:
+    desk = Desk()
+    assert desk.ask(local_request(method, "/nodes", body)) == (400, text, TEXT, b"")
+    assert desk.nodes.changes == []
+    assert [(level, msg) for level, msg, _ in desk.log.lines] == [("warning", "Admin call refused")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "fields"),
+    [
+        (ConfigError("node URI 'x': the scheme must be http or https"), 400, b""),
+        (NodeError("cannot connect to http://ä: \udcff"), 400, b""),
+        (StoreError("store redis://r:6379: away"), 503, b"Retry-After: 1\r\n"),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_a_change_that_fails_is_answered_by_whose_fault_it_is(
+    method: str, fault: Exception, status: int, fields: bytes
+) -> None:
+    desk = Desk(fault)
+    text = str(fault).encode(errors="backslashreplace") + b"\n"
+    assert desk.ask(local_request(method, "/nodes", URI)) == (status, text, TEXT, fields)
+    line = {"method": method, "path": "/nodes", "peer": "127.0.0.1", "status": status, "err": str(fault)}
+    assert desk.log.lines == [("warning", "Admin call refused", line)]
+
+
+def test_what_nobody_thought_of_is_500_to_the_client_and_a_traceback_in_the_log() -> None:
+    desk = Desk(ZeroDivisionError("secret detail"))
+    assert desk.ask(local_request("POST", "/nodes", URI)) == (500, b"internal error\n", TEXT, b"")
+    [(level, msg, fields)] = desk.log.lines
+    assert (level, msg, fields["path"]) == ("error", "Admin call failed", "/nodes")
+    exception = str(fields["exception"])
+    assert exception.startswith("Traceback (most recent call last):\n")
+    assert exception.endswith("\nZeroDivisionError: secret detail")
+
+
+def test_a_call_whose_client_left_is_cancelled_and_not_taken_for_an_error() -> None:
+    desk = Desk(asyncio.CancelledError())
+    with pytest.raises(asyncio.CancelledError):
+        desk.ask(local_request("POST", "/nodes", URI))
+    assert desk.log.lines == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/nodes"),
+        ("DELETE", "/nodes"),
+        ("GET", "/debug/pprof/"),
+        ("POST", "/debug/pprof/"),
+        ("GET", "/debug/pprof/heap"),
+        ("GET", "/debug/testLogLevels"),
+        ("GET", "/debug/nothing"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("peer", "fields", "who"),
+    [
+        (STRANGER, (), STRANGER),
+        (STRANGER, ("Authorization: Bearer wrong",), STRANGER),
+        ("::ffff:203.0.113.9", (), "::ffff:203.0.113.9"),
+        ("", (), "a peer without an address"),
+    ],
+)
+def test_a_stranger_may_neither_change_nor_look_inside(
+    method: str, path: str, peer: str, fields: tuple[str, ...], who: str
+) -> None:
+    """Told of what there is to learn: not even which debug pages there are."""
+    desk = Desk()
+    text = f"forbidden: {who} is not in ADMIN_ALLOW; send ADMIN_TOKEN as Authorization: Bearer"
+    answer = desk.ask(local_request(method, path, URI, peer, fields))
+    assert answer == (403, text.encode() + b"\n", TEXT, b"")
+    assert desk.nodes.changes == []
+    line = {"method": method, "path": path, "peer": peer, "status": 403, "err": text}
+    assert desk.log.lines == [("warning", "Admin call refused", line)]
+
+
+@pytest.mark.parametrize("peer", [STRANGER, ""])
+def test_a_stranger_with_the_token_may_change_and_look_inside(peer: str) -> None:
+    desk = Desk()
+    assert desk.ask(local_request("POST", "/nodes", URI, peer, (TOKEN,)))[0] == 200
+    assert desk.ask(local_request("GET", "/debug/pprof/", b"", peer, (TOKEN,)))[0] == 200
+    assert desk.nodes.changes == [("add", "http://a:1")]
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, "Origin: https://evil.example", "Origin: null", "Origin:"])
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_a_web_page_cannot_change_nodes_through_a_trusted_browser(method: str, origin: str) -> None:
+    """Not even a page that seems to come from here: names can be made to point at this machine."""
+    desk = Desk()
+    answer = desk.ask(local_request(method, "/nodes", URI, "127.0.0.1", (origin,)))
+    assert answer == (
+        403,
+        b"forbidden: sent by a web page (the request has an Origin field), which ADMIN_ALLOW does not let in; "
+        b"send ADMIN_TOKEN as Authorization: Bearer\n",
+        TEXT,
+        b"",
+    )
+    assert desk.nodes.changes == []
+    assert len(desk.log.lines) == 1
+
+
+def test_a_web_page_that_has_the_token_may_change_nodes() -> None:
+    desk = Desk()
+    assert desk.ask(local_request("POST", "/nodes", URI, STRANGER, (ORIGIN, TOKEN)))[0] == 200
+    assert desk.nodes.changes == [("add", "http://a:1")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("PUT", "/nodes", b"Allow: GET, HEAD, POST, DELETE\r\n"),
+        ("OPTIONS", "/nodes", b"Allow: GET, HEAD, POST, DELETE\r\n"),
+        ("POST", "/healthz", b"Allow: GET, HEAD\r\n"),
+        ("DELETE", "/readyz", b"Allow: GET, HEAD\r\n"),
+        ("POST", "/", b"Allow: GET, HEAD\r\n"),
+        ("POST", "/debug/pprof/heap", b"Allow: GET, HEAD\r\n"),
+    ],
+)
+def test_another_method_is_405_and_told_which_there_are(method: str, path: str, allow: bytes) -> None:
+    desk = Desk()
+    assert desk.ask(local_request(method, path, URI)) == (405, b"method not allowed\n", TEXT, allow)
+    assert desk.nodes.changes == []
+    assert len(desk.log.lines) == 1
+
+
+@pytest.mark.parametrize("path", ["/sim", "/nodes/", "/favicon.ico", "*"])
+def test_what_is_no_route_is_404(path: str) -> None:
+    """It gets here on a listener that is for the program alone."""
+    method = "OPTIONS" if path == "*" else "GET"
+    assert Desk().ask(local_request(method, path)) == (404, b"not found\n", TEXT, b"")
+
+
+@pytest.mark.parametrize(("has_debug", "path"), [(False, "/debug/pprof/"), (True, "/debug/testLogLevels")])
+def test_a_debug_page_that_is_turned_off_is_404_and_tells_how_to_turn_it_on(
+    has_debug: bool, path: str
+) -> None:
+    answer = Desk(has_debug=has_debug).ask(local_request("GET", path))
+    text = b"not found; ENABLE_PPROF=1 and ENABLE_ERROR_TEST_API=1 turn debug pages on\n"
+    assert answer == (404, text, TEXT, b"")
+
+
+def test_a_long_path_is_not_logged_whole() -> None:
+    desk = Desk()
+    desk.ask(local_request("GET", "/" + "x" * 60_000))
+    assert desk.log.lines[0][2]["path"] == "/" + "x" * 255
+
+
+class FakeTraffic:
+    """Nodes that all pass their health check but those of the host `down`."""
+
+    def link(
+        self, name: str, host: str, port: int, tls: ssl.SSLContext | None, target: Target, slots: int
+    ) -> NodeState:
+        return NodeState(1, name, slots)
+
+    def attach(self, node: NodeState) -> None: ...
+
+    def detach(self, node: NodeState) -> None: ...
+
+    def set_healthy(self, node: NodeState, healthy: bool) -> None: ...
+
+    async def probe(self, node: NodeState, timeout_s: float) -> None:
+        if node.name.startswith("http://down"):
+            raise NodeError("connection refused")
+
+
+def test_changes_reach_the_node_pool_and_its_refusals_reach_the_client() -> None:
+    async def main() -> None:
+        store, log = MemoryStore(), RecordingLog()
+        await store.open()
+        pool = NodePool(store, FakeTraffic(), 8, 0, log)
+        access = AdminAccess([ip_network("127.0.0.0/8")], "")
+        api: LocalHandler = AdminApi(pool, access, lambda: True, None, log)
+
+        async def ask(method: str, uri: str) -> tuple[int, bytes]:
+            response = await api.handle(local_request(method, "/nodes", b'{"uri":"%s"}' % uri.encode()))
+            return response.status, response.body
+
+        assert await ask("POST", "http://a:1?_workers=2") == (200, b"")
+        assert await ask("POST", "http://a:1?_workers=2") == (200, b"")
+        assert await ask("POST", "http://down:1") == (400, b"connection refused\n")
+        assert await ask("POST", "ftp://a") == (
+            400,
+            b"node URI 'ftp://a': the scheme must be http or https\n",
+        )
+        assert (await api.handle(local_request("GET", "/nodes"))).body == b'["http://a:1?_workers=2"]\n'
+        assert await ask("DELETE", "http://a:1?_workers=2") == (200, b"")
+        assert await ask("DELETE", "http://a:1?_workers=2") == (400, b"node not found\n")
+        assert (await api.handle(local_request("GET", "/nodes"))).body == b"[]\n"
+        await pool.close()
+        await store.close()
+
+    asyncio.run(main())
