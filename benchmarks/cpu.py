@@ -1,4 +1,4 @@
-"""CPU time and memory of processes as the kernel counts them, and which core belongs to whom."""
+"""What processes use, as the kernel counts it: CPU time, memory, files; and which core belongs to whom."""
 
 from __future__ import annotations
 
@@ -45,17 +45,35 @@ def process_tree(root_pid: int) -> list[int]:
     return pids
 
 
-def cpu_ns(root_pid: int) -> int:
-    """Return the CPU time, user and system, used so far by all threads of a process and its descendants.
+@dataclass(frozen=True)
+class CpuTime:
+    """CPU time of a process so far.
+
+    Args:
+        used_ns: nanoseconds it ran, user and system.
+        waited_ns: nanoseconds it could have run, but something else had the core.
+    """
+
+    used_ns: int
+    waited_ns: int
+
+    def __sub__(self, earlier: CpuTime) -> CpuTime:
+        return CpuTime(self.used_ns - earlier.used_ns, self.waited_ns - earlier.waited_ns)
+
+
+def cpu_time(root_pid: int) -> CpuTime:
+    """Return the CPU time of all threads of a process and its descendants.
 
     From schedstat, which counts nanoseconds; utime and stime of /proc/PID/stat count in ticks of 10 ms.
     The kernel's work for a packet on loopback runs in the sender's turn and is part of it.
     """
-    total_ns = 0
+    used_ns = waited_ns = 0
     for pid in process_tree(root_pid):
         for thread in (PROC / str(pid) / "task").iterdir():
-            total_ns += int((thread / "schedstat").read_text().split()[0])
-    return total_ns
+            used, waited, _turns = (thread / "schedstat").read_text().split()
+            used_ns += int(used)
+            waited_ns += int(waited)
+    return CpuTime(used_ns, waited_ns)
 
 
 def rss_bytes(root_pid: int) -> int:
@@ -65,3 +83,8 @@ def rss_bytes(root_pid: int) -> int:
     for pid in process_tree(root_pid):
         resident_pages += int((PROC / str(pid) / "statm").read_text().split()[1])
     return resident_pages * page_bytes
+
+
+def open_files(root_pid: int) -> int:
+    """Return how many file descriptors a process and its descendants have open, sockets included."""
+    return sum(len(list((PROC / str(pid) / "fd").iterdir())) for pid in process_tree(root_pid))

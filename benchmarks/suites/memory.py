@@ -14,7 +14,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.child import BenchmarkError
-from benchmarks.cpu import cpu_ns, rss_bytes
+from benchmarks.cpu import cpu_time, open_files, rss_bytes
 from benchmarks.machine import this_machine
 from benchmarks.payloads import PROBE_CALL, SMALL_CALL, http_request
 from benchmarks.peers import HAPROXY, PRIOLB, Peer, Task, is_installed, start_node, start_peers
@@ -80,7 +80,7 @@ def _sample(peer_name: str) -> tuple[int, int]:
         waiting = [clients.enter_context(_waiting_client(peer.port)) for _ in range(QUEUED)]
         _wait_until_settled(peer)
         queued_bytes = rss_bytes(peer.child.pid)
-        _check_nothing_came(peer, waiting)
+        _check_all_wait(peer, waiting)
         peer.child.check_running()
     return before_bytes, queued_bytes
 
@@ -111,16 +111,19 @@ def _waiting_client(port: int) -> socket.socket:
 def _wait_until_settled(peer: Peer) -> None:
     """Wait until the balancer has read all it was sent: it has used next to no CPU for half a second."""
     give_up_at = time.monotonic() + SETTLE_TIMEOUT_S
-    used_ns, before_ns = cpu_ns(peer.child.pid), 0
+    used_ns, before_ns = cpu_time(peer.child.pid).used_ns, 0
     while used_ns - before_ns > 5_000_000:
         if time.monotonic() > give_up_at:
             raise BenchmarkError(f"{peer.name} is still busy after {SETTLE_TIMEOUT_S:.0f} s")
         time.sleep(0.5)
-        used_ns, before_ns = cpu_ns(peer.child.pid), used_ns
+        used_ns, before_ns = cpu_time(peer.child.pid).used_ns, used_ns
 
 
-def _check_nothing_came(peer: Peer, waiting: list[socket.socket]) -> None:
-    """Every request has to be in the queue: none answered, no connection closed."""
+def _check_all_wait(peer: Peer, waiting: list[socket.socket]) -> None:
+    """Every request has to be in the balancer's queue: connection accepted, nothing answered or closed."""
+    accepted = open_files(peer.child.pid)
+    if accepted < len(waiting):
+        raise BenchmarkError(f"{peer.name} accepted only about {accepted} of {len(waiting)} connections")
     poll = select.poll()
     for client in waiting:
         poll.register(client, select.POLLIN)

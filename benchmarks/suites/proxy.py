@@ -6,14 +6,13 @@ the machine does falls on all alike; the figures are medians over the rounds.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks.cpu import cpu_ns
+from benchmarks.cpu import cpu_time
 from benchmarks.load import generator_name, run_load
 from benchmarks.machine import this_machine
 from benchmarks.payloads import LARGE_CALL, SMALL_CALL
@@ -36,6 +35,7 @@ COLUMNS: Final = (
     Column("cpu_us_max", "highest", 1),
     Column("requests_per_s", "requests/s"),
     Column("core_busy_percent", "core busy %"),
+    Column("core_missed_percent", "core missed %"),
     Column("failed", "failed"),
 )
 
@@ -47,6 +47,7 @@ class Sample:
     cpu_us: float
     requests_per_s: float
     core_busy_percent: float
+    core_missed_percent: float
     failed: int
 
 
@@ -87,15 +88,16 @@ def run(quick: bool) -> Result:
 
 
 def _sample(workbench: Workbench, peer: Peer, clients: int, duration_s: float, body_file: Path) -> Sample:
-    started_at, cpu_before_ns = time.monotonic(), cpu_ns(peer.child.pid)
+    before = cpu_time(peer.child.pid)
     count = run_load(workbench, peer.port, clients, duration_s, body_file)
-    took_s, used_ns = time.monotonic() - started_at, cpu_ns(peer.child.pid) - cpu_before_ns
+    cpu = cpu_time(peer.child.pid) - before
     peer.child.check_running()
     peer.child.forget_log()
     return Sample(
-        cpu_us=used_ns / 1e3 / max(count.requests, 1),
+        cpu_us=cpu.used_ns / 1e3 / max(count.requests, 1),
         requests_per_s=count.requests / count.duration_s,
-        core_busy_percent=100 * used_ns / 1e9 / min(took_s, count.duration_s),
+        core_busy_percent=cpu.used_ns / 1e7 / count.duration_s,
+        core_missed_percent=cpu.waited_ns / 1e7 / count.duration_s,
         failed=count.failed,
     )
 
@@ -114,6 +116,7 @@ def _row(
         "cpu_us_max": max(sample.cpu_us for sample in own),
         "requests_per_s": median(sample.requests_per_s for sample in own),
         "core_busy_percent": median(sample.core_busy_percent for sample in own),
+        "core_missed_percent": median(sample.core_missed_percent for sample in own),
         "failed": sum(sample.failed for sample in own),
     }
 

@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import time
+from collections import deque
 from typing import Final
 
 import uvloop
@@ -91,6 +92,8 @@ class _Balancer:
         self._tasks = Tasks()
         self._is_ready = False
         self._mock_node = MockNode() if settings.mock_node else None
+        if self._mock_node is not None:
+            self._mock_node.received = deque(maxlen=0)  # nobody here asks for what it got
         self._store = open_store(settings.redis_uri, settings.redis_prefix)
         queue = PriorityQueue(
             [

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,6 +22,8 @@ class RawClient:
     """One connection to a server on loopback."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.port: int = writer.get_extra_info("peername")[1]
+        """Port of the server."""
         self._reader = reader
         self._writer = writer
 
@@ -55,7 +58,8 @@ class RawClient:
 
     async def close(self) -> None:
         self._writer.close()
-        await self._writer.wait_closed()
+        with suppress(ConnectionResetError):
+            await self._writer.wait_closed()
 
 
 def http_request(method: str, target: str, body: bytes = b"", *fields: str) -> bytes:
@@ -67,5 +71,5 @@ def http_request(method: str, target: str, body: bytes = b"", *fields: str) -> b
 async def eventually(is_so: Callable[[], bool]) -> None:
     """Let the loop turn until a condition holds; TimeoutError when it never does."""
     async with asyncio.timeout(PATIENCE_S):
-        while not is_so():
+        while not is_so():  # noqa: ASYNC110 - what is waited for sets no event
             await asyncio.sleep(0)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from priolb.core.ticket import Ticket
+
+NOT_FREE: Final = -1
 
 
 class NodeState:
@@ -24,7 +28,7 @@ class NodeState:
         self.slots: int = slots
         self.healthy: bool = healthy
         self.in_flight: int = 0
-        self.bucket: int = -1
+        self.bucket: int = NOT_FREE
 
     def __repr__(self) -> str:
         health = "healthy" if self.healthy else "unhealthy"

@@ -30,13 +30,14 @@ class PriorityQueue:
         discipline: which lane is next.
     """
 
-    __slots__ = ("_discipline", "_next_sequence", "lanes", "length")
+    __slots__ = ("_discipline", "_next_sequence", "_nobody", "lanes", "length")
 
     def __init__(self, lanes: list[Lane], discipline: Discipline) -> None:
         self.lanes: list[Lane] = lanes
         self.length: int = 0
         self._discipline = discipline
         self._next_sequence: int = 0
+        self._nobody: tuple[int, ...] = (0,) * len(lanes)
 
     def push(self, ticket: Ticket) -> bool:
         """Add a new ticket at the end of its lane; False, and nothing done, when the lane is full."""
@@ -101,4 +102,6 @@ class PriorityQueue:
 
     def lengths(self) -> tuple[int, ...]:
         """Return how many tickets wait in each lane."""
+        if self.length == 0:
+            return self._nobody
         return tuple([lane.length for lane in self.lanes])

@@ -110,7 +110,7 @@ class Scheduler:
         self.running -= 1
         if node.node_id in self._usable:
             self._free.update(node, node.in_flight < node.slots)
-        if self.may_retry(ticket, outcome, repeatable, now):
+        if outcome.failed and self.may_retry(ticket, outcome, repeatable, now):
             ticket.tried = ticket.tried | {node.node_id}
             self.queue.put_back(ticket)
             return True

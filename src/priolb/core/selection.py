@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from priolb.core.node import NodeState
+from priolb.core.node import NOT_FREE, NodeState
 
 
 class LeastInFlight:
@@ -23,20 +23,23 @@ class LeastInFlight:
 
     def update(self, node: NodeState, free: bool) -> None:
         """Put `node` where its number in flight says, or out of sight when it is not free."""
-        bucket = node.bucket
-        if bucket >= 0:
-            del self._buckets[bucket][node.node_id]
-            self.length -= 1
+        buckets = self._buckets
+        old = node.bucket
+        if old >= 0:
+            del buckets[old][node.node_id]
         if not free:
-            node.bucket = -1
+            if old >= 0:
+                self.length -= 1
+                node.bucket = NOT_FREE
             return
-        bucket = node.bucket = node.in_flight
-        while len(self._buckets) <= bucket:
-            self._buckets.append(OrderedDict())
-        self._buckets[bucket][node.node_id] = node
-        self.length += 1
-        if bucket < self._lowest:
-            self._lowest = bucket
+        if old < 0:
+            self.length += 1
+        new = node.bucket = node.in_flight
+        if new == len(buckets):
+            buckets.append(OrderedDict())
+        buckets[new][node.node_id] = node
+        if new < self._lowest:
+            self._lowest = new
 
     def best(self, tried: frozenset[int]) -> NodeState | None:
         """Return the best free node that is not among `tried`, or None."""

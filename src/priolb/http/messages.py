@@ -15,10 +15,21 @@ class RequestHead:
         known: values of the fields this program looks at, by lower-case name; several lines of one name
             are joined by a comma, as RFC 9110, section 5.3 says.
         forwarded: the end-to-end fields, rendered, ready for the node.
+        rpc_forwarded: the same for a body that turns out to be JSON-RPC.
         body_bytes: announced length of the body, 0 for none; -1 for a chunked body.
     """
 
-    __slots__ = ("body_bytes", "forwarded", "keep_alive", "known", "method", "minor", "path", "query")
+    __slots__ = (
+        "body_bytes",
+        "forwarded",
+        "keep_alive",
+        "known",
+        "method",
+        "minor",
+        "path",
+        "query",
+        "rpc_forwarded",
+    )
 
     def __init__(
         self,
@@ -29,6 +40,7 @@ class RequestHead:
         keep_alive: bool,
         known: dict[bytes, bytes],
         forwarded: bytes,
+        rpc_forwarded: bytes,
         body_bytes: int,
     ) -> None:
         self.method = method
@@ -38,6 +50,7 @@ class RequestHead:
         self.keep_alive = keep_alive
         self.known = known
         self.forwarded = forwarded
+        self.rpc_forwarded = rpc_forwarded
         self.body_bytes = body_bytes
 
 

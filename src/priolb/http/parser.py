@@ -14,6 +14,7 @@ import httptools
 from priolb.errors import ClientError, NodeError
 from priolb.http.framing import request_body_bytes
 from priolb.http.messages import RequestHead, ResponseHead
+from priolb.http.rewrite import typed_fields
 
 HEAD_END: Final = b"\r\n\r\n"
 
@@ -129,7 +130,8 @@ def _parse_request_head(data: bytes, max_fields: int) -> RequestHead:
         raise ClientError(400, "malformed request: the head ends early")
     if len(found.fields) > max_fields:
         raise ClientError(431, f"more than {max_fields} header fields")
-    known, forwarded = _sort(found.fields, _REQUEST_ROLES)
+    known, fields = _sort(found.fields, _REQUEST_ROLES)
+    forwarded, rpc_forwarded = typed_fields(fields, known.get(b"content-type"))
     minor = 1 if parser.get_http_version() == "1.1" else 0
     if minor == 1 and b"host" not in known:
         raise ClientError(400, "malformed request: no Host field")
@@ -141,9 +143,10 @@ def _parse_request_head(data: bytes, max_fields: int) -> RequestHead:
         path,
         query,
         minor,
-        parser.should_keep_alive(),
+        _keeps_alive(known, minor),
         known,
         forwarded,
+        rpc_forwarded,
         request_body_bytes(known, minor),
     )
 
@@ -178,12 +181,7 @@ def _parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
         raise NodeError(f"an answer of more than {max_fields} header fields")
     known, forwarded = _sort(found.fields, _RESPONSE_ROLES)
     minor = 1 if parser.get_http_version() == "1.1" else 0
-    connection = known.get(b"connection")
-    if connection is None:
-        keep_alive = minor == 1
-    else:
-        options = _tokens(connection)
-        keep_alive = b"close" not in options and (minor == 1 or b"keep-alive" in options)
+    keep_alive = _keeps_alive(known, minor)
     return ResponseHead(parser.get_status_code(), found.phrase, minor, keep_alive, known, forwarded)
 
 
@@ -212,6 +210,15 @@ def _sort(fields: list[tuple[bytes, bytes]], roles: dict[bytes, int]) -> tuple[d
         if nominated:
             parts = _without(parts, nominated)
     return known, b"".join(parts)
+
+
+def _keeps_alive(known: dict[bytes, bytes], minor: int) -> bool:
+    """Return whether the sender lets the connection stay open (RFC 9112, section 9.3)."""
+    connection = known.get(b"connection")
+    if connection is None:
+        return minor == 1
+    options = _tokens(connection)
+    return b"close" not in options and (minor == 1 or b"keep-alive" in options)
 
 
 def _without(parts: list[bytes], names: set[bytes]) -> list[bytes]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from priolb.http.messages import RequestHead
-
 # What curl and other form-minded clients say when nobody told them the type.
 _UNTYPED: Final = (None, b"application/x-www-form-urlencoded")
 _NO_BODY_METHODS: Final = frozenset({b"GET", b"HEAD", b"DELETE", b"OPTIONS", b"TRACE"})
@@ -40,6 +38,8 @@ class Target:
         """
         if not path and not query:
             target = self._own
+        elif path == b"*":
+            target = path
         else:
             target = self._base + path if path else self._own.partition(b"?")[0]
             both = self._query + b"&" + query if self._query and query else self._query or query
@@ -57,19 +57,15 @@ class Target:
         return b"%s %s%s%s\r\n" % (method, target, self._host_line, fields)
 
 
-def node_fields(head: RequestHead, is_rpc: bool) -> bytes:
-    """Return the end-to-end fields of a request as the node shall see them.
+def typed_fields(fields: bytes, content_type: bytes | None) -> tuple[bytes, bytes]:
+    """Return the fields for the node with the body's type: for any body, and for one that is JSON-RPC.
 
-    The original sends every body as JSON, so clients were free not to say what it is. A body that starts
-    like JSON-RPC and that nobody typed stays JSON; anything else keeps the client's own type.
+    The original sends every body as JSON, so clients were free not to say what it is. JSON-RPC that nobody
+    typed stays JSON; anything else keeps the client's own type.
 
     Args:
-        head: the client's request.
-        is_rpc: whether the body starts like JSON-RPC.
+        fields: end-to-end fields, rendered, without the type.
+        content_type: what the client says the body is.
     """
-    content_type = head.known.get(b"content-type")
-    if is_rpc and content_type in _UNTYPED:
-        return head.forwarded + b"Content-Type: application/json\r\n"
-    return (
-        head.forwarded if content_type is None else b"%sContent-Type: %s\r\n" % (head.forwarded, content_type)
-    )
+    own = fields if content_type is None else b"%sContent-Type: %s\r\n" % (fields, content_type)
+    return own, fields + b"Content-Type: application/json\r\n" if content_type in _UNTYPED else own

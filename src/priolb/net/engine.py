@@ -33,19 +33,9 @@ class Instrument(Protocol):
         """A request is in line; `sizes` are the lengths of the lanes, with it."""
 
     def completed(
-        self,
-        request_id: bytes,
-        lane: int,
-        payload_bytes: int,
-        status: int,
-        node: str,
-        tries: int,
-        queue_us: int,
-        node_us: int,
-        total_us: int,
-        sizes: tuple[int, ...],
+        self, request: Exchange, status: int, node: str, started_at: float, now: float, sizes: tuple[int, ...]
     ) -> None:
-        """A request got the answer of a node."""
+        """A request got the answer of a node, in a try that began at `started_at`."""
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """A request got an answer of ours."""
@@ -228,14 +218,16 @@ class Engine:
         now = self.clock()
         self._alarm = None
         self._alarm_at = now  # whatever is watched meanwhile waits for the end of this round
-        for item in self._wheel.lapsed(now):
-            if item.lapses_at <= now:  # the lapse of one may have ended another
-                item.on_lapse(now)
-        for ticket in self.scheduler.take_expired(now):
-            assert isinstance(ticket, Exchange)
-            ticket.expire(now)
-        self.pump(now)
-        self._set_alarm(min(self._wheel.next_at(), self.scheduler.queue.next_deadline()))
+        try:
+            for item in self._wheel.lapsed(now):
+                if item.lapses_at <= now:  # the lapse of one may have ended another
+                    item.on_lapse(now)
+            for ticket in self.scheduler.take_expired(now):
+                assert isinstance(ticket, Exchange)
+                ticket.expire(now)
+            self.pump(now)
+        finally:
+            self._set_alarm(min(self._wheel.next_at(), self.scheduler.queue.next_deadline()))
 
     async def close(self) -> None:
         """Let go of every node and of the timer."""

@@ -12,7 +12,6 @@ from priolb.errors import Reason
 from priolb.http.framing import UNTIL_CLOSE
 from priolb.http.messages import RequestHead, ResponseHead
 from priolb.http.refusal import looks_like_rpc, refusal
-from priolb.http.rewrite import node_fields
 from priolb.http.writer import LAST_CHUNK, answer_head, chunk, is_chunked_to_client
 from priolb.net.backend import BackendConnection
 
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
 
 # A failing answer is kept while another try runs; a larger one is not worth the memory.
 _MAX_KEPT_ANSWER_BYTES: Final = 65536
+
+# Of a request's id, as much as the log shows and remembers.
+_MAX_REQUEST_ID_BYTES: Final = 512
 
 _OWN_PATHS: Final = frozenset({b"/", b"/sim"})
 
@@ -70,7 +72,7 @@ class Exchange(Ticket):
         self._head = head
         self.method: bytes = head.method
         self.body: bytes = body
-        self.request_id: bytes = head.known.get(b"x-request-id", b"")
+        self.request_id: bytes = head.known.get(b"x-request-id", b"")[:_MAX_REQUEST_ID_BYTES]
         self.size_at_start: int = 1
         self._kept: tuple[ResponseHead, bytes, str] | None = None
         # Try
@@ -210,8 +212,12 @@ class Exchange(Ticket):
         link = self._link
         assert link is not None
         head = self._head
-        path = b"" if head.path in _OWN_PATHS else head.path
-        fields = node_fields(head, not path and looks_like_rpc(self.body))
+        path = head.path
+        fields = head.forwarded
+        if path in _OWN_PATHS:
+            path = b""
+            if looks_like_rpc(self.body):
+                fields = head.rpc_forwarded
         request = link.target.request(head.method, path, head.query, fields, self.body)
         self._backend = link.start(self, request, self._try_at + self._engine.try_timeout_s, fresh)
 
@@ -289,19 +295,9 @@ class Exchange(Ticket):
         )
 
     def _note_completed(self, status: int, node: str, now: float) -> None:
-        arrived_at, try_at = self.enqueued_at, self._try_at
-        self._engine.instrument.completed(
-            self.request_id,
-            self.lane,
-            len(self.body),
-            status,
-            node,
-            self.tries,
-            int((try_at - arrived_at) * 1e6),
-            int((now - try_at) * 1e6),
-            int((now - arrived_at) * 1e6),
-            self._engine.scheduler.queue.lengths(),
-        )
+        engine = self._engine
+        sizes = engine.scheduler.queue.lengths()
+        engine.instrument.completed(self, status, node, self._try_at, now, sizes)
 
 
 class _FailingAnswer:

@@ -49,6 +49,7 @@ class FrontConnection(Lapsing):
         "_is_paused",
         "_is_reading",
         "_listener",
+        "_max_body_bytes",
         "_remaining",
         "_scanned",
         "_state",
@@ -74,6 +75,7 @@ class FrontConnection(Lapsing):
         # Request
         self._head: RequestHead | None = None
         self._is_local: bool = False
+        self._max_body_bytes: int = 0
         self._body_parts: list[bytes] = []
         self._remaining: int = 0
         self._decoder: ChunkedDecoder | None = None
@@ -108,10 +110,12 @@ class FrontConnection(Lapsing):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
-        if self._exchange is not None:
-            if self._state == BUSY:
-                self.lapses_at = inf
-            self._exchange.resume(self._engine.clock())
+        if self._state == BUSY:
+            self.lapses_at = inf
+            if self._exchange is not None:
+                self._exchange.resume(self._engine.clock())
+        elif self._state == AT_HEAD:
+            self._await_head(self._engine.clock())
 
     def data_received(self, data: bytes) -> None:
         state = self._state
@@ -123,13 +127,8 @@ class FrontConnection(Lapsing):
             self._read_heads()
         elif state == BUSY:
             self._buffer += data
-            if (
-                len(self._buffer) > _MAX_PIPELINED_BYTES
-                and not self._is_paused
-                and self._transport is not None
-            ):
-                self._is_paused = True
-                self._transport.pause_reading()
+        if len(self._buffer) > _MAX_PIPELINED_BYTES:
+            self._hold_back()
 
     def on_lapse(self, now: float) -> None:
         if self._writing_paused and self._transport is not None:
@@ -189,14 +188,8 @@ class FrontConnection(Lapsing):
             self._close()
             return
         self._state = AT_HEAD
-        self.lapses_at = now + self._listener.keepalive_timeout_s
-        if self.lapses_at < self.watched_at:
-            self._engine.watch(self)
-        if self._is_paused and self._transport is not None:
-            self._is_paused = False
-            self._transport.resume_reading()
-        if self._buffer:
-            self._read_heads()
+        if not self._writing_paused:  # else the client first reads what it has asked for
+            self._await_head(now)
 
     def answer(self, response: LocalResponse) -> None:
         """Send a whole answer of our own to the request under way."""
@@ -213,6 +206,24 @@ class FrontConnection(Lapsing):
 
     # Requests
 
+    def _await_head(self, now: float) -> None:
+        """Go on with the next request: of the buffer, or of the network."""
+        self.lapses_at = now + self._listener.keepalive_timeout_s
+        if self.lapses_at < self.watched_at:
+            self._engine.watch(self)
+        if self._is_paused and self._transport is not None:
+            self._is_paused = False
+            self._transport.resume_reading()
+        if self._buffer:
+            self._read_heads()
+
+    def _hold_back(self) -> None:
+        """Read no more while requests wait in the buffer that cannot be taken up yet."""
+        is_waiting = self._state == BUSY or self._writing_paused
+        if is_waiting and not self._is_paused and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
+
     def _read_heads(self) -> None:
         """Take requests out of the buffer as long as none is under way."""
         if self._is_reading:
@@ -220,7 +231,7 @@ class FrontConnection(Lapsing):
         self._is_reading = True
         try:
             heads = 0
-            while self._state == AT_HEAD and self._buffer:
+            while self._state == AT_HEAD and self._buffer and not self._writing_paused:
                 if heads == _MAX_HEADS_PER_TURN:
                     asyncio.get_running_loop().call_soon(self._read_heads)
                     break
@@ -267,8 +278,16 @@ class FrontConnection(Lapsing):
         if body_bytes == 0:
             self._dispatch(b"")
             return
-        if body_bytes > (_MAX_LOCAL_BODY_BYTES if self._is_local else listener.max_body_bytes):
+        self._max_body_bytes = _MAX_LOCAL_BODY_BYTES if self._is_local else listener.max_body_bytes
+        if body_bytes > self._max_body_bytes:
             self._refuse(Reason.PAYLOAD_TOO_LARGE)
+            return
+        if 0 < body_bytes <= len(self._buffer) and self._engine.body_budget.take(body_bytes):
+            # The whole body came with the head, as mostly: no detour.
+            buffer = self._buffer
+            self._held_bytes = body_bytes
+            self._buffer = buffer[body_bytes:]
+            self._dispatch(buffer[:body_bytes])
             return
         self._state = AT_BODY
         if body_bytes == CHUNKED:
@@ -299,7 +318,7 @@ class FrontConnection(Lapsing):
             self._buffer = data[self._remaining :]
             self._remaining -= len(body)
             is_complete = self._remaining == 0
-        if self._held_bytes + len(body) > self._listener.max_body_bytes:
+        if self._held_bytes + len(body) > self._max_body_bytes:
             self._refuse(Reason.PAYLOAD_TOO_LARGE)
             return
         if not self._engine.body_budget.take(len(body)):

@@ -8,7 +8,7 @@ from typing import Final
 
 from priolb.errors import ConfigError
 
-_BACKLOG: Final = 4096
+BACKLOG: Final = 4096
 
 # The name stands for an address family that this machine does not have: another one may do.
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
@@ -58,7 +58,7 @@ def _listen_on(
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.setblocking(False)
         listener.bind((address[0], port, *address[2:]))
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise

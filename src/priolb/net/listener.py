@@ -10,7 +10,7 @@ from priolb.http.messages import LocalRequest, LocalResponse
 from priolb.http.parser import HeadLimits
 from priolb.net.engine import Engine
 from priolb.net.front import FrontConnection
-from priolb.net.listen import listen
+from priolb.net.listen import BACKLOG, listen
 from priolb.tasks import Tasks
 
 
@@ -93,7 +93,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         sockets = listen(host, port)
         for each in sockets:
-            self._servers.append(await loop.create_server(self._connection, sock=each))
+            self._servers.append(await loop.create_server(self._connection, sock=each, backlog=BACKLOG))
         return int(sockets[0].getsockname()[1])
 
     def add(self, connection: FrontConnection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from math import inf
 from typing import Protocol
 
 from priolb.core.node import NodeState
@@ -20,7 +21,7 @@ class IdleBudget:
     Args:
         total: over all nodes, 0 for no limit.
         per_node: of one node, 0 for no limit.
-        timeout_s: seconds a connection may stay idle.
+        timeout_s: seconds a connection may stay idle, 0 for no limit.
     """
 
     __slots__ = ("count", "per_node", "timeout_s", "total")
@@ -28,7 +29,7 @@ class IdleBudget:
     def __init__(self, total: int, per_node: int, timeout_s: float) -> None:
         self.total: int = total
         self.per_node: int = per_node
-        self.timeout_s: float = timeout_s
+        self.timeout_s: float = timeout_s or inf
         self.count: int = 0
 
 

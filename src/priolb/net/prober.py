@@ -20,16 +20,18 @@ _QUESTION: Final = b'{"jsonrpc":"2.0","method":"net_version","params":[],"id":12
 class Probe:
     """Waits for the answer to one health check; only its status counts."""
 
-    __slots__ = ("_connection", "_result", "method")
+    __slots__ = ("_connection", "_name", "_result", "method")
 
     def __init__(self) -> None:
         self.method = b"POST"
+        self._name: str = ""
         self._result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connection: BackendConnection | None = None
 
     async def run(self, link: NodeLink, timeout_s: float) -> None:
         """Ask the node of `link`; NodeError when it does not answer well within `timeout_s`."""
         request = link.target.request(self.method, b"", b"", _FIELDS, _QUESTION)
+        self._name = link.node.name
         self._connection = link.start(self, request, link.shared.clock() + timeout_s, fresh=True)
         try:
             await self._result
@@ -56,13 +58,13 @@ class Probe:
 
     def _judge(self, head: ResponseHead) -> None:
         if head.status >= 400:
-            self._fail(f"the health check was answered with status {head.status}")
+            self._fail(f"it was answered with status {head.status}")
         elif not self._result.done():
             self._result.set_result(None)
 
     def _fail(self, detail: str) -> None:
         if not self._result.done():
-            self._result.set_exception(NodeError(detail))
+            self._result.set_exception(NodeError(f"health check of {self._name} failed: {detail}"))
 
 
 async def probe(link: NodeLink, timeout_s: float) -> None:

@@ -7,7 +7,7 @@ compiled pattern tells.
 
 A form renders single values (`value`) and puts rendered pieces together (`line`). Because the two are
 apart, a caller with a fixed set of fields can put a line together once, with `%s` in place of values
-(see `telemetry.access`), and still log exactly as everybody else does.
+(see `telemetry.requests`), and still log exactly as everybody else does.
 """
 
 import json
@@ -23,9 +23,6 @@ _WORDS: Final = {None: "null", True: "true", False: "false"}
 # Printable ASCII without the two characters that JSON escapes, and with or without the space.
 _is_plain_text: Final = re.compile(r"[ !#-\[\]-~]*").fullmatch
 _is_plain_word: Final = re.compile(r"[!#-\[\]-~]+").fullmatch
-# The same as bytes to delete: what is left is not plain. Four times as fast as a pattern.
-_PLAIN_WORD_BYTES: Final = bytes(byte for byte in range(33, 127) if byte not in b'"\\')
-_PLAIN_TEXT_BYTES: Final = _PLAIN_WORD_BYTES + b" "
 
 
 class Level(Enum):
@@ -53,9 +50,6 @@ class Form(Protocol):
 
     def text(self, text: str) -> str:
         """Return the value of a field as `value` does; for callers that know it to be text."""
-
-    def raw(self, raw: bytes) -> bytes:
-        """Return bytes of a client as `text` returns text; they may be UTF-8 or nothing of the kind."""
 
     def line(self, level: Level, stamp: str, message: str, fields: Iterable[tuple[str, str]]) -> str:
         """Return the line without its newline.
@@ -88,11 +82,6 @@ class JsonForm:
 
     def text(self, text: str) -> str:
         return f'"{text}"' if _is_plain_text(text) else json.dumps(text)
-
-    def raw(self, raw: bytes) -> bytes:
-        if raw.translate(None, _PLAIN_TEXT_BYTES):
-            return self.text(raw.decode(errors="backslashreplace")).encode()
-        return b'"%b"' % raw
 
     def line(self, level: Level, stamp: str, message: str, fields: Iterable[tuple[str, str]]) -> str:
         tail = "".join(f',"{name}":{value}' for name, value in fields)
@@ -131,11 +120,6 @@ class ReadableForm:
             return text
         # People with other alphabets can read theirs; isprintable is false for whatever moves a cursor.
         return json.dumps(text, ensure_ascii=not text.isprintable())
-
-    def raw(self, raw: bytes) -> bytes:
-        if not raw or raw.translate(None, _PLAIN_WORD_BYTES):
-            return self.text(raw.decode(errors="backslashreplace")).encode()
-        return raw
 
     def line(self, level: Level, stamp: str, message: str, fields: Iterable[tuple[str, str]]) -> str:
         name = level.readable_name

@@ -7,16 +7,28 @@ afterwards. Everything else that can happen to a request is rare, or has cost mo
 Lanes are numbers here: 0 is fast-track, 1 high-priority, 2 low.
 """
 
-from typing import Final
+from functools import lru_cache
+from typing import Final, Protocol
 
 from priolb.telemetry.forms import Level
 from priolb.telemetry.logs import Logger
 
-# Renderings of node names kept: far more than there are nodes, so only years of changes start them anew.
-_KNOWN_NODES_MAX: Final = 4096
+# Renderings kept: of every node, and of the ids of requests that are under way, for their second line.
+_NODES_MAX: Final = 1024
+_REQUEST_IDS_MAX: Final = 1024
 _LANES: Final = range(3)
 _FAST_TRACK: Final = 0
 _HIGH_PRIO: Final = 1
+
+
+class Request(Protocol):
+    """What is logged of a request."""
+
+    lane: int
+    enqueued_at: float
+    tries: int
+    request_id: bytes
+    body: bytes
 
 
 class RequestLog:
@@ -29,19 +41,19 @@ class RequestLog:
     __slots__ = (
         "_completed",
         "_completed_with_id",
-        "_known_nodes",
         "_logger",
         "_queued",
         "_queued_with_id",
-        "_text",
+        "_render_id",
+        "_render_node",
         "_write",
     )
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
-        self._text = logger.form.text
+        self._render_id = lru_cache(maxsize=_REQUEST_IDS_MAX)(self._as_text)
         self._write = logger.writer.write
-        self._known_nodes: dict[str, bytes] = {}
+        self._render_node = lru_cache(maxsize=_NODES_MAX)(self._as_text)
         self._queued = [_queued_template(logger, lane, []) for lane in _LANES]
         self._queued_with_id = [_queued_template(logger, lane, ["reqID"]) for lane in _LANES]
         self._completed = [_completed_template(logger, lane, []) for lane in _LANES]
@@ -60,55 +72,39 @@ class RequestLog:
         waiting = fast + high + low
         if request_id:
             line = self._queued_with_id[lane] % (
-                self._logger.stamp(), self._render(request_id), payload_bytes, waiting, fast, high, low
+                self._logger.stamp(), self._render_id(request_id), payload_bytes, waiting, fast, high, low
             )  # fmt: skip
         else:
             line = self._queued[lane] % (self._logger.stamp(), payload_bytes, waiting, fast, high, low)
         self._write(line)
 
     def completed(
-        self,
-        request_id: bytes,
-        lane: int,
-        payload_bytes: int,
-        status: int,
-        node: str,
-        tries: int,
-        queue_us: int,
-        node_us: int,
-        total_us: int,
-        sizes: tuple[int, ...],
+        self, request: Request, status: int, node: str, started_at: float, now: float, sizes: tuple[int, ...]
     ) -> None:
         """Log that a request got the answer of a node.
 
         Args:
-            request_id: the client's X-Request-ID, empty when it sent none.
-            lane: its lane.
-            payload_bytes: length of the request's body.
+            request: the request.
             status: what the client was answered.
             node: name of the node that answered.
-            tries: tries made.
-            queue_us: microseconds from arrival to the last try.
-            node_us: microseconds of the last try.
-            total_us: microseconds from arrival to the answer.
+            started_at: monotonic seconds of the start of the last try.
+            now: monotonic seconds.
             sizes: requests that wait in each lane now.
         """
-        node_text = self._known_nodes.get(node) or self._render_node(node)
-        stamp = self._logger.stamp()
-        total_ms = total_us // 1000
+        arrived_at = request.enqueued_at
+        total_s = now - arrived_at
         fast, high, low = sizes
-        waiting = fast + high + low
-        if request_id:
-            line = self._completed_with_id[lane] % (
-                stamp, self._render(request_id), total_ms, total_us, node_us, queue_us,
-                payload_bytes, status, node_text, tries, waiting, fast, high, low,
-            )  # fmt: skip
+        lane = request.lane
+        values = (
+            total_s * 1e3, total_s * 1e6, (now - started_at) * 1e6, (started_at - arrived_at) * 1e6,
+            len(request.body), status, self._render_node(node), request.tries,
+            fast + high + low, fast, high, low,
+        )  # fmt: skip
+        if request.request_id:
+            start = (self._logger.stamp(), self._render_id(request.request_id))
+            self._write(self._completed_with_id[lane] % (start + values))
         else:
-            line = self._completed[lane] % (
-                stamp, total_ms, total_us, node_us, queue_us,
-                payload_bytes, status, node_text, tries, waiting, fast, high, low,
-            )  # fmt: skip
-        self._write(line)
+            self._write(self._completed[lane] % (self._logger.stamp(), *values))
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """Log that a request got an answer of ours."""
@@ -141,15 +137,9 @@ class RequestLog:
         """Log that what a client sent was no request that could be served, or came too slowly."""
         self._logger.warning("Connection rejected", peer=peer, statusCode=status, err=detail)
 
-    def _render(self, request_id: bytes) -> bytes:
-        return self._text(request_id.decode("latin-1")).encode()
-
-    def _render_node(self, node: str) -> bytes:
-        if len(self._known_nodes) >= _KNOWN_NODES_MAX:
-            self._known_nodes.clear()
-        text = self._text(node).encode()
-        self._known_nodes[node] = text
-        return text
+    def _as_text(self, value: str | bytes) -> bytes:
+        text = value if isinstance(value, str) else value.decode("latin-1")
+        return self._logger.form.text(text).encode()
 
 
 def _id(request_id: bytes) -> dict[str, str]:

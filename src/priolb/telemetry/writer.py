@@ -27,6 +27,8 @@ _BACKLOG_RESUME_BYTES: Final = BACKLOG_MAX_BYTES - BATCH_BYTES
 # of threads, each of which can wait 5 ms for a busy interpreter.
 _LINES_PER_WRITE: Final = 1024
 
+_NOT_CAREFREE: Final = -1
+
 
 class LogWriter:
     """Writes lines to a file descriptor without ever blocking or raising into the caller.
@@ -36,6 +38,7 @@ class LogWriter:
     """
 
     __slots__ = (
+        "_carefree_bytes",
         "_closed",
         "_dropped_lines",
         "_fd",
@@ -63,6 +66,8 @@ class LogWriter:
         # All that follows is guarded by the lock.
         self._lines: list[bytes] = []
         self._gathered_bytes = 0
+        # As long as no more than this is gathered, a line needs nothing but to be appended.
+        self._carefree_bytes = _NOT_CAREFREE
         self._writing_bytes = 0
         self._dropped_lines = 0
         self._notice_due = False
@@ -79,18 +84,28 @@ class LogWriter:
         """Take a line, ended by its newline; it reaches the descriptor within about 100 ms."""
         with self._lock:
             gathered_bytes = self._gathered_bytes + len(line)
-            too_much = gathered_bytes + self._writing_bytes > BACKLOG_MAX_BYTES
-            if too_much or self._dropped_lines or self._closed:
-                if not self._make_room(len(line)):
-                    return
-                gathered_bytes = self._gathered_bytes + len(line)
-            self._gathered_bytes = gathered_bytes
-            self._lines.append(line)
-            if gathered_bytes >= BATCH_BYTES and not self._flush_now:
-                self._flush_now = True
-                self._something_to_do.notify()
-            elif len(self._lines) == 1:
-                self._something_to_do.notify()
+            if gathered_bytes <= self._carefree_bytes:
+                self._gathered_bytes = gathered_bytes
+                self._lines.append(line)
+            else:
+                self._write_with_care(line)
+
+    def _write_with_care(self, line: bytes) -> None:
+        gathered_bytes = self._gathered_bytes + len(line)
+        too_much = gathered_bytes + self._writing_bytes > BACKLOG_MAX_BYTES
+        if too_much or self._dropped_lines or self._closed:
+            if not self._make_room(len(line)):
+                self._carefree_bytes = _NOT_CAREFREE
+                return
+            gathered_bytes = self._gathered_bytes + len(line)
+        self._gathered_bytes = gathered_bytes
+        self._lines.append(line)
+        if gathered_bytes >= BATCH_BYTES and not self._flush_now:
+            self._flush_now = True
+            self._something_to_do.notify()
+        elif len(self._lines) == 1:
+            self._something_to_do.notify()
+        self._carefree_bytes = BACKLOG_MAX_BYTES - self._writing_bytes if self._flush_now else BATCH_BYTES - 1
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Write what is left and end the thread; a reader that takes nothing is given up on.
@@ -100,6 +115,7 @@ class LogWriter:
         """
         with self._lock:
             self._closed = True
+            self._carefree_bytes = _NOT_CAREFREE
             self._something_to_do.notify()
         self._thread.join(timeout_s)
 
@@ -142,6 +158,7 @@ class LogWriter:
             if self._notice_due:
                 self._add_notice()
             lines, self._lines = self._lines, []
+            self._carefree_bytes = _NOT_CAREFREE
             self._writing_bytes, self._gathered_bytes = self._gathered_bytes, 0
             return lines
 
@@ -164,12 +181,15 @@ class LogWriter:
             self._writing_bytes -= size
             self.lost_lines += lost_lines
             self._dropped_lines += lost_lines
+            if lost_lines:
+                self._carefree_bytes = _NOT_CAREFREE
         return reader_is_there
 
     def _give_up(self, unwritten_lines: int) -> None:
         """Drop what is left, and from now on every line at once: the reader is gone for good."""
         with self._lock:
             self._closed = True
+            self._carefree_bytes = _NOT_CAREFREE
             self.lost_lines += unwritten_lines + len(self._lines)
             self._lines.clear()
 

@@ -12,7 +12,6 @@ from typing import Final, Protocol
 
 import uvloop
 
-from priolb.errors import ConfigError
 from priolb.http.messages import LocalRequest, LocalResponse
 from priolb.net.listen import listen as listen_on
 from priolb.testing.connection import Connection
@@ -75,7 +74,7 @@ class MockNode:
             port: TCP port; 0 lets the system choose.
 
         Raises:
-            OSError: it cannot listen there.
+            ConfigError: it cannot listen there.
         """
         loop = asyncio.get_running_loop()
         sockets = listen_on(host, port)
@@ -193,10 +192,7 @@ async def _serve_until_signal(node: MockNode, listen: Address) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    try:
-        port = await node.start(listen.host, listen.port)
-    except OSError as error:
-        raise ConfigError(f"mock node: {error}") from None
+    port = await node.start(listen.host, listen.port)
     host = f"[{listen.host}]" if ":" in listen.host else listen.host or "localhost"
     sys.stdout.write(f"mock node on http://{host}:{port}\n")
     sys.stdout.flush()

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from support.local_requests import RecordingLog
 
 from priolb.admin.debug import NO_SUCH_PAGE, DebugPages
 from priolb.errors import ClientError
+from support.local_requests import RecordingLog
 
 PPROF = [b"/debug/pprof/", b"/debug/pprof/stacks", b"/debug/pprof/heap", b"/debug/pprof/profile"]
 LOG_TEST = b"/debug/testLogLevels"

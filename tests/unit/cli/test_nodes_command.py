@@ -190,6 +190,29 @@ def test_instance_that_does_not_answer_is_given_up_on(
     assert capsys.readouterr() == ("", f"prio-load-balancer: cannot reach {url}: timed out\n")
 
 
+def test_refusal_whose_reason_never_comes_is_told_by_its_status(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "TIMEOUT_S", 0.2)
+    is_over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 9\r\n\r\n")
+                is_over.wait(30)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert main(["nodes", "add", "http://a", "--url", url]) == 1
+        is_over.set()
+        thread.join()
+    assert capsys.readouterr().err == f"prio-load-balancer: {url} refused: Bad Request (400)\n"
+
+
 def test_answer_that_is_no_http_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 

@@ -7,10 +7,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from support.pipe_log import OpenLog
 
 from priolb.telemetry.logs import LibraryLogHandler, Logger, LogWriter, forward_library_logs
-
+from support.pipe_log import OpenLog
 
 STAMP = "2026-11-22T08:00:00.123Z"
 

@@ -1,0 +1,149 @@
+"""What the log says of a request, in both forms."""
+
+import json
+
+import pytest
+
+from priolb.telemetry.requests import RequestLog
+from support.pipe_log import OpenLog
+
+
+STAMP = "2026-11-22T08:00:00.123Z"
+
+
+class ARequest:
+    """A request that arrived at 8 s."""
+
+    def __init__(self, request_id: bytes, lane: int, body: bytes, tries: int) -> None:
+        self.request_id = request_id
+        self.lane = lane
+        self.body = body
+        self.tries = tries
+        self.enqueued_at = 8.0
+
+
+@pytest.mark.parametrize(
+    ("lane", "is_high", "is_fast"), [(0, False, True), (1, True, False), (2, False, False)]
+)
+def test_lines_tell_the_lane(open_log: OpenLog, lane: int, is_high: bool, is_fast: bool) -> None:
+    log = open_log()
+    requests = RequestLog(log.logger)
+    requests.queued(b"", lane, 60, (1, 20, 300))
+    requests.completed(ARequest(b"", lane, b"x" * 60, 1), 200, "http://a", 8.125, 8.5, (0, 20, 300))
+    requests.refused(b"", lane, "queue_full", 503)
+    priority = {"requestIsHighPrio": is_high, "requestIsFastTrack": is_fast}
+    queued, completed, refused = (json.loads(line) for line in log.lines())
+    assert queued == {
+        "level": "info",
+        "ts": 1795334400.123,
+        "msg": "Request added to queue",
+        **priority,
+        "payloadSize": 60,
+        "startQueueSize": 321,
+        "startQueueSizeFastTrack": 1,
+        "startQueueSizeHighPrio": 20,
+        "startQueueSizeLowPrio": 300,
+    }
+    assert completed == {
+        "level": "info",
+        "ts": 1795334400.123,
+        "msg": "Request completed",
+        "durationMs": 500,
+        "durationUs": 500000,
+        "simDurationUs": 375000,
+        "queueDurationUs": 125000,
+        **priority,
+        "payloadSize": 60,
+        "statusCode": 200,
+        "nodeURI": "http://a",
+        "requestTries": 1,
+        "endQueueSize": 320,
+        "endQueueSizeFastTrack": 0,
+        "endQueueSizeHighPrio": 20,
+        "endQueueSizeLowPrio": 300,
+    }
+    assert refused == {
+        "level": "error",
+        "ts": 1795334400.123,
+        "msg": "Request refused",
+        **priority,
+        "reason": "queue_full",
+        "statusCode": 503,
+    }
+
+
+def test_readable_lines(open_log: OpenLog) -> None:
+    log = open_log(json=False, service="lb")
+    requests = RequestLog(log.logger)
+    requests.queued(b"my id", 0, 60, (1, 0, 0))
+    requests.completed(
+        ARequest(b"id-7", 1, b"x" * 60, 2), 200, "http://a/?_workers=8", 8.125, 8.25, (1, 0, 0)
+    )
+    requests.client_left(b"id-7", 1, 2, 60)
+    requests.node_failed(b"id-7", "http://a", "node_unreachable", "Connection refused", 1)
+    requests.node_failed(b"", "http://a", "node_timeout", "", 3)
+    requests.rejected("127.0.0.1", 431, "head too long")
+    queued, completed, *others = log.lines()
+    assert queued == (
+        f'{STAMP} INFO  Request added to queue  service=lb reqID="my id" '
+        "requestIsHighPrio=false requestIsFastTrack=true payloadSize=60 "
+        "startQueueSize=1 startQueueSizeFastTrack=1 startQueueSizeHighPrio=0 startQueueSizeLowPrio=0"
+    )
+    assert completed == (
+        f"{STAMP} INFO  Request completed  service=lb reqID=id-7 "
+        "durationMs=250 durationUs=250000 simDurationUs=125000 queueDurationUs=125000 "
+        "requestIsHighPrio=true requestIsFastTrack=false payloadSize=60 statusCode=200 "
+        "nodeURI=http://a/?_workers=8 requestTries=2 "
+        "endQueueSize=1 endQueueSizeFastTrack=1 endQueueSizeHighPrio=0 endQueueSizeLowPrio=0"
+    )
+    assert [line.partition("  service=lb ")[2] for line in others] == [
+        "reqID=id-7 requestIsHighPrio=true requestIsFastTrack=false payloadSize=60 requestTries=2",
+        'reqID=id-7 nodeURI=http://a reason=node_unreachable err="Connection refused" requestTries=1',
+        'nodeURI=http://a reason=node_timeout err="" requestTries=3',
+        'peer=127.0.0.1 statusCode=431 err="head too long"',
+    ]
+
+
+def test_service_with_a_percent_sign_stays_as_it_is(open_log: OpenLog) -> None:
+    log = open_log(service="100% %d lb")
+    RequestLog(log.logger).queued(b"", 2, 60, (0, 0, 1))
+    assert [json.loads(line)["service"] for line in log.lines()] == ["100% %d lb"]
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_line_of_a_request_is_what_the_logger_would_make_of_it(open_log: OpenLog, is_json: bool) -> None:
+    log = open_log(json=is_json, service="s")
+    RequestLog(log.logger).queued(b'a "b"\n%d', 1, 60, (1, 2, 3))
+    log.logger.info(
+        "Request added to queue",
+        reqID='a "b"\n%d',
+        requestIsHighPrio=True,
+        requestIsFastTrack=False,
+        payloadSize=60,
+        startQueueSize=6,
+        startQueueSizeFastTrack=1,
+        startQueueSizeHighPrio=2,
+        startQueueSizeLowPrio=3,
+    )
+    queued, logged = log.lines()
+    assert queued == logged
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+@pytest.mark.parametrize(
+    "request_id",
+    [b"a\nforged", b"a\r\x1b[2J", b'a","x":"', b"%s%d%b", b"\x9b31m", b"\x85", b"\xff\xfe", b"\x00"],
+)
+def test_request_id_cannot_forge_a_line(open_log: OpenLog, is_json: bool, request_id: bytes) -> None:
+    log = open_log(json=is_json)
+    requests = RequestLog(log.logger)
+    requests.queued(request_id, 2, 1, (0, 0, 1))
+    requests.completed(ARequest(request_id, 2, b"x", 1), 200, "http://a", 8.0, 8.0, (0, 0, 0))
+    requests.refused(request_id, 2, "deadline", 504)
+    requests.client_left(request_id, 2, 1, 1)
+    requests.node_failed(request_id, "http://a", "node_timeout", "", 1)
+    lines = log.lines()
+    assert len(lines) == 5
+    assert all(line.isprintable() for line in lines)
+    if is_json:
+        assert [json.loads(line)["reqID"] for line in lines] == [request_id.decode("latin-1")] * 5
