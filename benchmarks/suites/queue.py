@@ -41,14 +41,18 @@ def run(quick: bool) -> Result:
         quick: fewer rounds.
     """
     rounds = 3 if quick else 21
+    samples: dict[tuple[int, int], list[float]] = {case: [] for case in CASES}
     with on_cores(split_cores().measured):
-        samples = {case: [_ns_per_task(*case) for _ in range(rounds)] for case in CASES}
+        _ns_per_task(*CASES[0])  # warm-up
+        for _ in range(rounds):
+            for case in CASES:
+                samples[case].append(_ns_per_task(*case))
     return Result(
         name="queue",
         machine=this_machine(),
         method={"rounds": rounds, "lane": "low"},
         columns=COLUMNS,
-        rows=[_row(tasks, readers, samples[tasks, readers]) for tasks, readers in CASES],
+        rows=[_row(*case, samples[case]) for case in CASES],
         targets=[],
     )
 

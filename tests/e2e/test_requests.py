@@ -235,10 +235,9 @@ def test_a_request_may_come_byte_by_byte(
     assert [(call.body, call.field("x-request-id")) for call in node.requests] == [(CALL, "slow")]
 
 
-def test_the_mock_node_of_the_original_is_answered_alike(
+def test_an_error_of_json_rpc_in_an_answer_of_200_is_the_clients_affair(
     balancer: Balancer, new_node: NewNode, connect: Connect
 ) -> None:
-    """The JSON of a node passes as it is, whatever it means."""
     body = b'{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"reverted"}}\n'
     balancer.add_node(new_node(always(200, body, "Content-Type: application/json")).uri)
     answer = connect(balancer).ask(post(CALL))

@@ -35,7 +35,7 @@ class LeastInFlight:
         if old < 0:
             self.length += 1
         new = node.bucket = node.in_flight
-        if new == len(buckets):
+        while new >= len(buckets):
             buckets.append(OrderedDict())
         buckets[new][node.node_id] = node
         if new < self._lowest:
