@@ -102,12 +102,12 @@ def test_a_server_that_hung_is_usable_by_the_next_call_after_it(own_server: Redi
     """Answers that come late are not taken for those of later calls."""
 
     async def main() -> None:
-        store = RedisStore(redis_address(own_server.address), "", call_timeout_s=0.2)
+        store = RedisStore(redis_address(own_server.address), "", call_timeout_s=0.7)
         await store.open()
         await store.add(A)
         own_server.pause()
-        for _ in range(3):
-            with pytest.raises(StoreError, match=r"no answer within 0\.2 s"):
+        for _ in range(2):
+            with pytest.raises(StoreError, match=r"no answer within 0\.7 s"):
                 await store.nodes()
         own_server.resume()
         assert await store.add(C) is True
@@ -128,13 +128,13 @@ def test_a_server_that_hangs_in_the_middle_of_a_change_is_given_up_in_time(
         multi(pipeline)  # type: ignore[no-untyped-call]  # the client leaves it untyped
 
     async def main() -> None:
-        store = RedisStore(redis_address(own_server.address), "", call_timeout_s=0.2)
+        store = RedisStore(redis_address(own_server.address), "", call_timeout_s=0.7)
         await store.open()
         await store.add(A)
         with monkeypatch.context() as patch:
             patch.setattr(Pipeline, "multi", pause_and_multi)
             began = time.monotonic()
-            with pytest.raises(StoreError, match=r"no answer within 0\.2 s"):
+            with pytest.raises(StoreError, match=r"no answer within 0\.7 s"):
                 await store.add(B)
             assert time.monotonic() - began < 4
         own_server.resume()

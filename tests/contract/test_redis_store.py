@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from redis import Redis as BlockingRedis
@@ -11,6 +12,8 @@ from redis.asyncio.client import Pipeline
 
 from priolb.errors import StoreError
 from priolb.store import open_store
+from priolb.store.address import redis_address
+from priolb.store.redis import RedisStore
 from support.redis_server import RedisServer
 
 A, B, C = "http://a:8545", "http://b:8545?_workers=8&x=1", "http://c:8545"
@@ -30,19 +33,21 @@ async def get_raw(server: RedisServer, prefix: str) -> object:
         return await client.get(key_of(prefix))
 
 
+@contextmanager
 def before_each_write(
     monkeypatch: pytest.MonkeyPatch, server: RedisServer, prefix: str, values: Iterator[bytes]
-) -> None:
+) -> Iterator[None]:
     """Let somebody else write the next of `values`, if any is left, after each read of ours."""
     multi = Pipeline.multi
 
     def write_and_multi(pipeline: Pipeline) -> None:
         if (value := next(values, None)) is not None:
-            with BlockingRedis.from_url(f"redis://{server.address}") as client:
-                client.set(key_of(prefix), value)
+            other.set(key_of(prefix), value)
         multi(pipeline)  # type: ignore[no-untyped-call]  # the client leaves it untyped
 
-    monkeypatch.setattr(Pipeline, "multi", write_and_multi)
+    with BlockingRedis.from_url(f"redis://{server.address}") as other, monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "multi", write_and_multi)
+        yield
 
 
 def test_a_list_of_the_original_is_read_and_what_we_write_is_json_of_the_same_shape(
@@ -203,8 +208,8 @@ def test_a_change_of_somebody_else_between_our_read_and_our_write_is_kept(
     async def main() -> None:
         store = open_store(shared_server.address, prefix)
         await store.open()
-        before_each_write(monkeypatch, shared_server, prefix, others)
-        assert await store.add(A) is True
+        with before_each_write(monkeypatch, shared_server, prefix, others):
+            assert await store.add(A) is True
         assert await store.nodes() == [B, A]
         await store.close()
 
@@ -219,8 +224,8 @@ def test_somebody_else_who_made_the_same_change_first_makes_ours_say_false(
     async def main() -> None:
         store = open_store(shared_server.address, prefix)
         await store.open()
-        before_each_write(monkeypatch, shared_server, prefix, others)
-        assert await store.add(A) is False
+        with before_each_write(monkeypatch, shared_server, prefix, others):
+            assert await store.add(A) is False
         assert await store.nodes() == [A]
         await store.close()
 
@@ -233,10 +238,11 @@ def test_a_list_that_others_change_all_the_time_ends_in_an_error(
     others = itertools.repeat(b'["http://c:8545"]')
 
     async def main() -> None:
-        store = open_store(shared_server.address, prefix)
+        # The tries are what is to run out here, on a slow machine too, and not the time.
+        store = RedisStore(redis_address(shared_server.address), prefix, call_timeout_s=60)
         await store.open()
-        before_each_write(monkeypatch, shared_server, prefix, others)
-        with pytest.raises(StoreError) as caught:
+        writing = before_each_write(monkeypatch, shared_server, prefix, others)
+        with writing, pytest.raises(StoreError) as caught:
             await store.add(A)
         assert str(caught.value) == (
             f"store redis://{shared_server.address}/0: "

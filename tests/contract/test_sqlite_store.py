@@ -151,7 +151,7 @@ def test_a_change_waits_for_another_writer_only_so_long_and_is_then_not_made(tmp
     path = tmp_path / "nodes.db"
 
     async def main() -> None:
-        store = SqliteStore(str(path), call_timeout_s=0.2)
+        store = SqliteStore(str(path), call_timeout_s=0.5)
         await store.open()
         await store.add(A)
         with closing(sqlite3.connect(path, isolation_level=None)) as writer:
@@ -164,7 +164,7 @@ def test_a_change_waits_for_another_writer_only_so_long_and_is_then_not_made(tmp
         assert isinstance(first, StoreError)
         assert isinstance(second, StoreError)
         assert str(first) == f"store sqlite:///{path}: database is locked"
-        assert str(second) == f"store sqlite:///{path}: no turn within 0.2 s"
+        assert str(second) == f"store sqlite:///{path}: no turn within 0.5 s"
         assert 0.1 < elapsed_s < 4
         assert await store.nodes() == [A]
         assert await store.add(B) is True

@@ -171,10 +171,10 @@ class ScriptedNode:
     def __exit__(self, *_error: object) -> None:
         self.stop()
 
-    def next_call(self) -> Call:
+    def next_call(self, timeout_s: float = PATIENCE_S) -> Call:
         """Wait for the next request that no script has answered."""
         try:
-            return self._calls.get(timeout=PATIENCE_S)
+            return self._calls.get(timeout=timeout_s)
         except queue.Empty:
             raise AssertionError("no request came to the node") from None
 

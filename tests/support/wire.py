@@ -6,7 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-PATIENCE_S = 20.0
+PATIENCE_S = 10.0
+
+CUT = (EOFError, ConnectionResetError)
+"""How an answer that breaks off shows."""
+
 _READ_BYTES = 65536
 
 

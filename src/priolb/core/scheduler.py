@@ -137,6 +137,11 @@ class Scheduler:
             self._expired = []
         return expired
 
+    def next_deadline(self) -> float:
+        """Return when to call `take_expired` next, in monotonic seconds; infinity when nobody waits."""
+        # Found expired by a dispatch: no longer in line, so that the queue's deadline leaves it out.
+        return self._expired[0].start_by if self._expired else self.queue.next_deadline()
+
     # Free nodes
 
     def _reserve(self, ticket: Ticket, now: float) -> Lease:

@@ -9,6 +9,8 @@ from priolb.errors import ClientError, FramingError, NodeError
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
 
+# Those of 2**64: llhttp bounds the number, but not how many zeros stand in front of it.
+_MAX_LENGTH_DIGITS: Final = 20
 _MAX_SIZE_LINE_BYTES: Final = 256
 _MAX_TRAILER_BYTES: Final = 16384
 _HEX_DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
@@ -38,7 +40,7 @@ def request_body_bytes(known: dict[bytes, bytes], minor: int) -> int:
         return CHUNKED
     if length is None:
         return 0
-    if not length.isdigit():
+    if not length.isdigit() or len(length) > _MAX_LENGTH_DIGITS:
         raise ClientError(400, "malformed request: Content-Length is not a number")
     return int(length)
 
@@ -66,7 +68,7 @@ def response_body_bytes(known: dict[bytes, bytes], status: int, method: bytes) -
         return CHUNKED
     if length is None:
         return UNTIL_CLOSE
-    if not length.isdigit():
+    if not length.isdigit() or len(length) > _MAX_LENGTH_DIGITS:
         raise NodeError("an answer whose Content-Length is not a number")
     return int(length)
 

@@ -6,6 +6,7 @@ no longer than they allow. Bodies never pass through it: `framing` says how long
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -21,6 +22,9 @@ HEAD_END: Final = b"\r\n\r\n"
 # What is remembered of heads: 2 x 512 heads of at most 1 KB, about 3 MB with all that is made of them.
 _MAX_REMEMBERED_HEADS: Final = 512
 _MAX_REMEMBERED_BYTES: Final = 1024
+
+# RFC 9112, section 4; llhttp lets control characters through.
+_PHRASE: Final = re.compile(rb"[\t -~\x80-\xff]*")
 
 _FORWARD: Final = 1
 _LOOK: Final = 2
@@ -110,7 +114,8 @@ def parse_request_head(data: bytes, max_fields: int) -> RequestHead:
         max_fields: most header lines.
 
     Raises:
-        ClientError: malformed (400), too many fields (431), or a coding that is not understood (501).
+        ClientError: malformed (400), too many fields (431), a method or coding that is not understood (501),
+            or another protocol (505).
     """
     if len(data) > _MAX_REMEMBERED_BYTES:
         return _parse_request_head(data, max_fields)
@@ -130,16 +135,21 @@ def _parse_request_head(data: bytes, max_fields: int) -> RequestHead:
         raise ClientError(400, "malformed request: the head ends early")
     if len(found.fields) > max_fields:
         raise ClientError(431, f"more than {max_fields} header fields")
+    # No method is as short as two letters: an empty line in front is passed over.
+    minor = _minor_of(data[data.find(b"\r\n", 2) - 8 :])
+    if minor is None:
+        raise ClientError(505, "a protocol other than HTTP/1.1 and HTTP/1.0")
     known, fields = _sort(found.fields, _REQUEST_ROLES)
     forwarded, rpc_forwarded = typed_fields(fields, known.get(b"content-type"))
-    minor = 1 if parser.get_http_version() == "1.1" else 0
-    if minor == 1 and b"host" not in known:
+    host = known.get(b"host")
+    if host is None and minor == 1:
         raise ClientError(400, "malformed request: no Host field")
-    path, _, query = found.url.partition(b"?")
-    if path[:1] != b"/" and path != b"*":
-        path = _path_of_absolute(path)
+    if host is not None and b", " in host:
+        raise ClientError(400, "malformed request: more than one Host field")
+    method = parser.get_method()
+    path, query = _split_target(found.url, method)
     return RequestHead(
-        parser.get_method(),
+        method,
         path,
         query,
         minor,
@@ -179,10 +189,17 @@ def _parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
         raise NodeError("malformed answer: the head ends early")
     if len(found.fields) > max_fields:
         raise NodeError(f"an answer of more than {max_fields} header fields")
+    minor = _minor_of(data)
+    if minor is None:
+        raise NodeError("malformed answer: a protocol other than HTTP/1.1 and HTTP/1.0")
+    status = parser.get_status_code()
+    if status < 100:
+        raise NodeError("malformed answer: a status below 100")
+    if not _PHRASE.fullmatch(found.phrase):
+        raise NodeError("malformed answer: control characters in the reason phrase")
     known, forwarded = _sort(found.fields, _RESPONSE_ROLES)
-    minor = 1 if parser.get_http_version() == "1.1" else 0
     keep_alive = _keeps_alive(known, minor)
-    return ResponseHead(parser.get_status_code(), found.phrase, minor, keep_alive, known, forwarded)
+    return ResponseHead(status, found.phrase, minor, keep_alive, known, forwarded)
 
 
 # Clients and nodes say the same thing over and over: on a busy connection nearly every head has been seen
@@ -199,7 +216,8 @@ def _sort(fields: list[tuple[bytes, bytes]], roles: dict[bytes, int]) -> tuple[d
         key = name.lower()
         role = roles.get(key, _FORWARD)
         if role & _LOOK:
-            known[key] = known[key] + b", " + value if key in known else value
+            trimmed = value.rstrip(b" \t")  # llhttp takes blanks off the front only
+            known[key] = known[key] + b", " + trimmed if key in known else trimmed
         if role & _FORWARD:
             parts += (name, b": ", value, b"\r\n")
     connection = known.get(b"connection")
@@ -233,10 +251,21 @@ def _tokens(value: bytes) -> set[bytes]:
     return {token.strip().lower() for token in value.split(b",")}
 
 
-def _path_of_absolute(path: bytes) -> bytes:
-    """Return the path of an absolute-form target (RFC 9112, section 3.2.2)."""
+def _minor_of(line: bytes) -> int | None:
+    """Return the minor version of HTTP/1 that `line` starts with; llhttp takes RTSP and HTTP/2.0 as well."""
+    version = line[:8]
+    return 1 if version == b"HTTP/1.1" else 0 if version == b"HTTP/1.0" else None
+
+
+def _split_target(target: bytes, method: bytes) -> tuple[bytes, bytes]:
+    """Return path and query of a request's target (RFC 9112, section 3.2)."""
+    if method == b"CONNECT":
+        raise ClientError(501, "the method CONNECT")
+    path, _, query = target.partition(b"?")
+    if path[:1] == b"/" or (target == b"*" and method == b"OPTIONS"):
+        return path, query
     scheme, separator, rest = path.partition(b"://")
-    if not separator or scheme.lower() not in (b"http", b"https"):
+    host, slash, path = rest.partition(b"/")
+    if not separator or not host or scheme.lower() not in (b"http", b"https"):
         raise ClientError(400, "malformed request: the target is neither a path nor an http URL")
-    slash = rest.find(b"/")
-    return b"/" if slash < 0 else rest[slash:]
+    return (slash or b"/") + path, query

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from math import isfinite
 from typing import Final
 
 from priolb.errors import Reason
@@ -107,6 +108,8 @@ def _rpc_answer(body: bytes, error: dict[str, object]) -> object | None:
 
 def _rpc_error(request_id: object, error: dict[str, object]) -> dict[str, object]:
     usable = isinstance(request_id, (str, int, float)) and not isinstance(request_id, bool)
+    if isinstance(request_id, float) and not isfinite(request_id):
+        usable = False  # Python reads NaN, and 1e999 as infinity; nobody could read what it would write
     return {"jsonrpc": "2.0", "id": request_id if usable else None, "error": error}
 
 

@@ -35,23 +35,32 @@ def local_response(response: LocalResponse, method: bytes, minor: int, keep_aliv
     )
 
 
-def answer_head(head: ResponseHead, body_bytes: int, fields: bytes, minor: int, keep_alive: bool) -> bytes:
+def answer_head(
+    head: ResponseHead, method: bytes, body_bytes: int, fields: bytes, minor: int, keep_alive: bool
+) -> bytes:
     """Return the head of a node's answer as the client shall see it.
 
     Args:
         head: what the node sent.
+        method: method of the request it answers.
         body_bytes: length of the body in bytes, CHUNKED, or UNTIL_CLOSE.
         fields: our own fields, rendered.
         minor: minor version of the client's HTTP/1.
         keep_alive: whether the client's connection stays open.
     """
     known = head.known
-    if body_bytes >= 0:
-        # A HEAD or 304 answer carries the length its body would have had; 204 and 1xx carry none.
-        length = known.get(b"content-length") if body_bytes == 0 else b"%d" % body_bytes
+    if body_bytes > 0:
+        framing = b"Content-Length: %d\r\n" % body_bytes
+    elif body_bytes < 0:
+        framing = b"Transfer-Encoding: chunked\r\n" if minor == 1 else b""
+    elif head.status == 204:
+        framing = b""  # RFC 9110, section 8.6
+    elif method == b"HEAD" or head.status == 304:
+        # As that section says: the length that the body would have had, if the node told.
+        length = known.get(b"content-length")
         framing = b"" if length is None else b"Content-Length: %s\r\n" % length
     else:
-        framing = b"Transfer-Encoding: chunked\r\n" if minor == 1 else b""
+        framing = b"Content-Length: 0\r\n"
     if b"content-type" not in known and body_bytes != 0:
         framing += b"Content-Type: application/json\r\n"
     return b"HTTP/1.1 %d %s\r\n%s%s%s%s\r\n" % (

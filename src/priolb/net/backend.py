@@ -58,6 +58,7 @@ class BackendConnection(Lapsing):
 
     __slots__ = (
         "_answered_bytes",
+        "_body_until",
         "_buffer",
         "_cancel_connecting",
         "_decoder",
@@ -86,6 +87,7 @@ class BackendConnection(Lapsing):
         self._buffer: bytes = b""
         self._decoder: ChunkedDecoder | None = None
         self._remaining: int = 0
+        self._body_until: float = inf
         self._answered_bytes: bool = False
         self._keep_alive: bool = False
         self._reused: bool = False
@@ -117,6 +119,12 @@ class BackendConnection(Lapsing):
         """Drop the connection at once, whatever it does; the sink hears nothing more."""
         self._sink = None
         self._close()
+
+    def limit_body(self, until: float) -> None:
+        """Give the rest of the answer no longer than `until`, however steadily it comes."""
+        self._body_until = until
+        self.lapses_at = min(self.lapses_at, until)
+        self._shared.watch(self)
 
     def pause(self) -> None:
         """Read no more for now: the client is slower than the node."""
@@ -223,9 +231,10 @@ class BackendConnection(Lapsing):
             self._buffer = b""
         while True:
             end = data.find(HEAD_END) + 4
+            if (end if end >= 4 else len(data)) > shared.head_limits.max_bytes:
+                self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "the head of the answer is too large")
+                return
             if end < 4:
-                if len(data) > shared.head_limits.max_bytes:
-                    self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "the head of the answer is too large")
                 self._buffer = data
                 return
             try:
@@ -262,7 +271,7 @@ class BackendConnection(Lapsing):
         assert sink is not None
         now = self._shared.clock()
         if not self.is_paused:
-            self.lapses_at = now + self._shared.node_idle_timeout_s
+            self.lapses_at = min(now + self._shared.node_idle_timeout_s, self._body_until)
         is_complete = False
         if self._decoder is not None:
             try:

@@ -136,8 +136,7 @@ class Engine:
         sizes = scheduler.queue.lengths()
         exchange.size_at_start = sizes[exchange.lane]
         self.instrument.queued(exchange.request_id, exchange.lane, len(exchange.body), sizes)
-        if exchange.start_by < self._alarm_at:
-            self._set_alarm(exchange.start_by)
+        self.expect(exchange.start_by)
         self.pump(exchange.enqueued_at)
 
     def pump(self, now: float) -> None:
@@ -179,6 +178,7 @@ class Engine:
         """Forget a node, attached or not; what it has in flight goes on."""
         self.scheduler.remove_node(node)
         self._links.pop(node.node_id).close()
+        self.pump(self.clock())  # a retry that waited for this node may go elsewhere now
 
     def set_healthy(self, node: NodeState, healthy: bool) -> None:
         """Record whether `node` passes its health check, and give it work if it may have some."""
@@ -199,8 +199,12 @@ class Engine:
     def watch(self, item: Lapsing) -> None:
         """Make sure that `item` is told when it lapses."""
         self._wheel.watch(item)
-        if item.lapses_at < self._alarm_at:
-            self._set_alarm(item.lapses_at)
+        self.expect(item.lapses_at)
+
+    def expect(self, at: float) -> None:
+        """Make sure that what is due at `at` (monotonic seconds) is done then."""
+        if at < self._alarm_at:
+            self._set_alarm(at)
 
     def forget(self, item: Lapsing) -> None:
         """Tell `item` no more."""
@@ -227,7 +231,7 @@ class Engine:
                 ticket.expire(now)
             self.pump(now)
         finally:
-            self._set_alarm(min(self._wheel.next_at(), self.scheduler.queue.next_deadline()))
+            self._set_alarm(min(self._wheel.next_at(), self.scheduler.next_deadline()))
 
     async def close(self) -> None:
         """Let go of every node and of the timer."""

@@ -9,7 +9,6 @@ from priolb.core.outcome import Outcome, Phase, Source
 from priolb.core.retry import RETRYABLE_METHODS
 from priolb.core.ticket import RUNNING, WAITING, Ticket
 from priolb.errors import Reason
-from priolb.http.framing import UNTIL_CLOSE
 from priolb.http.messages import RequestHead, ResponseHead
 from priolb.http.refusal import looks_like_rpc, refusal
 from priolb.http.writer import LAST_CHUNK, answer_head, chunk, is_chunked_to_client
@@ -56,6 +55,7 @@ class Exchange(Ticket):
         "_lease",
         "_link",
         "_try_at",
+        "_until_close",
         "body",
         "method",
         "request_id",
@@ -84,6 +84,7 @@ class Exchange(Ticket):
         # Answer
         self._answering: int = 0
         self._chunked: bool = False
+        self._until_close: bool = False
         self._keep_alive: bool = head.keep_alive
 
     # What the engine tells it
@@ -116,7 +117,7 @@ class Exchange(Ticket):
         elif self.state == RUNNING:
             self._drop_try(Source.US)
             if self._answering:
-                self._client.cut()
+                self._client.cut(self._until_close)
             else:
                 self.refuse(Reason.SHUTTING_DOWN)
 
@@ -158,14 +159,19 @@ class Exchange(Ticket):
         outcome = Outcome(Source.NODE, Phase.HEAD, None, head.status, True, False)
         if head.status >= 400 and self._may_retry(outcome, now):
             self._failing = _FailingAnswer(head)
+            assert self._backend is not None
+            self._backend.limit_body(self._try_at + self._engine.try_timeout_s)
             return
         minor = self._head.minor
         self._answering = head.status
         self._chunked = is_chunked_to_client(body_bytes, minor)
-        if body_bytes == UNTIL_CLOSE and not self._chunked:
+        self._until_close = body_bytes < 0 and not self._chunked
+        if self._until_close:
             self._keep_alive = False
         self._keep_alive = self._client.may_keep_alive(self._keep_alive)
-        self._client.write(answer_head(head, body_bytes, self._own_fields(now), minor, self._keep_alive))
+        self._client.write(
+            answer_head(head, self.method, body_bytes, self._own_fields(now), minor, self._keep_alive)
+        )
 
     def on_body(self, data: bytes) -> None:
         failing = self._failing
@@ -229,10 +235,12 @@ class Exchange(Ticket):
         engine = self._engine
         self._failing = None
         lease = self._give_back(outcome, now)
-        if self.state != WAITING:
+        if self.state == WAITING:
+            engine.expect(self.start_by)
+        else:
             if self._answering:
                 self._note_completed(self._answering, lease.node.name, now)
-                self._client.cut()
+                self._client.cut(self._until_close)
             elif self._kept is not None:
                 self._deliver_kept(now)
             else:
@@ -277,7 +285,9 @@ class Exchange(Ticket):
 
     def _write_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
         self._keep_alive = self._client.may_keep_alive(self._keep_alive)
-        start = answer_head(head, len(body), self._own_fields(now), self._head.minor, self._keep_alive)
+        start = answer_head(
+            head, self.method, len(body), self._own_fields(now), self._head.minor, self._keep_alive
+        )
         self._client.write(start + body)
 
     def _own_fields(self, now: float) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -28,6 +30,7 @@ LINGERING: Final = 3  # refused; what still comes is thrown away, so that the an
 CLOSING: Final = 4  # the last bytes are on their way out
 
 _LINGER_S: Final = 2.0
+_RESET: Final = struct.pack("ii", 1, 0)  # linger for no time: what is not sent is lost, and the peer is told
 _MAX_HEADS_PER_TURN: Final = 16
 _MAX_PIPELINED_BYTES: Final = 65536
 _MAX_LOCAL_BODY_BYTES: Final = 65536
@@ -199,10 +202,19 @@ class FrontConnection(Lapsing):
         self.write(local_response(response, head.method, head.minor, keep_alive))
         self.exchange_done(keep_alive, self._engine.clock())
 
-    def cut(self) -> None:
-        """End in the middle of an answer: the client must not take it for complete."""
+    def cut(self, until_close: bool) -> None:
+        """End in the middle of an answer, so that the client does not take it for complete.
+
+        Args:
+            until_close: the end of the connection is all that marks the end of this answer: so reset it.
+        """
         self._end_request()
-        self._close()
+        if not until_close:
+            self._close()
+        elif self._transport is not None:
+            self._state = CLOSING
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._transport.abort()
 
     # Requests
 

@@ -1,0 +1,195 @@
+"""The priority queue against a list that is searched from the front every time.
+
+The sentences of `priolb.core.lanes` and `priolb.core.queue` are the assertions.
+"""
+
+from math import inf
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support.tickets import new_queue
+
+from priolb.core.lanes import Fifo
+from priolb.core.queue import PriorityQueue
+from priolb.core.ticket import ENDED, NEW, NO_NODES_TRIED, RUNNING, WAITING, Ticket
+
+NODE_IDS = frozenset({1, 2, 3})
+WAIT_S = 5.0
+
+free_nodes = st.frozensets(st.sampled_from(sorted(NODE_IDS)), min_size=1)
+
+
+class NaiveRule:
+    """The discipline as the original's README tells it: how many fast-track in a row, and who is due."""
+
+    def __init__(self, fast_per_high: int, drain_fast_first: bool) -> None:
+        self.fast_per_high = inf if drain_fast_first else fast_per_high
+        self.fast_in_a_row = 0
+
+    def served(self, servable: dict[int, Ticket]) -> Ticket | None:
+        """Return the next among the first servable ticket of each lane."""
+        lane = next((lane for lane in (0, 1, 2) if lane in servable), None)
+        if lane == 0 and 1 in servable and self.fast_in_a_row >= self.fast_per_high:
+            lane = 1
+        if lane == 0:
+            self.fast_in_a_row += 1 in servable
+        else:
+            self.fast_in_a_row = 0
+        return None if lane is None else servable[lane]
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Whatever happens, the queue gives what the list gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.accepted = 0
+        self.waiting: list[Ticket] = []
+        self.running: list[Ticket] = []
+        self.queue: PriorityQueue
+        self.rule: NaiveRule
+
+    @initialize(
+        fast_per_high=st.integers(0, 3),
+        drain_fast_first=st.booleans(),
+        limits=st.tuples(*[st.sampled_from([0, 0, 1, 3])] * 3),
+    )
+    def start(self, fast_per_high: int, drain_fast_first: bool, limits: tuple[int, int, int]) -> None:
+        self.limits = limits
+        self.queue = new_queue(fast_per_high, drain_fast_first, limits)
+        self.rule = NaiveRule(fast_per_high, drain_fast_first)
+
+    def in_lane(self, lane: int) -> list[Ticket]:
+        """The waiting tickets of a lane in the order of their arrival."""
+        return sorted((t for t in self.waiting if t.lane == lane), key=lambda ticket: ticket.sequence)
+
+    def new_ticket(self, lane: int) -> Ticket:
+        return Ticket(lane, self.now, self.now + WAIT_S)
+
+    @rule(lane=st.integers(0, 2))
+    def push(self, lane: int) -> None:
+        ticket = self.new_ticket(lane)
+        limit = self.limits[lane]
+        has_room = limit == 0 or len(self.in_lane(lane)) < limit
+        assert self.queue.push(ticket) is has_room
+        if has_room:
+            self.accepted += 1
+            self.waiting.append(ticket)
+        assert (ticket.state, ticket.sequence) == ((WAITING, self.accepted) if has_room else (NEW, 0))
+
+    @precondition(lambda self: not self.waiting)
+    @rule(lane=st.integers(0, 2))
+    def pass_by(self, lane: int) -> None:
+        ticket = self.new_ticket(lane)
+        self.queue.pass_by(ticket)
+        self.accepted += 1
+        self.rule.served({lane: ticket})
+        assert (ticket.state, ticket.sequence) == (RUNNING, self.accepted)
+        self.running.append(ticket)
+
+    @rule(free=free_nodes)
+    def pop(self, free: frozenset[int]) -> None:
+        servable = {}
+        for lane in (2, 1, 0):
+            for ticket in reversed(self.in_lane(lane)):
+                if free - ticket.tried:
+                    servable[lane] = ticket
+        # Of an empty queue nothing is asked, so that nothing is learned from it either.
+        expected = self.rule.served(servable) if self.waiting else None
+        assert self.queue.pop(lambda tried: bool(free - tried)) is expected
+        if expected is not None:
+            assert expected.state == RUNNING
+            self.waiting.remove(expected)
+            self.running.append(expected)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), node_id=st.sampled_from(sorted(NODE_IDS)))
+    def put_back(self, data: Any, node_id: int) -> None:
+        ticket = data.draw(st.sampled_from(self.running))
+        sequence = ticket.sequence
+        ticket.tried = ticket.tried | {node_id}
+        self.queue.put_back(ticket)
+        assert ticket.sequence == sequence
+        self.running.remove(ticket)
+        self.waiting.append(ticket)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def finish(self, data: Any) -> None:
+        ticket = data.draw(st.sampled_from(self.running))
+        self.running.remove(ticket)
+        ticket.state = ENDED
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def cancel(self, data: Any) -> None:
+        ticket = data.draw(st.sampled_from(self.waiting))
+        self.queue.remove(ticket)
+        self.waiting.remove(ticket)
+        ticket.state = ENDED
+
+    @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 3.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule()
+    def pop_expired(self) -> None:
+        expected = [t for lane in (0, 1, 2) for t in self.in_lane(lane) if t.start_by <= self.now]
+        assert self.queue.pop_expired(self.now) == expected
+        for ticket in expected:
+            self.waiting.remove(ticket)
+            ticket.state = ENDED
+
+    @invariant()
+    def the_lengths_are_those_of_the_list(self) -> None:
+        assert self.queue.lengths() == tuple(len(self.in_lane(lane)) for lane in (0, 1, 2))
+        assert self.queue.length == len(self.waiting)
+
+    @invariant()
+    def the_next_deadline_is_the_lowest(self) -> None:
+        assert self.queue.next_deadline() == min((t.start_by for t in self.waiting), default=inf)
+
+    @invariant()
+    def a_ticket_is_waiting_exactly_while_it_is_in_the_fifo_that_it_names(self) -> None:
+        found = [ticket for fifo in self.fifos() for ticket in tickets_of(fifo)]
+        assert sorted(map(id, found)) == sorted(map(id, self.waiting))
+        for ticket in self.waiting:
+            assert ticket.state == WAITING
+        for ticket in self.running:
+            assert (ticket.state, ticket.fifo, ticket.previous, ticket.next) == (RUNNING, None, None, None)
+
+    @invariant()
+    def tickets_of_one_fifo_stand_in_order_and_have_tried_the_same_nodes(self) -> None:
+        for lane in self.queue.lanes:
+            for tried, fifo in [(NO_NODES_TRIED, lane.fresh), *lane.retries.items()]:
+                sequences = [ticket.sequence for ticket in tickets_of(fifo)]
+                assert sequences == sorted(set(sequences))
+                assert {ticket.tried for ticket in tickets_of(fifo)} <= {tried}
+
+    @invariant()
+    def empty_retry_fifos_are_dropped(self) -> None:
+        for lane in self.queue.lanes:
+            assert all(fifo.head is not None for fifo in lane.retries.values())
+
+    def fifos(self) -> list[Fifo]:
+        return [fifo for lane in self.queue.lanes for fifo in (lane.fresh, *lane.retries.values())]
+
+
+def tickets_of(fifo: Fifo) -> list[Ticket]:
+    """Follow the links forwards, and check that they lead back the same way."""
+    found: list[Ticket] = []
+    ticket = fifo.head
+    while ticket is not None:
+        assert ticket.fifo is fifo
+        assert ticket.previous is (found[-1] if found else None)
+        found.append(ticket)
+        ticket = ticket.next
+    assert fifo.tail is (found[-1] if found else None)
+    return found
+
+
+TestQueue = QueueMachine.TestCase
+TestQueue.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

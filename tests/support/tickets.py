@@ -1,0 +1,70 @@
+"""Tickets, queues, nodes and ends of tries with plain numbers, for tests of the core."""
+
+from math import inf
+
+from priolb.core.classify import FAST_TRACK, HIGH_PRIORITY, LANE_NAMES, LOW_PRIORITY
+from priolb.core.discipline import FastHighLow
+from priolb.core.lanes import Lane
+from priolb.core.node import NodeState
+from priolb.core.outcome import Outcome, Phase, Source
+from priolb.core.queue import PriorityQueue
+from priolb.core.ticket import Ticket
+from priolb.errors import Reason
+
+LANE_LETTERS = {"f": FAST_TRACK, "h": HIGH_PRIORITY, "l": LOW_PRIORITY}
+
+
+class Named(Ticket):
+    """A ticket whose name says which it is when an assertion fails."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str, start_by: float) -> None:
+        super().__init__(LANE_LETTERS[name[0]], 0.0, start_by)
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+def ticket(name: str, start_by: float = inf) -> Named:
+    """Return a new ticket; its name starts with the letter of its lane: f, h or l."""
+    return Named(name, start_by)
+
+
+def names(tickets: list[Ticket]) -> list[str]:
+    found = []
+    for each in tickets:
+        assert isinstance(each, Named)
+        found.append(each.name)
+    return found
+
+
+def new_queue(
+    fast_per_high: int = 2, drain_fast_first: bool = False, limits: tuple[int, int, int] = (0, 0, 0)
+) -> PriorityQueue:
+    lanes = [Lane(name, limit) for name, limit in zip(LANE_NAMES, limits, strict=True)]
+    return PriorityQueue(lanes, FastHighLow(fast_per_high, drain_fast_first))
+
+
+def node(node_id: int, slots: int = 1, healthy: bool = True) -> NodeState:
+    return NodeState(node_id, f"http://node-{node_id}", slots, healthy)
+
+
+def answered(status: int) -> Outcome:
+    """A try that ended with a whole answer, of which the client has seen nothing yet."""
+    return Outcome(Source.NODE, Phase.DONE, None, status, sent=True, answering=False)
+
+
+def unreachable() -> Outcome:
+    """A try that no byte left for."""
+    return Outcome(Source.NODE, Phase.CONNECT, Reason.NODE_UNREACHABLE, 0, sent=False, answering=False)
+
+
+def timed_out() -> Outcome:
+    """A try whose request the node may have seen."""
+    return Outcome(Source.NODE, Phase.HEAD, Reason.NODE_TIMEOUT, 0, sent=True, answering=False)
+
+
+def client_left() -> Outcome:
+    return Outcome(Source.CLIENT, Phase.HEAD, None, 0, sent=True, answering=False)

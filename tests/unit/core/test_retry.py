@@ -1,0 +1,55 @@
+"""Which tries are tried again."""
+
+import pytest
+from support.tickets import answered, client_left, timed_out, unreachable
+
+from priolb.core.outcome import Outcome, Phase, Source
+from priolb.core.retry import RETRYABLE_METHODS, RetryPolicy
+from priolb.errors import Reason
+
+
+@pytest.mark.parametrize(
+    ("outcome", "repeatable", "is_allowed"),
+    [
+        (unreachable(), True, True),
+        (unreachable(), False, True),
+        (timed_out(), True, True),
+        (timed_out(), False, False),
+        (answered(500), True, True),
+        (answered(404), True, True),
+        (answered(500), False, False),
+        (answered(200), True, False),
+        (client_left(), True, False),
+        (Outcome(Source.US, Phase.HEAD, None, 0, sent=True, answering=False), True, False),
+        (Outcome(Source.NODE, Phase.BODY, Reason.NODE_BAD_ANSWER, 0, sent=True, answering=True), True, False),
+    ],
+)
+def test_what_the_node_failed_is_retried_if_that_is_safe(
+    outcome: Outcome, repeatable: bool, is_allowed: bool
+) -> None:
+    """Safe: the client has seen nothing, and the method may be repeated or no byte reached the node."""
+    assert RetryPolicy(3).allows(1, repeatable, outcome) is is_allowed
+
+
+@pytest.mark.parametrize(
+    ("max_tries", "allowed"),
+    [
+        (3, [True, True, False, False]),
+        (2, [True, False, False, False]),
+        (1, [False, False, False, False]),
+        (0, [False, False, False, False]),
+        (-5, [False, False, False, False]),
+    ],
+)
+def test_the_maximum_counts_all_tries_and_the_first_is_always_given(
+    max_tries: int, allowed: list[bool]
+) -> None:
+    policy = RetryPolicy(max_tries)
+    assert [policy.allows(tries, True, answered(502)) for tries in (1, 2, 3, 4)] == allowed
+    assert policy.max_tries == max(1, max_tries)
+
+
+def test_a_patch_may_have_an_effect_twice_and_is_not_repeated() -> None:
+    """POST is, for JSON-RPC travels in it."""
+    assert b"POST" in RETRYABLE_METHODS
+    assert b"PATCH" not in RETRYABLE_METHODS

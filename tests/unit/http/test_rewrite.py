@@ -1,0 +1,94 @@
+"""What a node sees: its own path and query joined with the client's, and the type of the body."""
+
+import pytest
+
+from priolb.http.rewrite import Target, typed_fields
+
+JSON = b"Content-Type: application/json\r\n"
+
+
+def target_of(target: Target, path: bytes, query: bytes = b"") -> bytes:
+    return target.request(b"GET", path, query, b"", b"").split(b" ")[1]
+
+
+@pytest.mark.parametrize(
+    ("base_path", "base_query", "path", "query", "joined"),
+    [
+        # The node's own path
+        ("/", "", b"", b"", b"/"),
+        ("", "", b"", b"", b"/"),
+        ("/v3/key", "", b"", b"", b"/v3/key"),
+        ("/v3/key/", "", b"", b"", b"/v3/key/"),
+        ("/v3", "a=1", b"", b"", b"/v3?a=1"),
+        ("", "a=1", b"", b"", b"/?a=1"),
+        ("/v3", "", b"", b"b=2", b"/v3?b=2"),
+        ("/v3/", "a=1", b"", b"b=2", b"/v3/?a=1&b=2"),
+        ("", "", b"", b"b=2", b"/?b=2"),
+        # Another path
+        ("/", "", b"/x", b"", b"/x"),
+        ("", "", b"/x", b"b=2", b"/x?b=2"),
+        ("/v3", "", b"/x/y", b"", b"/v3/x/y"),
+        ("/v3/", "", b"/x/", b"", b"/v3/x/"),
+        ("/v3", "a=1", b"/x", b"", b"/v3/x?a=1"),
+        ("/v3", "a=1&c", b"/x", b"b=2?d", b"/v3/x?a=1&c&b=2?d"),
+        ("/", "", b"//x", b"", b"//x"),
+        # The server as a whole
+        ("", "", b"*", b"", b"*"),
+        ("/v3", "a=1", b"*", b"", b"*"),
+    ],
+)
+def test_paths_and_queries_are_joined(
+    base_path: str, base_query: str, path: bytes, query: bytes, joined: bytes
+) -> None:
+    assert target_of(Target("node", base_path, base_query), path, query) == joined
+
+
+def test_a_request_is_its_line_host_fields_length_and_body() -> None:
+    target = Target("node:8545", "/rpc", "key=1")
+    assert target.request(b"POST", b"", b"", b"X-A: b\r\n", b"{}") == (
+        b"POST /rpc?key=1 HTTP/1.1\r\nHost: node:8545\r\nX-A: b\r\nContent-Length: 2\r\n\r\n{}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "has_length"),
+    [
+        (b"GET", b"", False),
+        (b"HEAD", b"", False),
+        (b"DELETE", b"", False),
+        (b"OPTIONS", b"", False),
+        (b"TRACE", b"", False),
+        (b"GET", b"a", True),
+        (b"POST", b"", True),
+        (b"PUT", b"", True),
+        (b"PATCH", b"", True),
+    ],
+)
+def test_a_length_is_written_where_a_body_is_or_would_be_expected(
+    method: bytes, body: bytes, has_length: bool
+) -> None:
+    """RFC 9110, section 8.6."""
+    length = b"Content-Length: %d\r\n" % len(body) if has_length else b""
+    assert Target("n", "", "").request(method, b"", b"", b"", body) == (
+        method + b" / HTTP/1.1\r\nHost: n\r\n" + length + b"\r\n" + body
+    )
+
+
+@pytest.mark.parametrize(
+    ("content_type", "for_any", "for_rpc"),
+    [
+        (None, b"", JSON),
+        (b"application/json", JSON, JSON),
+        (b"text/plain", b"Content-Type: text/plain\r\n", b"Content-Type: text/plain\r\n"),
+        (
+            b"application/x-www-form-urlencoded",
+            b"Content-Type: application/x-www-form-urlencoded\r\n",
+            JSON,
+        ),
+        (b"", b"Content-Type: \r\n", b"Content-Type: \r\n"),
+    ],
+)
+def test_json_rpc_that_nobody_typed_is_json_and_the_rest_is_what_the_client_said(
+    content_type: bytes | None, for_any: bytes, for_rpc: bytes
+) -> None:
+    assert typed_fields(b"X: y\r\n", content_type) == (b"X: y\r\n" + for_any, b"X: y\r\n" + for_rpc)

@@ -1,0 +1,143 @@
+"""Answers as bytes: framing is written from values, whatever the node had written."""
+
+import pytest
+
+from priolb.http.framing import CHUNKED, UNTIL_CLOSE
+from priolb.http.messages import LocalResponse, ResponseHead
+from priolb.http.writer import (
+    CONTINUE,
+    LAST_CHUNK,
+    answer_head,
+    chunk,
+    connection_field,
+    is_chunked_to_client,
+    local_response,
+)
+
+JSON = b"Content-Type: application/json\r\n"
+
+
+def head(
+    status: int = 200, known: dict[bytes, bytes] | None = None, forwarded: bytes = b"", phrase: bytes = b"OK"
+) -> ResponseHead:
+    return ResponseHead(status, phrase, 1, True, known or {}, forwarded)
+
+
+def written(
+    answer: ResponseHead, body_bytes: int, method: bytes = b"POST", minor: int = 1, keep_alive: bool = True
+) -> bytes:
+    """The lines behind the status line."""
+    line, end, lines = answer_head(answer, method, body_bytes, b"X-Own: 1\r\n", minor, keep_alive).partition(
+        b"\r\n"
+    )
+    assert line + end == b"HTTP/1.1 %d OK\r\n" % answer.status
+    assert lines.endswith(b"X-Own: 1\r\n" + connection_field(minor, keep_alive) + b"\r\n")
+    return lines[: -len(b"X-Own: 1\r\n" + connection_field(minor, keep_alive) + b"\r\n")]
+
+
+@pytest.mark.parametrize(
+    ("minor", "keep_alive", "field"),
+    [
+        (1, True, b""),
+        (1, False, b"Connection: close\r\n"),
+        (0, True, b"Connection: keep-alive\r\n"),
+        (0, False, b"Connection: close\r\n"),
+    ],
+)
+def test_a_client_is_told_what_its_version_does_not_imply(minor: int, keep_alive: bool, field: bytes) -> None:
+    assert connection_field(minor, keep_alive) == field
+
+
+def test_an_answer_of_our_own_is_whole() -> None:
+    response = LocalResponse(503, b"no\n", b"text/plain", b"Retry-After: 1\r\n")
+    assert local_response(response, b"POST", 1, keep_alive=True) == (
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n"
+        b"Retry-After: 1\r\n\r\nno\n"
+    )
+    assert local_response(response, b"GET", 1, keep_alive=False).endswith(
+        b"Retry-After: 1\r\nConnection: close\r\n\r\nno\n"
+    )
+
+
+def test_the_answer_to_head_tells_the_length_of_the_body_it_leaves_out() -> None:
+    assert local_response(LocalResponse(200, b"body"), b"HEAD", 1, keep_alive=True) == (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 4\r\n\r\n"
+    )
+
+
+def test_an_answer_of_a_node_keeps_its_status_phrase_and_fields() -> None:
+    answer = head(418, {b"content-type": b"a/b"}, b"Content-Type: a/b\r\nX: y\r\n", b"Teapot, I am")
+    assert answer_head(answer, b"POST", 4, b"X-Own: 1\r\n", 1, True) == (
+        b"HTTP/1.1 418 Teapot, I am\r\nContent-Type: a/b\r\nX: y\r\nContent-Length: 4\r\nX-Own: 1\r\n\r\n"
+    )
+
+
+def test_an_answer_without_a_phrase_keeps_the_space_before_it() -> None:
+    """RFC 9112, section 4: the space is no part of the phrase."""
+    assert answer_head(head(phrase=b""), b"POST", 1, b"", 1, True).startswith(b"HTTP/1.1 200 \r\n")
+
+
+@pytest.mark.parametrize(
+    ("body_bytes", "minor", "framing"),
+    [
+        (5, 1, b"Content-Length: 5\r\n"),
+        (5, 0, b"Content-Length: 5\r\n"),
+        (CHUNKED, 1, b"Transfer-Encoding: chunked\r\n"),
+        (CHUNKED, 0, b""),
+        (UNTIL_CLOSE, 1, b"Transfer-Encoding: chunked\r\n"),
+        (UNTIL_CLOSE, 0, b""),
+    ],
+)
+def test_a_body_has_a_length_or_chunks_or_the_end_of_the_connection(
+    body_bytes: int, minor: int, framing: bytes
+) -> None:
+    assert written(head(), body_bytes, minor=minor) == framing + JSON
+    typed = head(known={b"content-type": b"a/b", b"content-length": b"99"})
+    assert written(typed, body_bytes, minor=minor) == framing
+
+
+@pytest.mark.parametrize("known", [{}, {b"content-length": b"0"}, {b"transfer-encoding": b"chunked"}])
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_an_empty_body_has_the_length_zero(known: dict[bytes, bytes], status: int) -> None:
+    """However the node framed it: without a length the client would wait for the end of the connection."""
+    assert written(head(status, known), 0) == b"Content-Length: 0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [(b"HEAD", 200), (b"HEAD", 404), (b"GET", 304), (b"HEAD", 304)]
+)
+def test_an_answer_to_head_and_a_304_carry_the_length_that_the_node_gave(method: bytes, status: int) -> None:
+    """It is that of the body they leave out, and unknown when the node did not tell."""
+    assert written(head(status, {b"content-length": b"12"}), 0, method) == b"Content-Length: 12\r\n"
+    assert written(head(status), 0, method) == b""
+    assert written(head(status, {b"transfer-encoding": b"chunked"}), 0, method) == b""
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("known", [{}, {b"content-length": b"0"}, {b"content-length": b"12"}])
+def test_a_204_carries_no_length_whatever_the_node_said(method: bytes, known: dict[bytes, bytes]) -> None:
+    """RFC 9110, section 8.6."""
+    assert written(head(204, known), 0, method) == b""
+
+
+@pytest.mark.parametrize(
+    ("body_bytes", "minor", "is_chunked"),
+    [
+        (CHUNKED, 1, True),
+        (UNTIL_CLOSE, 1, True),
+        (CHUNKED, 0, False),
+        (UNTIL_CLOSE, 0, False),
+        (5, 1, False),
+        (0, 1, False),
+    ],
+)
+def test_only_a_body_of_unknown_length_is_chunked_and_only_for_http_1_1(
+    body_bytes: int, minor: int, is_chunked: bool
+) -> None:
+    assert is_chunked_to_client(body_bytes, minor) is is_chunked
+
+
+def test_chunks_and_interim_answers_are_as_rfc_9112_spells_them() -> None:
+    assert chunk(b"0123456789abcdef!") == b"11\r\n0123456789abcdef!\r\n"
+    assert LAST_CHUNK == b"0\r\n\r\n"
+    assert CONTINUE == b"HTTP/1.1 100 Continue\r\n\r\n"
