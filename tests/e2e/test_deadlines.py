@@ -67,7 +67,9 @@ def test_a_slot_that_frees_in_time_serves_and_one_that_frees_late_does_not(
 ) -> None:
     """Nothing expired is ever sent."""
     node = new_node()
-    balancer = launch("-nodes", node.uri, "-node-workers", "1", REQUEST_TIMEOUT="1", REQUEST_PROXY_TIMEOUT=LONG)
+    balancer = launch(
+        "-nodes", node.uri, "-node-workers", "1", REQUEST_TIMEOUT="1", REQUEST_PROXY_TIMEOUT=LONG
+    )
     first, second, third = [connect(balancer) for _ in range(3)]
     first.send(post(b"1"))
     holder = node.next_call()
@@ -88,7 +90,9 @@ def test_requests_of_every_lane_expire_and_none_of_them_is_sent(
     launch: Launch, new_node: NewNode, connect: Connect
 ) -> None:
     node = new_node()
-    balancer = launch("-nodes", node.uri, "-node-workers", "1", REQUEST_TIMEOUT="0.3", REQUEST_PROXY_TIMEOUT=LONG)
+    balancer = launch(
+        "-nodes", node.uri, "-node-workers", "1", REQUEST_TIMEOUT="0.3", REQUEST_PROXY_TIMEOUT=LONG
+    )
     holder = connect(balancer)
     holder.send(post(b"holder"))
     call = node.next_call()

@@ -101,7 +101,9 @@ def test_a_client_of_http_1_0_is_told_when_its_connection_stays(
     assert client.is_ended()
 
 
-def test_a_large_body_is_refused_before_it_is_sent(launch: Launch, new_node: NewNode, connect: Connect) -> None:
+def test_a_large_body_is_refused_before_it_is_sent(
+    launch: Launch, new_node: NewNode, connect: Connect
+) -> None:
     """With the words of the original, as soon as Content-Length tells."""
     node = new_node(always())
     balancer = launch("-nodes", node.uri, PAYLOAD_MAX_KB="1")

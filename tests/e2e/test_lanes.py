@@ -143,8 +143,7 @@ def test_the_lengths_of_the_queue_are_those_of_the_requests_own_lane(
         node.next_call().answer()
     answers = [client.receive() for client in clients[1:]]
     sizes = [
-        (answer.field("X-PrioLB-QueueSizeStart"), answer.field("X-PrioLB-QueueSizeEnd"))
-        for answer in answers
+        (answer.field("X-PrioLB-QueueSizeStart"), answer.field("X-PrioLB-QueueSizeEnd")) for answer in answers
     ]
     assert sizes == [("1", "0"), ("1", "2"), ("2", "1"), ("3", "0")]
 

@@ -73,7 +73,12 @@ def test_each_refusal_has_its_status_and_the_words_of_the_original_in_the_form_o
     assert (rpc.status, rpc.field("Content-Type")) == (status, "application/json")
     assert json.loads(rpc.body) == {"jsonrpc": "2.0", "id": 7, "error": {"code": code, "message": words}}
     assert (other.status, other.field("Content-Type")) == (status, "application/problem+json")
-    assert json.loads(other.body) == {"type": "about:blank", "title": words, "status": status, "detail": words}
+    assert json.loads(other.body) == {
+        "type": "about:blank",
+        "title": words,
+        "status": status,
+        "detail": words,
+    }
     assert [answer.field("Retry-After") for answer in (rpc, other)] == [retry_after] * 2
     for request_id in ("rpc", "other"):
         line = balancer.wait_for("Request refused", reqID=request_id)

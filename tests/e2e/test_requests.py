@@ -208,7 +208,9 @@ def test_interim_answers_of_a_node_are_passed_over(
     client = connect(balancer)
     client.send(post(CALL))
     call = node.next_call()
-    call.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + reply(200, b"x"))
+    call.send(
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + reply(200, b"x")
+    )
     answer = client.receive()
     assert (answer.status, answer.field("Link"), answer.body) == (200, None, b"x")
 
@@ -223,9 +225,7 @@ def test_an_answer_may_come_byte_by_byte(balancer: Balancer, node: ScriptedNode,
     assert (answer.status, answer.body, answer.field("X-A")) == (200, b"slow but sure", "b")
 
 
-def test_a_request_may_come_byte_by_byte(
-    balancer: Balancer, new_node: NewNode, connect: Connect
-) -> None:
+def test_a_request_may_come_byte_by_byte(balancer: Balancer, new_node: NewNode, connect: Connect) -> None:
     node = new_node(always(200, b"x"))
     balancer.add_node(node.uri)
     client = connect(balancer)

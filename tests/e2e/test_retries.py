@@ -11,6 +11,8 @@ from support.scripted_node import Call, ScriptedNode, always, reply
 from support.wire import CUT, post, request
 
 BIG: Final = b"x" * 70_000
+ANSWER: Final = b"HTTP/1.1 200 OK\r\n"
+FAILURE: Final = b"HTTP/1.1 500 No\r\nConnection: close\r\n"
 
 
 def pair(balancer: Balancer, first: ScriptedNode, second: ScriptedNode) -> None:
@@ -38,16 +40,16 @@ def test_an_answer_of_400_and_above_is_tried_again_on_another_node(
     "answer",
     [
         pytest.param(b"", id="closes without an answer"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Le", id="closes in the middle of the head"),
+        pytest.param(ANSWER + b"Content-Le", id="closes in the middle of the head"),
         pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n\r\n", id="speaks something else"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", id="two framings"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", id="a length that is none"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", id="another coding"),
+        pytest.param(ANSWER + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", id="two framings"),
+        pytest.param(ANSWER + b"Content-Length: many\r\n\r\n", id="a length that is none"),
+        pytest.param(ANSWER + b"Transfer-Encoding: gzip\r\n\r\n", id="another coding"),
         pytest.param(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", id="switches protocols"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", id="a head too large"),
-        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n", id="too many fields"),
+        pytest.param(ANSWER + b"X: " + b"x" * 70_000 + b"\r\n\r\n", id="a head too large"),
+        pytest.param(ANSWER + b"X: y\r\n" * 101 + b"\r\n", id="too many fields"),
     ],
-)  # fmt: skip
+)
 def test_a_node_that_does_not_answer_well_is_a_failed_try(
     balancer: Balancer, new_node: NewNode, connect: Connect, answer: bytes
 ) -> None:
@@ -115,11 +117,11 @@ def test_the_last_failing_status_fields_and_body_of_a_node_reach_the_client(
 @pytest.mark.parametrize(
     "failure",
     [
-        pytest.param(b"HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\nkept", id="with a length"),
-        pytest.param(b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nkept\r\n0\r\n\r\n", id="chunked"),
-        pytest.param(b"HTTP/1.1 500 No\r\n\r\nkept", id="until the end"),
+        pytest.param(FAILURE + b"Content-Length: 4\r\n\r\nkept", id="with a length"),
+        pytest.param(FAILURE + b"Transfer-Encoding: chunked\r\n\r\n4\r\nkept\r\n0\r\n\r\n", id="chunked"),
+        pytest.param(FAILURE + b"\r\nkept", id="until the end"),
     ],
-)  # fmt: skip
+)
 def test_what_a_node_last_said_is_kept_when_later_tries_get_no_answer(
     balancer: Balancer, node: ScriptedNode, connect: Connect, failure: bytes
 ) -> None:
@@ -138,9 +140,12 @@ def test_what_a_node_last_said_is_kept_when_later_tries_get_no_answer(
 @pytest.mark.parametrize(
     "failure",
     [
-        pytest.param(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", id="with a length"),
-        pytest.param(b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", id="chunked"),
-        pytest.param(b"HTTP/1.1 500 No\r\n\r\n", id="until the end"),
+        pytest.param(FAILURE + b"Content-Length: 0\r\n\r\n", id="with a length"),
+        pytest.param(
+            FAILURE + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            id="chunked",
+        ),
+        pytest.param(FAILURE + b"\r\n", id="until the end"),
     ],
 )
 def test_a_kept_answer_without_a_body_says_so(
@@ -240,7 +245,9 @@ def test_a_retry_that_waits_for_a_node_goes_back_to_the_first_when_that_node_is_
 ) -> None:
     """At once, not with the next time-out, of which there is none here."""
     first, second = new_node(), new_node()
-    balancer = launch("-node-workers", "1", REQUEST_TIMEOUT="60", REQUEST_PROXY_TIMEOUT="60", HEAD_TIMEOUT="60")
+    balancer = launch(
+        "-node-workers", "1", REQUEST_TIMEOUT="60", REQUEST_PROXY_TIMEOUT="60", HEAD_TIMEOUT="60"
+    )
     pair(balancer, first, second)
     clients = [connect(balancer) for _ in range(2)]
     clients[0].send(post(b"a"))

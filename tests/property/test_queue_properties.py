@@ -4,16 +4,15 @@ The sentences of `priolb.core.lanes` and `priolb.core.queue` are the assertions.
 """
 
 from math import inf
-from typing import Any
 
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from support.tickets import new_queue
 
 from priolb.core.lanes import Fifo
 from priolb.core.queue import PriorityQueue
 from priolb.core.ticket import ENDED, NEW, NO_NODES_TRIED, RUNNING, WAITING, Ticket
+from support.tickets import new_queue
 
 NODE_IDS = frozenset({1, 2, 3})
 WAIT_S = 5.0
@@ -107,7 +106,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), node_id=st.sampled_from(sorted(NODE_IDS)))
-    def put_back(self, data: Any, node_id: int) -> None:
+    def put_back(self, data: st.DataObject, node_id: int) -> None:
         ticket = data.draw(st.sampled_from(self.running))
         sequence = ticket.sequence
         ticket.tried = ticket.tried | {node_id}
@@ -118,14 +117,14 @@ class QueueMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
-    def finish(self, data: Any) -> None:
+    def finish(self, data: st.DataObject) -> None:
         ticket = data.draw(st.sampled_from(self.running))
         self.running.remove(ticket)
         ticket.state = ENDED
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
-    def cancel(self, data: Any) -> None:
+    def cancel(self, data: st.DataObject) -> None:
         ticket = data.draw(st.sampled_from(self.waiting))
         self.queue.remove(ticket)
         self.waiting.remove(ticket)
@@ -192,4 +191,4 @@ def tickets_of(fifo: Fifo) -> list[Ticket]:
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestQueue.settings = settings(max_examples=100, stateful_step_count=40)

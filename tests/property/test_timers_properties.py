@@ -2,7 +2,6 @@
 
 from math import floor, inf
 
-
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -70,4 +69,4 @@ class WheelMachine(RuleBasedStateMachine):
 
 
 TestWheel = WheelMachine.TestCase
-TestWheel.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestWheel.settings = settings(max_examples=100, stateful_step_count=40)

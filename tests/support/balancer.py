@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -167,14 +167,14 @@ class Balancer:
                 self.process.stderr.close()
 
 
-def environment(settings: Mapping[str, str]) -> dict[str, str]:
+def environment(settings: dict[str, str]) -> dict[str, str]:
     """Return the environment of the tests with these settings of ours and no other."""
     kept = {name: value for name, value in os.environ.items() if name not in _SETTINGS}
     kept.pop("PRIOLB_URL", None)
     return kept | settings
 
 
-def run_program(*words: str, timeout_s: float = PATIENCE_S, **settings: str) -> subprocess.CompletedProcess[str]:
+def run_program(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run the program to its end and return its exit status and what it printed."""
     return subprocess.run(
         [sys.executable, "-m", "priolb", *words],
@@ -182,6 +182,6 @@ def run_program(*words: str, timeout_s: float = PATIENCE_S, **settings: str) -> 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=timeout_s,
+        timeout=PATIENCE_S,
         check=False,
     )

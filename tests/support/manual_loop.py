@@ -5,14 +5,17 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from heapq import heappop, heappush
-from math import inf
+from math import ceil
 from typing import Any, Protocol, TypeVar
+
+TICK_S = 1 / 64
+_YEAR_S = 366 * 86400.0
 
 Result = TypeVar("Result")
 
 
 class ManualClock:
-    """Monotonic seconds that pass when a test says so; all sums of 1/64 s are exact."""
+    """Monotonic seconds that pass when a test says so."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -24,7 +27,9 @@ class ManualClock:
 class Dial(Protocol):
     """Opens a connection to a node, as `loop.create_connection` does."""
 
-    async def __call__(self, protocol_factory: Callable[[], Any], host: str, port: int) -> tuple[Any, Any]: ...
+    async def __call__(
+        self, protocol_factory: Callable[[], Any], host: str, port: int
+    ) -> tuple[Any, Any]: ...
 
 
 class ManualLoop(asyncio.AbstractEventLoop):
@@ -34,7 +39,7 @@ class ManualLoop(asyncio.AbstractEventLoop):
         clock: what time it is.
         dial: opens connections.
 
-    Errors that escape a callback are kept in `errors`, the next time to do something in `next_timer_at`.
+    Errors that escape a callback are kept in `errors`.
     """
 
     def __init__(self, clock: ManualClock, dial: Dial) -> None:
@@ -59,11 +64,14 @@ class ManualLoop(asyncio.AbstractEventLoop):
             self.turn()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; every timer fires at its time, and what it makes ready runs before the next one."""
+        """Let time pass; what a timer makes ready runs before the next one fires.
+
+        Timers fire at whole ticks of 1/64 s, never early: so all times are exact in floating point.
+        """
         until = self.clock.now + seconds
         self.run()
-        while self.next_timer_at <= until:
-            self.clock.now = max(self.clock.now, self.next_timer_at)
+        while (fires_at := ceil(self.next_timer_at / TICK_S) * TICK_S) <= until:
+            self.clock.now = max(self.clock.now, fires_at)
             heappop(self._timers)._run()
             self.run()
         self.clock.now = until
@@ -77,9 +85,10 @@ class ManualLoop(asyncio.AbstractEventLoop):
 
     @property
     def next_timer_at(self) -> float:
+        """When the next timer fires; in a year when there is none."""
         while self._timers and self._timers[0].cancelled():
             heappop(self._timers)
-        return self._timers[0].when() if self._timers else inf
+        return self._timers[0].when() if self._timers else self.clock.now + _YEAR_S
 
     # What the code under test does with it
 

@@ -65,7 +65,7 @@ class MemoryTransport(asyncio.Transport):
         self._is_protocol_paused = False
         self._undelivered = b""
         self._unsent = b""
-        self._received = b""
+        self._received = bytearray()
         self._window_bytes: int | None = None
 
     # The transport
@@ -145,7 +145,8 @@ class MemoryTransport(asyncio.Transport):
 
     def take(self) -> bytes:
         """Return the bytes that have come since the last call."""
-        received, self._received = self._received, b""
+        received = bytes(self._received)
+        self._received.clear()
         return received
 
     def stop_reading(self, after_bytes: int = 0) -> None:

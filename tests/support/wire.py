@@ -49,7 +49,11 @@ class Client:
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(PATIENCE_S)
-        self.socket.connect(("127.0.0.1", port))
+        try:
+            self.socket.connect(("127.0.0.1", port))
+        except OSError:
+            self.socket.close()
+            raise
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
 
@@ -68,7 +72,7 @@ class Client:
         return self.receive(to)
 
     def receive(self, to: str = "POST") -> Answer:
-        """Read one answer, an interim one (1xx) included; EOFError when the connection ends before it does."""
+        """Read one answer, an interim one (1xx) included; one of `CUT` when it breaks off."""
         version, status, phrase, lines = self.receive_head()
         answer = Answer(version, status, phrase, lines, b"")
         return Answer(version, status, phrase, lines, self._body(answer, to))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from priolb.core.ticket import Ticket
-
-NOT_FREE: Final = -1
 
 
 class NodeState:
     """The facts about a node, each with one writer.
 
-    `healthy` is written by the health checks, `in_flight` by leases, `bucket` by the selection.
+    `healthy` is written by the health checks; `in_flight` and `is_free`, whether it stands among the free
+    nodes, by the selection.
 
     Args:
         node_id: unique for the life of the process, never used again.
@@ -20,7 +17,7 @@ class NodeState:
         slots: most requests in flight at once.
     """
 
-    __slots__ = ("bucket", "healthy", "in_flight", "name", "node_id", "slots")
+    __slots__ = ("healthy", "in_flight", "is_free", "name", "node_id", "slots")
 
     def __init__(self, node_id: int, name: str, slots: int, healthy: bool = False) -> None:
         self.node_id: int = node_id
@@ -28,7 +25,7 @@ class NodeState:
         self.slots: int = slots
         self.healthy: bool = healthy
         self.in_flight: int = 0
-        self.bucket: int = NOT_FREE
+        self.is_free: bool = False
 
     def __repr__(self) -> str:
         health = "healthy" if self.healthy else "unhealthy"

@@ -6,8 +6,8 @@ Where a ticket can be, and who moves it:
   2. WAITING -> RUNNING by `pop`, RUNNING -> WAITING by `put_back`, to its old place in line.
   3. WAITING -> out of the queue by `remove` (cancelled) or `pop_expired`.
   4. Sequence numbers are given once, at `push`; inside a lane they are the order of service.
-  5. Inside a lane `start_by` never falls from one sequence to the next, for all may wait equally long: the
-     oldest expires first, and nobody behind it has to be looked at.
+  5. Inside a lane `start_by` never falls with the sequence, because all may wait equally long: the oldest
+     expires first, and nobody behind it has to be looked at.
 """
 
 from __future__ import annotations

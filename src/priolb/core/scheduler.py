@@ -68,7 +68,9 @@ class Scheduler:
         if self.queue.length or self._free.length == 0:
             return None
         self.queue.pass_by(ticket)
-        return self._reserve(ticket, now)
+        self.running += 1
+        ticket.tries = 1
+        return Lease(ticket, self._free.reserve_best(), now)
 
     def submit(self, ticket: Ticket) -> Reason | None:
         """Put a new ticket in line; a reason when it is refused at once."""
@@ -106,10 +108,8 @@ class Scheduler:
         assert not lease.ended
         lease.ended = True
         node, ticket = lease.node, lease.ticket
-        node.in_flight -= 1
         self.running -= 1
-        if node.node_id in self._usable:
-            self._free.update(node, node.in_flight < node.slots)
+        self._free.release(node, node.node_id in self._usable)
         if outcome.failed and self.may_retry(ticket, outcome, repeatable, now):
             ticket.tried = ticket.tried | {node.node_id}
             self.queue.put_back(ticket)
@@ -148,10 +148,9 @@ class Scheduler:
         """Choose a node for `ticket` and count its slot: one step, so that nobody comes between."""
         node = self._node_for(ticket.tried)
         assert node is not None
-        node.in_flight += 1
+        self._free.reserve(node)
         self.running += 1
         ticket.tries += 1
-        self._free.update(node, node.in_flight < node.slots)
         return Lease(ticket, node, now)
 
     def _refresh(self, node: NodeState) -> None:
@@ -161,7 +160,7 @@ class Scheduler:
             self._usable.add(node.node_id)
         else:
             self._usable.discard(node.node_id)
-        self._free.update(node, usable and node.in_flight < node.slots)
+        self._free.update(node, usable)
 
     def _has_node_for(self, tried: frozenset[int]) -> bool:
         return self._node_for(tried) is not None

@@ -45,18 +45,17 @@ def request_body_bytes(known: dict[bytes, bytes], minor: int) -> int:
     return int(length)
 
 
-def response_body_bytes(known: dict[bytes, bytes], status: int, method: bytes) -> int:
-    """Return the length of an answer's body in bytes, or CHUNKED, or UNTIL_CLOSE.
+def response_body_bytes(known: dict[bytes, bytes], status: int) -> int:
+    """Return the length of an answer's body in bytes, or CHUNKED, or UNTIL_CLOSE, unless it answers HEAD.
 
     Args:
         known: the answer's fields.
         status: the answer's status.
-        method: the method of the request it answers.
 
     Raises:
         NodeError: framing that two readers could read differently.
     """
-    if method == b"HEAD" or status < 200 or status in {204, 304}:
+    if status < 200 or status in {204, 304}:
         return 0
     length = known.get(b"content-length")
     coding = known.get(b"transfer-encoding")

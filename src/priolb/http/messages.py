@@ -64,9 +64,10 @@ class ResponseHead:
         keep_alive: whether the node lets the connection stay open.
         known: as in `RequestHead`.
         forwarded: the end-to-end fields, rendered, ready for the client.
+        body_bytes: length of the body, as in `framing`; that of an answer to HEAD is 0 whatever this says.
     """
 
-    __slots__ = ("forwarded", "keep_alive", "known", "minor", "phrase", "status")
+    __slots__ = ("body_bytes", "forwarded", "keep_alive", "known", "minor", "phrase", "status")
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class ResponseHead:
         keep_alive: bool,
         known: dict[bytes, bytes],
         forwarded: bytes,
+        body_bytes: int,
     ) -> None:
         self.status = status
         self.phrase = phrase
@@ -83,6 +85,7 @@ class ResponseHead:
         self.keep_alive = keep_alive
         self.known = known
         self.forwarded = forwarded
+        self.body_bytes = body_bytes
 
 
 class LocalRequest:

@@ -13,7 +13,7 @@ from typing import Final
 import httptools
 
 from priolb.errors import ClientError, NodeError
-from priolb.http.framing import request_body_bytes
+from priolb.http.framing import request_body_bytes, response_body_bytes
 from priolb.http.messages import RequestHead, ResponseHead
 from priolb.http.rewrite import typed_fields
 
@@ -54,6 +54,7 @@ _RESPONSE_ROLES: Final[dict[bytes, int]] = {
     b"connection": _LOOK,
     b"keep-alive": 0,
     b"proxy-connection": 0,
+    b"te": 0,
     b"trailer": 0,
     b"transfer-encoding": _LOOK,
     b"upgrade": 0,
@@ -169,7 +170,7 @@ def parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
         max_fields: most header lines.
 
     Raises:
-        NodeError: malformed, or too many fields.
+        NodeError: malformed, ambiguous about its body, or too many fields.
     """
     if len(data) > _MAX_REMEMBERED_BYTES:
         return _parse_response_head(data, max_fields)
@@ -199,7 +200,8 @@ def _parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
         raise NodeError("malformed answer: control characters in the reason phrase")
     known, forwarded = _sort(found.fields, _RESPONSE_ROLES)
     keep_alive = _keeps_alive(known, minor)
-    return ResponseHead(status, found.phrase, minor, keep_alive, known, forwarded)
+    body_bytes = response_body_bytes(known, status)
+    return ResponseHead(status, found.phrase, minor, keep_alive, known, forwarded, body_bytes)
 
 
 # Clients and nodes say the same thing over and over: on a busy connection nearly every head has been seen

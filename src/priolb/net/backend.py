@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 from priolb.core.outcome import Phase
 from priolb.core.timers import Lapsing
 from priolb.errors import FramingError, NodeError, Reason
-from priolb.http.framing import CHUNKED, UNTIL_CLOSE, ChunkedDecoder, response_body_bytes
+from priolb.http.framing import CHUNKED, UNTIL_CLOSE, ChunkedDecoder
 from priolb.http.messages import ResponseHead
 from priolb.http.parser import HEAD_END, parse_response_head
 
@@ -170,13 +170,10 @@ class BackendConnection(Lapsing):
                 ssl=link.tls,
                 server_hostname=link.host if link.tls else None,
             )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the second from the codec for names
             if self.state == CONNECTING:
-                self._fail(
-                    Reason.NODE_UNREACHABLE,
-                    Phase.CONNECT,
-                    error.strerror or str(error) or type(error).__name__,
-                )
+                words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                self._fail(Reason.NODE_UNREACHABLE, Phase.CONNECT, words)
 
     def _protocol(self) -> asyncio.Protocol:
         return cast("asyncio.Protocol", self)  # it is one in all but name: event loops ask for no more
@@ -239,15 +236,16 @@ class BackendConnection(Lapsing):
                 return
             try:
                 head = parse_response_head(data[:end], shared.head_limits.max_fields)
-                body_bytes = response_body_bytes(head.known, head.status, sink.method)
-                if head.status == 101:
-                    raise NodeError("an answer that switches protocols unasked")
             except NodeError as error:
                 self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, str(error))
                 return
             data = data[end:]
             if head.status >= 200:
                 break
+            if head.status == 101:
+                self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "an answer that switches protocols unasked")
+                return
+        body_bytes = 0 if sink.method == b"HEAD" else head.body_bytes
         now = shared.clock()
         self._keep_alive = head.keep_alive
         if 0 <= body_bytes <= len(data):
@@ -262,6 +260,7 @@ class BackendConnection(Lapsing):
         self._decoder = ChunkedDecoder() if body_bytes == CHUNKED else None
         self.lapses_at = now + shared.node_idle_timeout_s
         shared.watch(self)
+        self._body_until = inf
         sink.on_head(head, body_bytes, now)
         if data and self.state == IN_BODY:
             self._read_body(data)

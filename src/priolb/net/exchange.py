@@ -43,9 +43,7 @@ class Exchange(Ticket):
     """
 
     __slots__ = (
-        "_answering",
         "_backend",
-        "_chunked",
         "_client",
         "_engine",
         "_failing",
@@ -54,8 +52,8 @@ class Exchange(Ticket):
         "_kept",
         "_lease",
         "_link",
+        "_stream",
         "_try_at",
-        "_until_close",
         "body",
         "method",
         "request_id",
@@ -82,9 +80,7 @@ class Exchange(Ticket):
         self._try_at: float = 0.0
         self._failing: _FailingAnswer | None = None
         # Answer
-        self._answering: int = 0
-        self._chunked: bool = False
-        self._until_close: bool = False
+        self._stream: _Stream | None = None
         self._keep_alive: bool = head.keep_alive
 
     # What the engine tells it
@@ -94,7 +90,8 @@ class Exchange(Ticket):
         self._lease = lease
         self._link = link
         self._try_at = now
-        self._send(fresh=False)
+        # Of a used connection that ends, nobody can tell whether the node has seen the request.
+        self._send(fresh=self.method not in RETRYABLE_METHODS)
 
     def refuse(self, reason: Reason, detail: str = "") -> None:
         """Answer in our own words; the request is not in line and not at a node."""
@@ -104,6 +101,8 @@ class Exchange(Ticket):
 
     def expire(self, now: float) -> None:
         """End a request whose time to start has passed, with what a node last answered, if one did."""
+        if not self._client.awaits(self):
+            return  # a dispatch found it late, and the client left before the timer came round
         if self._kept is None:
             self.refuse(Reason.DEADLINE)
         else:
@@ -116,10 +115,14 @@ class Exchange(Ticket):
             self.refuse(Reason.SHUTTING_DOWN)
         elif self.state == RUNNING:
             self._drop_try(Source.US)
-            if self._answering:
-                self._client.cut(self._until_close)
+            if self._stream is not None:
+                self._client.cut(self._stream.until_close)
             else:
                 self.refuse(Reason.SHUTTING_DOWN)
+
+    def close_after_answer(self) -> None:
+        """Let the client's connection end with this answer, begun or not."""
+        self._keep_alive = False
 
     # What the client's connection tells it
 
@@ -163,10 +166,8 @@ class Exchange(Ticket):
             self._backend.limit_body(self._try_at + self._engine.try_timeout_s)
             return
         minor = self._head.minor
-        self._answering = head.status
-        self._chunked = is_chunked_to_client(body_bytes, minor)
-        self._until_close = body_bytes < 0 and not self._chunked
-        if self._until_close:
+        self._stream = stream = _Stream(head.status, body_bytes, minor)
+        if stream.until_close:
             self._keep_alive = False
         self._keep_alive = self._client.may_keep_alive(self._keep_alive)
         self._client.write(
@@ -176,7 +177,9 @@ class Exchange(Ticket):
     def on_body(self, data: bytes) -> None:
         failing = self._failing
         if failing is None:
-            self._client.write(chunk(data) if self._chunked else data)
+            stream = self._stream
+            assert stream is not None
+            self._client.write(chunk(data) if stream.is_chunked else data)
             return
         failing.add(data)
         if failing.size_bytes > _MAX_KEPT_ANSWER_BYTES:
@@ -194,9 +197,11 @@ class Exchange(Ticket):
             self._keep_answer(failing.head, failing.body())
             self._end_try(Outcome(Source.NODE, Phase.DONE, None, failing.head.status, True, False), now)
             return
-        if self._chunked:
+        stream = self._stream
+        assert stream is not None
+        if stream.is_chunked:
             self._client.write(LAST_CHUNK)
-        self._complete(Outcome(Source.NODE, Phase.DONE, None, self._answering, True, True), now)
+        self._complete(Outcome(Source.NODE, Phase.DONE, None, stream.status, True, True), now)
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
         self._backend = None
@@ -206,7 +211,7 @@ class Exchange(Ticket):
             self.request_id, lease.node.name, reason.value, detail, self.tries
         )
         self._end_try(
-            Outcome(Source.NODE, phase, reason, 0, phase is not Phase.CONNECT, self._answering != 0), now
+            Outcome(Source.NODE, phase, reason, 0, phase is not Phase.CONNECT, self._stream is not None), now
         )
 
     def on_stale(self) -> None:
@@ -237,14 +242,13 @@ class Exchange(Ticket):
         lease = self._give_back(outcome, now)
         if self.state == WAITING:
             engine.expect(self.start_by)
+        elif self._stream is not None:
+            self._note_completed(self._stream.status, lease.node.name, now)
+            self._client.cut(self._stream.until_close)
+        elif self._kept is not None:
+            self._deliver_kept(now)
         else:
-            if self._answering:
-                self._note_completed(self._answering, lease.node.name, now)
-                self._client.cut(self._until_close)
-            elif self._kept is not None:
-                self._deliver_kept(now)
-            else:
-                self.refuse(outcome.reason or Reason.NODE_BAD_ANSWER)
+            self.refuse(outcome.reason or Reason.NODE_BAD_ANSWER)
         engine.pump(now)
 
     def _complete(self, outcome: Outcome, now: float) -> None:
@@ -259,8 +263,8 @@ class Exchange(Ticket):
         if self._backend is not None:
             self._backend.abort()
             self._backend = None
-        phase = Phase.BODY if self._answering else Phase.HEAD
-        self._give_back(Outcome(source, phase, None, 0, True, self._answering != 0), self._engine.clock())
+        phase = Phase.HEAD if self._stream is None else Phase.BODY
+        self._give_back(Outcome(source, phase, None, 0, True, self._stream is not None), self._engine.clock())
 
     def _give_back(self, outcome: Outcome, now: float) -> Lease:
         lease = self._lease
@@ -308,6 +312,23 @@ class Exchange(Ticket):
         engine = self._engine
         sizes = engine.scheduler.queue.lengths()
         engine.instrument.completed(self, status, node, self._try_at, now, sizes)
+
+
+class _Stream:
+    """An answer on its way to the client, part by part.
+
+    Args:
+        status: its status.
+        body_bytes: length of its body, as in `framing`.
+        minor: minor version of the client's HTTP/1.
+    """
+
+    __slots__ = ("is_chunked", "status", "until_close")
+
+    def __init__(self, status: int, body_bytes: int, minor: int) -> None:
+        self.status = status
+        self.is_chunked = is_chunked_to_client(body_bytes, minor)
+        self.until_close = body_bytes < 0 and not self.is_chunked
 
 
 class _FailingAnswer:

@@ -31,7 +31,8 @@ CLOSING: Final = 4  # the last bytes are on their way out
 
 _LINGER_S: Final = 2.0
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for no time: what is not sent is lost, and the peer is told
-_MAX_HEADS_PER_TURN: Final = 16
+_HEADS_PER_TURN: Final = range(16)
+_CARRIAGE_RETURN: Final = 13
 _MAX_PIPELINED_BYTES: Final = 65536
 _MAX_LOCAL_BODY_BYTES: Final = 65536
 
@@ -92,6 +93,8 @@ class FrontConnection(Lapsing):
         self._transport = transport
         self._listener.add(self)
         self._lapse_in(self._listener.keepalive_timeout_s)
+        if self._listener.is_draining:
+            self._close()  # it had been accepted when `drain` came
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
@@ -101,12 +104,15 @@ class FrontConnection(Lapsing):
 
     def eof_received(self) -> bool:
         self._leave()
+        self._close()
         return False
 
     def pause_writing(self) -> None:
         self._writing_paused = True
         if self._exchange is not None:
             self._exchange.pause()
+        elif self._state == AT_BODY:
+            self._hold_back()  # so that no request starts whose answer nobody pauses
         assert self._transport is not None
         self._unsent_bytes = self._transport.get_write_buffer_size()
         self._lapse_in(self._listener.stall_timeout_s)
@@ -119,6 +125,10 @@ class FrontConnection(Lapsing):
                 self._exchange.resume(self._engine.clock())
         elif self._state == AT_HEAD:
             self._await_head(self._engine.clock())
+        elif self._state != LINGERING:
+            self._lapse_in(self._listener.stall_timeout_s)
+            if self._is_paused:
+                self._read_on()
 
     def data_received(self, data: bytes) -> None:
         state = self._state
@@ -134,14 +144,15 @@ class FrontConnection(Lapsing):
             self._hold_back()
 
     def on_lapse(self, now: float) -> None:
-        if self._writing_paused and self._transport is not None:
+        if self._transport is not None and (self._writing_paused or self._state == CLOSING):
             unsent_bytes = self._transport.get_write_buffer_size()
-            if unsent_bytes < self._unsent_bytes and self._state != LINGERING:
+            # More than before: what the node had sent by then was added, and for once tells nothing.
+            if unsent_bytes != self._unsent_bytes and self._state != LINGERING:
                 self._unsent_bytes = unsent_bytes
                 self._lapse_in(self._listener.stall_timeout_s)
                 return
             self._reject(0, "a client that does not read its answer")
-            self.abort()
+            self._reset()
         elif self._state == AT_HEAD and not self._buffer:
             self._close()
         elif self._state == AT_HEAD:
@@ -157,6 +168,8 @@ class FrontConnection(Lapsing):
         """Close when idle; else with the answer under way."""
         if self._state == AT_HEAD:
             self._close()
+        elif self._exchange is not None:
+            self._exchange.close_after_answer()
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""
@@ -211,10 +224,13 @@ class FrontConnection(Lapsing):
         self._end_request()
         if not until_close:
             self._close()
-        elif self._transport is not None:
+        else:
             self._state = CLOSING
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self._transport.abort()
+            self._reset()
+
+    def awaits(self, exchange: Exchange) -> bool:
+        """Return whether the client is still there for the answer of `exchange`."""
+        return self._exchange is exchange
 
     # Requests
 
@@ -223,55 +239,56 @@ class FrontConnection(Lapsing):
         self.lapses_at = now + self._listener.keepalive_timeout_s
         if self.lapses_at < self.watched_at:
             self._engine.watch(self)
-        if self._is_paused and self._transport is not None:
-            self._is_paused = False
-            self._transport.resume_reading()
         if self._buffer:
             self._read_heads()
+        if self._is_paused:
+            self._read_on()
 
     def _hold_back(self) -> None:
         """Read no more while requests wait in the buffer that cannot be taken up yet."""
-        is_waiting = self._state == BUSY or self._writing_paused
-        if is_waiting and not self._is_paused and self._transport is not None:
+        if self._must_wait() and not self._is_paused and self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()
 
+    def _read_on(self) -> None:
+        """Read again, unless too much waits in the buffer that still cannot be taken up."""
+        if len(self._buffer) > _MAX_PIPELINED_BYTES and self._must_wait():
+            return
+        self._is_paused = False
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def _must_wait(self) -> bool:
+        return self._state == BUSY or self._writing_paused or self._is_reading
+
     def _read_heads(self) -> None:
         """Take requests out of the buffer as long as none is under way."""
-        if self._is_reading:
-            return  # an answer given at once leads back here: the loop below goes on
+        if self._is_reading or self._writing_paused or self._state != AT_HEAD or not self._buffer:
+            return  # not now; or an answer given at once leads back here: the loop below goes on
         self._is_reading = True
-        try:
-            heads = 0
-            while self._state == AT_HEAD and self._buffer and not self._writing_paused:
-                if heads == _MAX_HEADS_PER_TURN:
-                    asyncio.get_running_loop().call_soon(self._read_heads)
-                    break
-                head = self._take_head()
-                if head is None:
-                    break
+        for _ in _HEADS_PER_TURN:
+            head = self._take_head()
+            if head is not None:
                 self._begin(head)
-                heads += 1
-        finally:
-            self._is_reading = False
+            if head is None or self._state != AT_HEAD or not self._buffer or self._writing_paused:
+                self._is_reading = False
+                return
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Take more requests out of the buffer, now that other connections had their turn."""
+        self._is_reading = False
+        self._read_heads()
+        if self._is_paused:
+            self._read_on()
 
     def _take_head(self) -> RequestHead | None:
         """Take one head out of the buffer; None when it is not all there, or was refused."""
         limits = self._listener.head_limits
         buffer = self._buffer
-        if buffer[0] == 13:  # RFC 9112, section 2.2: an empty line before a request is ignored
-            while buffer.startswith(b"\r\n"):
-                buffer = buffer[2:]
-            self._buffer = buffer
         end = buffer.find(HEAD_END, self._scanned) + 4
-        if end > limits.max_bytes or (end < 4 and len(buffer) > limits.max_bytes):
-            self._refuse(Reason.BAD_REQUEST, "the head of the request is too large", 431)
-            return None
-        if end < 4:
-            if self._scanned == 0:
-                self._lapse_in(self._listener.head_timeout_s)
-            self._scanned = max(1, len(buffer) - 3)
-            return None
+        if not 4 <= end <= limits.max_bytes or buffer[0] == _CARRIAGE_RETURN:
+            return self._take_odd_head()
         self._scanned = 0
         self._buffer = buffer[end:]
         try:
@@ -280,12 +297,31 @@ class FrontConnection(Lapsing):
             self._refuse(Reason.BAD_REQUEST, str(error), error.status)
             return None
 
+    def _take_odd_head(self) -> RequestHead | None:
+        """Do the same for a head that starts with empty lines, is not all there, or is too large."""
+        limits = self._listener.head_limits
+        buffer = self._buffer
+        if buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2: empty lines before a request are ignored
+            start = 2
+            while buffer.startswith(b"\r\n", start):
+                start += 2
+            self._buffer = buffer = buffer[start:]
+            self._scanned = 0
+            return self._take_head() if buffer else None
+        if len(buffer) > limits.max_bytes:
+            self._refuse(Reason.BAD_REQUEST, "the head of the request is too large", 431)
+        elif self._scanned == 0:
+            self._scanned = 1
+            self._lapse_in(self._listener.head_timeout_s)
+        else:
+            self._scanned = max(1, len(buffer) - 3)
+        return None
+
     def _begin(self, head: RequestHead) -> None:
         """Take up a request; what is there of its body is in the buffer."""
         listener = self._listener
         self._head = head
-        local = listener.local
-        self._is_local = not listener.forwards or (local is not None and local.owns(head.method, head.path))
+        self._is_local = listener.is_local(head.method, head.path)
         body_bytes = head.body_bytes
         if body_bytes == 0:
             self._dispatch(b"")
@@ -422,7 +458,14 @@ class FrontConnection(Lapsing):
         self._buffer = b""
         if self._transport is not None:
             self._transport.close()
+            self._unsent_bytes = self._transport.get_write_buffer_size()
             self._lapse_in(self._listener.stall_timeout_s)
+
+    def _reset(self) -> None:
+        """Close at once and let the client know that something is missing."""
+        if self._transport is not None:
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._transport.abort()
 
     def _peer(self) -> str:
         peer = self._transport.get_extra_info("peername") if self._transport is not None else None

@@ -28,6 +28,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    except UnicodeError as error:  # from the codec for names
+        raise ConfigError(f"cannot listen on {host}:{port}: {error}") from None
     sockets: list[socket.socket] = []
     failure: OSError | None = None
     for family, kind, protocol, _name, address in dict.fromkeys(found):

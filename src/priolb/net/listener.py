@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, cast
 
 from priolb.http.messages import LocalRequest, LocalResponse
@@ -22,6 +22,14 @@ class LocalHandler(Protocol):
 
     def handle(self, request: LocalRequest) -> Awaitable[LocalResponse]:
         """Answer a request that it owns; must not raise."""
+
+
+def _is_any(_method: bytes, _path: bytes) -> bool:
+    return True
+
+
+def _is_none(_method: bytes, _path: bytes) -> bool:
+    return False
 
 
 class Listener:
@@ -47,6 +55,7 @@ class Listener:
         "head_limits",
         "head_timeout_s",
         "is_draining",
+        "is_local",
         "keepalive_timeout_s",
         "local",
         "max_body_bytes",
@@ -67,6 +76,9 @@ class Listener:
     ) -> None:
         self.engine = engine
         self.local = local
+        self.is_local: Callable[[bytes, bytes], bool] = _is_none if local is None else local.owns
+        if not forwards:
+            self.is_local = _is_any
         self.forwards = forwards
         self.head_limits = head_limits
         self.max_body_bytes = max_body_bytes

@@ -27,8 +27,8 @@ class IdleBudget:
     __slots__ = ("count", "per_node", "timeout_s", "total")
 
     def __init__(self, total: int, per_node: int, timeout_s: float) -> None:
-        self.total: int = total
-        self.per_node: int = per_node
+        self.total: float = total or inf
+        self.per_node: float = per_node or inf
         self.timeout_s: float = timeout_s or inf
         self.count: int = 0
 
@@ -103,13 +103,14 @@ class NodeLink:
 
     def keep(self, connection: BackendConnection, now: float) -> bool:
         """Take an idle connection in; False when there is no room for it."""
+        idle = self._idle
         budget = self.shared.idle
-        if self._is_removed or 0 < budget.total <= budget.count or 0 < budget.per_node <= len(self._idle):
+        if self._is_removed or budget.count >= budget.total or len(idle) >= budget.per_node:
             return False
-        self._idle.append(connection)
+        idle.append(connection)
         budget.count += 1
-        connection.lapses_at = now + budget.timeout_s
-        if connection.lapses_at < connection.watched_at:
+        connection.lapses_at = lapses_at = now + budget.timeout_s
+        if lapses_at < connection.watched_at:
             self.shared.watch(connection)
         return True
 

@@ -36,7 +36,7 @@ class Probe:
         try:
             await self._result
         finally:
-            self._connection.abort()
+            self._let_go()
 
     def on_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
         self._judge(head)
@@ -57,10 +57,16 @@ class Probe:
         raise AssertionError("a probe never reuses a connection")
 
     def _judge(self, head: ResponseHead) -> None:
+        self._let_go()  # now: a node that keeps it open would see it used for a request, and then dropped
         if head.status >= 400:
             self._fail(f"it was answered with status {head.status}")
         elif not self._result.done():
             self._result.set_result(None)
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
 
     def _fail(self, detail: str) -> None:
         if not self._result.done():

@@ -4,14 +4,11 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
-from typing import Final
 
 from priolb.telemetry.forms import Form, JsonForm, Level, ReadableForm
 from priolb.telemetry.writer import LogWriter
 
 __all__ = ["LibraryLogHandler", "LogWriter", "Logger", "forward_library_logs"]
-
-_NS_PER_MS: Final = 1_000_000
 
 
 class Logger:
@@ -63,7 +60,7 @@ class Logger:
         Rendered once a millisecond. Another thread may see a text of the neighbouring millisecond,
         which is all that a lock on the path of every request would spare it.
         """
-        ms = self._clock_ns() // _NS_PER_MS
+        ms = self._clock_ns() // 1_000_000
         if ms != self._stamp_ms:
             self._stamp = self.form.stamp(ms).encode()
             self._stamp_ms = ms

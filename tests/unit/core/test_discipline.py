@@ -1,11 +1,11 @@
 """The rule of the original, against series worked out by hand."""
 
 import pytest
-from support.tickets import names, new_queue, ticket
 
 from priolb.core.discipline import FastHighLow
 from priolb.core.queue import PriorityQueue
 from priolb.core.ticket import Ticket
+from support.tickets import names, new_queue, ticket
 
 
 def filled(queue: PriorityQueue, lanes: str) -> PriorityQueue:

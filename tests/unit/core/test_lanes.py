@@ -1,11 +1,11 @@
 """A lane: order of arrival, old places for retries, and what may be served now."""
 
 import pytest
-from support.steps import lines_run
-from support.tickets import Named, ticket
 
 from priolb.core.lanes import Fifo, Lane
 from priolb.core.ticket import NO_NODES_TRIED, RUNNING, WAITING, Ticket
+from support.steps import lines_run
+from support.tickets import Named, ticket
 
 
 def numbered(*sequences: int) -> list[Named]:
@@ -159,6 +159,16 @@ def test_the_oldest_of_several_sets_of_tried_nodes_goes_first() -> None:
         lane.remove(first)
         served.append(first.sequence)
     assert served == [1, 2, 3]
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 1, 3)])
+def test_the_oldest_is_the_first_of_all_whatever_was_tried(order: tuple[int, ...]) -> None:
+    lane = Lane("low")
+    for each in numbered(*order):
+        retry(lane, each, each.sequence)
+    oldest = lane.oldest()
+    assert oldest is not None
+    assert oldest.sequence == 1
 
 
 def test_what_is_kept_for_retries_goes_with_the_last_of_them() -> None:

@@ -4,10 +4,10 @@ from priolb.core.node import Lease, NodeState
 from priolb.core.ticket import Ticket
 
 
-def test_a_new_node_is_unhealthy_idle_and_in_no_bucket() -> None:
+def test_a_new_node_is_unhealthy_idle_and_not_free() -> None:
     node = NodeState(3, "http://a", 8)
     assert (node.node_id, node.name, node.slots) == (3, "http://a", 8)
-    assert (node.healthy, node.in_flight, node.bucket) == (False, 0, -1)
+    assert (node.healthy, node.in_flight, node.is_free) == (False, 0, False)
 
 
 def test_a_node_shows_its_name_health_and_load() -> None:

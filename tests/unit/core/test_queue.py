@@ -3,9 +3,9 @@
 from math import inf
 
 import pytest
-from support.tickets import names, new_queue, ticket
 
 from priolb.core.ticket import NEW, RUNNING, WAITING
+from support.tickets import names, new_queue, ticket
 
 
 def test_a_ticket_waits_after_push_and_runs_after_pop() -> None:

@@ -1,11 +1,11 @@
 """Which tries are tried again."""
 
 import pytest
-from support.tickets import answered, client_left, timed_out, unreachable
 
 from priolb.core.outcome import Outcome, Phase, Source
 from priolb.core.retry import RETRYABLE_METHODS, RetryPolicy
 from priolb.errors import Reason
+from support.tickets import answered, client_left, timed_out, unreachable
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,13 @@
 from math import inf
 
 import pytest
+
+from priolb.core.node import Lease, NodeState
+from priolb.core.outcome import Outcome
+from priolb.core.retry import RetryPolicy
+from priolb.core.scheduler import Scheduler
+from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING
+from priolb.errors import Reason
 from support.tickets import (
     Named,
     answered,
@@ -15,19 +22,10 @@ from support.tickets import (
     unreachable,
 )
 
-from priolb.core.node import Lease, NodeState
-from priolb.core.outcome import Outcome
-from priolb.core.retry import RetryPolicy
-from priolb.core.scheduler import Scheduler
-from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING
-from priolb.errors import Reason
-
 NOW = 100.0
 
 
-def scheduler(
-    *nodes: NodeState, max_tries: int = 3, limits: tuple[int, int, int] = (0, 0, 0)
-) -> Scheduler:
+def scheduler(*nodes: NodeState, max_tries: int = 3, limits: tuple[int, int, int] = (0, 0, 0)) -> Scheduler:
     made = Scheduler(new_queue(limits=limits), RetryPolicy(max_tries))
     for each in nodes:
         made.add_node(each)

@@ -53,35 +53,30 @@ def test_a_request_has_the_body_that_its_head_announces_and_else_none(
         ({LENGTH: b"9" * 5000}, 1, 400),
     ],
 )
-def test_unclear_framing_of_a_request_is_refused(
-    known: dict[bytes, bytes], minor: int, status: int
-) -> None:
+def test_unclear_framing_of_a_request_is_refused(known: dict[bytes, bytes], minor: int, status: int) -> None:
     with pytest.raises(ClientError) as error:
         request_body_bytes(known, minor)
     assert error.value.status == status
 
 
 @pytest.mark.parametrize(
-    ("known", "status", "method", "body_bytes"),
+    ("known", "status", "body_bytes"),
     [
-        ({}, 200, b"POST", UNTIL_CLOSE),
-        ({LENGTH: b"0"}, 200, b"POST", 0),
-        ({LENGTH: b"12"}, 500, b"GET", 12),
-        ({CODING: b"CHUNKED"}, 200, b"POST", CHUNKED),
-        ({LENGTH: b"12"}, 200, b"HEAD", 0),
-        ({CODING: b"chunked"}, 200, b"HEAD", 0),
-        ({}, 404, b"HEAD", 0),
-        ({LENGTH: b"12"}, 304, b"GET", 0),
-        ({LENGTH: b"12"}, 204, b"GET", 0),
-        ({}, 204, b"POST", 0),
-        ({LENGTH: b"12"}, 100, b"POST", 0),
-        ({}, 103, b"POST", 0),
+        ({}, 200, UNTIL_CLOSE),
+        ({LENGTH: b"0"}, 200, 0),
+        ({LENGTH: b"12"}, 500, 12),
+        ({CODING: b"CHUNKED"}, 200, CHUNKED),
+        ({LENGTH: b"12"}, 304, 0),
+        ({LENGTH: b"12"}, 204, 0),
+        ({}, 204, 0),
+        ({LENGTH: b"12"}, 100, 0),
+        ({}, 103, 0),
     ],
 )
 def test_an_answer_has_the_body_of_rfc_9112_section_6_3(
-    known: dict[bytes, bytes], status: int, method: bytes, body_bytes: int
+    known: dict[bytes, bytes], status: int, body_bytes: int
 ) -> None:
-    assert response_body_bytes(known, status, method) == body_bytes
+    assert response_body_bytes(known, status) == body_bytes
 
 
 @pytest.mark.parametrize(
@@ -98,10 +93,14 @@ def test_an_answer_has_the_body_of_rfc_9112_section_6_3(
 )
 def test_unclear_framing_of_an_answer_is_the_nodes_fault(known: dict[bytes, bytes]) -> None:
     with pytest.raises(NodeError):
-        response_body_bytes(known, 200, b"POST")
+        response_body_bytes(known, 200)
 
 
 # Chunk by chunk
+
+
+def feed_byte_by_byte(decoder: ChunkedDecoder, data: bytes) -> bytes:
+    return b"".join([decoder.feed(data[position : position + 1]) for position in range(len(data))])
 
 
 WHOLE = [
@@ -129,11 +128,9 @@ def test_a_body_that_comes_whole(data: bytes, body: bytes) -> None:
 @pytest.mark.parametrize(("data", "body"), WHOLE)
 def test_a_body_that_comes_byte_by_byte(data: bytes, body: bytes) -> None:
     decoder = ChunkedDecoder()
-    parts = []
-    for position in range(len(data)):
-        assert decoder.done is False
-        parts.append(decoder.feed(data[position : position + 1]))
-    assert b"".join(parts) == body
+    start = feed_byte_by_byte(decoder, data[:-1])
+    assert decoder.done is False
+    assert start + decoder.feed(data[-1:]) == body
     assert (decoder.done, decoder.rest) == (True, b"")
 
 
@@ -188,8 +185,7 @@ def test_broken_framing_is_told_whole_and_byte_by_byte(data: bytes, complaint: s
     assert str(error.value) == complaint
     decoder = ChunkedDecoder()
     with pytest.raises(FramingError) as error:
-        for position in range(len(data)):
-            decoder.feed(data[position : position + 1])
+        feed_byte_by_byte(decoder, data)
     assert str(error.value) == complaint
     assert decoder.done is False
 

@@ -4,7 +4,7 @@ import pytest
 
 from priolb.errors import ClientError, NodeError
 from priolb.http import parser
-from priolb.http.framing import CHUNKED
+from priolb.http.framing import CHUNKED, UNTIL_CLOSE
 from priolb.http.messages import RequestHead, ResponseHead
 from priolb.http.parser import HeadLimits, parse_request_head, parse_response_head
 
@@ -40,7 +40,7 @@ def values_of(head: RequestHead | ResponseHead) -> dict[str, object]:
     return {name: getattr(head, name) for name in head.__slots__}
 
 
-# Requests: the head as a whole
+# The head of a request
 
 
 def test_a_request_of_the_usual_kind() -> None:
@@ -76,6 +76,12 @@ def test_a_request_of_the_usual_kind() -> None:
         ),
         "body_bytes": 60,
     }
+
+
+def test_an_empty_line_in_front_of_a_request_is_passed_over() -> None:
+    """RFC 9112, section 2.2."""
+    head = parse_request_head(b"\r\nGET /a HTTP/1.0\r\n\r\n", MAX_FIELDS)
+    assert (head.method, head.path, head.minor) == (b"GET", b"/a", 0)
 
 
 def test_a_request_of_http_1_0_needs_no_host_and_does_not_stay() -> None:
@@ -218,7 +224,7 @@ def test_an_empty_host_is_taken() -> None:
     assert parse_request_head(b"GET / HTTP/1.1\r\nHost:\r\n\r\n", MAX_FIELDS).known == {b"host": b""}
 
 
-# Requests: fields
+# The fields of a request
 
 
 @pytest.mark.parametrize(("count", "is_taken"), [(3, True), (4, False)])
@@ -286,7 +292,9 @@ def test_fields_that_connection_names_do_not_travel_on(lines: list[str]) -> None
 
 
 def test_what_connection_names_is_dropped_only_by_its_whole_name() -> None:
-    head = request("GET / HTTP/1.1", "Connection: a, close, keep-alive", "A-B: 1", "BA: 2", "A: 3", "Close: 4")
+    head = request(
+        "GET / HTTP/1.1", "Connection: a, close, keep-alive", "A-B: 1", "BA: 2", "A: 3", "Close: 4"
+    )
     assert head.forwarded == b"A-B: 1\r\nBA: 2\r\nClose: 4\r\n"
 
 
@@ -328,7 +336,7 @@ def test_an_upgrade_stands_as_if_it_had_not_been_asked_for() -> None:
     assert (head.forwarded, head.keep_alive, head.body_bytes) == (b"X: y\r\n", True, 4)
 
 
-# Requests: framing
+# The framing of a request
 
 
 @pytest.mark.parametrize(
@@ -412,6 +420,7 @@ def test_an_answer_of_the_usual_kind() -> None:
             b"Content-Type: application/json\r\nDate: Sun, 22 Nov 2026 08:00:00 GMT\r\n"
             b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n"
         ),
+        "body_bytes": 12,
     }
 
 
@@ -490,6 +499,27 @@ def test_whether_the_node_stays(version: str, connection: list[str], keep_alive:
     assert response(f"HTTP/{version} 200 OK", *lines).keep_alive is keep_alive
 
 
+@pytest.mark.parametrize(
+    ("start", "lines", "body_bytes"),
+    [
+        ("HTTP/1.1 200 OK", [], UNTIL_CLOSE),
+        ("HTTP/1.1 200 OK", ["Content-Length: 7 "], 7),
+        ("HTTP/1.1 200 OK", ["Transfer-Encoding: chunked "], CHUNKED),
+        ("HTTP/1.1 204 No Content", [], 0),
+        ("HTTP/1.1 304 Not Modified", ["Content-Length: 7"], 0),
+    ],
+)
+def test_the_head_of_an_answer_says_how_long_its_body_is(
+    start: str, lines: list[str], body_bytes: int
+) -> None:
+    assert response(start, *lines).body_bytes == body_bytes
+
+
+@pytest.mark.parametrize("line", ["Transfer-Encoding: gzip", "Content-Length: " + "0" * 5000])
+def test_an_answer_whose_end_cannot_be_known_is_the_nodes_fault(line: str) -> None:
+    assert broken(request_bytes("HTTP/1.1 200 OK", line)).startswith("an answer ")
+
+
 def test_a_node_cannot_speak_for_us_nor_about_the_connection() -> None:
     head = response(
         "HTTP/1.1 200 OK",
@@ -516,8 +546,13 @@ def test_an_answer_that_switches_protocols_is_read_as_what_it_is() -> None:
 
 
 def test_a_head_seen_before_is_the_same_value_and_equal_to_a_fresh_one() -> None:
-    data = request_bytes("POST /a?b HTTP/1.1", "Host: a", "Connection: x", "X: 1", "Y: 2", "Content-Length: 3")
-    first, again = parse_request_head(data, MAX_FIELDS), parse_request_head(bytes(bytearray(data)), MAX_FIELDS)
+    data = request_bytes(
+        "POST /a?b HTTP/1.1", "Host: a", "Connection: x", "X: 1", "Y: 2", "Content-Length: 3"
+    )
+    first, again = (
+        parse_request_head(data, MAX_FIELDS),
+        parse_request_head(bytes(bytearray(data)), MAX_FIELDS),
+    )
     assert again is first
     assert values_of(first) == values_of(parser._parse_request_head(data, MAX_FIELDS))
     data = request_bytes("HTTP/1.1 200 OK", "Content-Type: a", "X: 1")

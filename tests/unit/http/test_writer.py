@@ -20,7 +20,8 @@ JSON = b"Content-Type: application/json\r\n"
 def head(
     status: int = 200, known: dict[bytes, bytes] | None = None, forwarded: bytes = b"", phrase: bytes = b"OK"
 ) -> ResponseHead:
-    return ResponseHead(status, phrase, 1, True, known or {}, forwarded)
+    # The length that counts is the writer's argument: that of an answer to HEAD is not the head's.
+    return ResponseHead(status, phrase, 1, True, known or {}, forwarded, UNTIL_CLOSE)
 
 
 def written(

@@ -7,7 +7,6 @@ import pytest
 from priolb.telemetry.requests import RequestLog
 from support.pipe_log import OpenLog
 
-
 STAMP = "2026-11-22T08:00:00.123Z"
 
 

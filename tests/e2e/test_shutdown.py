@@ -1,0 +1,192 @@
+"""The end: what is queued and running is finished, within a time."""
+
+import signal
+import time
+
+import pytest
+
+from support.factories import Connect, Launch, NewNode
+from support.scripted_node import Call, always
+from support.wire import CUT, Client, post, request
+
+DOWN = "Shutting down..."
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_an_idle_program_at_once_with_status_0(
+    launch: Launch, connect: Connect, number: signal.Signals
+) -> None:
+    balancer = launch()
+    idle = connect(balancer)
+    used = connect(balancer)
+    assert used.ask(request("GET", "/"), "GET").status == 200
+    began_a_head = connect(balancer)
+    began_a_head.send(b"GET / HT")
+    balancer.signal(number)
+    assert balancer.wait(timeout_s=5) == 0
+    assert [client.is_ended() for client in (idle, used, began_a_head)] == [True] * 3
+    assert [line["msg"] for line in balancer.lines[-2:]] == [DOWN, "bye"]
+
+
+def test_what_is_queued_and_running_is_finished(launch: Launch, new_node: NewNode, connect: Connect) -> None:
+    node = new_node()
+    balancer = launch("-nodes", node.uri, "-node-workers", "1")
+    clients = [connect(balancer) for _ in range(3)]
+    for number, client in enumerate(clients):
+        client.send(post(b"%d" % number, f"X-Request-ID: {number}"))
+        balancer.wait_queued(str(number))
+    balancer.signal(signal.SIGTERM)
+    balancer.wait_for(DOWN)
+    with pytest.raises(ConnectionRefusedError):
+        Client(balancer.port)
+    for number in range(3):
+        call = node.next_call()
+        assert call.body == b"%d" % number
+        call.answer(200, b"done")
+    for client in clients:
+        answer = client.receive()
+        assert (answer.status, answer.body, answer.field("Connection")) == (200, b"done", "close")
+        assert client.is_ended()
+    assert balancer.wait() == 0
+
+
+def test_a_failed_try_is_repeated_during_the_shutdown_too(
+    launch: Launch, new_node: NewNode, connect: Connect
+) -> None:
+    node = new_node()
+    balancer = launch("-nodes", node.uri)
+    client = connect(balancer)
+    client.send(post())
+    call = node.next_call()
+    balancer.signal(signal.SIGTERM)
+    balancer.wait_for(DOWN)
+    call.answer(500)
+    node.next_call().answer(200, b"ok")
+    assert client.receive().body == b"ok"
+    assert balancer.wait() == 0
+
+
+def test_an_answer_under_way_is_finished_and_then_nothing_is_waited_for(
+    launch: Launch, new_node: NewNode, connect: Connect
+) -> None:
+    """Although the client was told, before the signal, that its connection would stay open."""
+    node = new_node()
+    balancer = launch("-nodes", node.uri, SHUTDOWN_TIMEOUT="60")
+    client = connect(balancer)
+    client.send(post())
+    call = node.next_call()
+    call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+    client.receive_head()
+    balancer.signal(signal.SIGTERM)
+    balancer.wait_for(DOWN)
+    call.send(b"half")
+    assert client.read_exactly(8) == b"halfhalf"
+    assert client.is_ended()
+    assert balancer.wait(timeout_s=5) == 0
+
+
+def test_readyz_is_503_while_requests_are_finished_and_healthz_is_200(
+    launch: Launch, new_node: NewNode, connect: Connect
+) -> None:
+    node = new_node()
+    balancer = launch("-nodes", node.uri, ADMIN_LISTEN="127.0.0.1:0")
+    assert balancer.ask("GET", "/readyz").status == 200
+    client = connect(balancer)
+    client.send(post())
+    call = node.next_call()
+    balancer.signal(signal.SIGTERM)
+    balancer.wait_for(DOWN)
+    answer = balancer.ask("GET", "/readyz")
+    assert (answer.status, answer.body) == (503, b"shutting down\n")
+    assert balancer.ask("GET", "/healthz").status == 200
+    call.answer(200, b"ok")
+    assert client.receive().body == b"ok"
+    assert balancer.wait() == 0
+
+
+def test_a_body_that_is_complete_only_after_the_signal_is_refused(
+    launch: Launch, new_node: NewNode, connect: Connect
+) -> None:
+    node = new_node()
+    balancer = launch("-nodes", node.uri)
+    client = connect(balancer)
+    client.send(request("POST", "/", b"", "Content-Length: 4", "Expect: 100-continue"))
+    assert client.receive().status == 100
+    balancer.signal(signal.SIGTERM)
+    balancer.wait_for(DOWN)
+    client.send(b"late")
+    answer = client.receive()
+    assert (answer.status, answer.field("Connection"), answer.field("Retry-After")) == (503, "close", "1")
+    assert b"shutting down" in answer.body
+    assert balancer.wait() == 0
+    assert node.requests == []
+
+
+def test_what_is_not_finished_in_time_is_refused_and_the_status_is_still_0(
+    launch: Launch, new_node: NewNode, connect: Connect
+) -> None:
+    def script(call: Call) -> None:
+        if call.body == b"streams":
+            call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+
+    node = new_node(script)
+    balancer = launch("-nodes", node.uri, "-node-workers", "2", SHUTDOWN_TIMEOUT="0.2")
+    streams, runs, waits, uploads = [connect(balancer) for _ in range(4)]
+    for name, client in (("streams", streams), ("runs", runs), ("waits", waits)):
+        client.send(post(name.encode(), f"X-Request-ID: {name}"))
+        balancer.wait_queued(name)
+    streams.receive_head()
+    uploads.send(request("POST", "/", b"", "Content-Length: 4", "Expect: 100-continue"))
+    assert uploads.receive().status == 100
+    began = time.monotonic()
+    balancer.signal(signal.SIGTERM)
+    for client in (runs, waits, uploads):
+        answer = client.receive()
+        assert (answer.status, answer.field("Retry-After")) == (503, "1")
+        assert b"shutting down" in answer.body
+    assert time.monotonic() - began >= 0.2
+    with pytest.raises(CUT):
+        streams.read_exactly(8)
+    for client in (runs, waits):
+        assert client.is_ended()
+    uploads.close()
+    assert balancer.wait() == 0
+    balancer.wait_for("Not everything was finished in time; the rest is refused")
+
+
+def test_a_shutdown_timeout_of_0_refuses_everything_at_once(
+    launch: Launch, new_node: NewNode, connect: Connect
+) -> None:
+    node = new_node()
+    balancer = launch("-nodes", node.uri, SHUTDOWN_TIMEOUT="0")
+    client = connect(balancer)
+    client.send(post())
+    node.next_call()
+    balancer.signal(signal.SIGTERM)
+    assert client.receive().status == 503
+    assert balancer.wait() == 0
+
+
+def test_a_second_signal_ends_at_once(launch: Launch, new_node: NewNode, connect: Connect) -> None:
+    node = new_node()
+    balancer = launch("-nodes", node.uri, SHUTDOWN_TIMEOUT="60", REQUEST_PROXY_TIMEOUT="60")
+    client = connect(balancer)
+    client.send(post())
+    node.next_call()
+    balancer.signal(signal.SIGTERM)
+    balancer.wait_for(DOWN)
+    balancer.signal(signal.SIGTERM)
+    assert balancer.wait(timeout_s=5) == 128 + signal.SIGTERM
+    assert client.is_ended()
+
+
+def test_a_client_that_does_not_read_does_not_hold_the_shutdown_longer_than_its_time(
+    launch: Launch, new_node: NewNode, connect: Connect
+) -> None:
+    node = new_node(always(200, b"x" * 32_000_000))
+    balancer = launch("-nodes", node.uri, SHUTDOWN_TIMEOUT="0.2")
+    client = connect(balancer, receive_bytes=4096)
+    client.send(post())
+    client.receive_head()
+    balancer.signal(signal.SIGTERM)
+    assert balancer.wait(timeout_s=8) == 0

@@ -1,0 +1,263 @@
+"""The path of a request in memory: an engine, a listener, nodes and clients, on a loop that a test drives."""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from priolb.core.limits import ByteBudget
+from priolb.core.node import NodeState
+from priolb.core.retry import RetryPolicy
+from priolb.core.scheduler import Scheduler
+from priolb.http.parser import HeadLimits
+from priolb.http.rewrite import Target
+from priolb.net.engine import Engine
+from priolb.net.exchange import Exchange
+from priolb.net.front import FrontConnection
+from priolb.net.listener import Listener, LocalHandler
+from priolb.net.pool import IdleBudget
+from support.manual_loop import ManualClock, ManualLoop
+from support.memory import MemoryTransport
+from support.tickets import new_queue
+
+Answers = Callable[[bytes], bytes]
+
+# All that is told of a request, as a tuple that starts with what happened.
+Note = tuple[object, ...]
+
+
+class Notes:
+    """An instrument that writes everything down."""
+
+    def __init__(self) -> None:
+        self.notes: list[Note] = []
+
+    def queued(self, request_id: bytes, lane: int, payload_bytes: int, sizes: tuple[int, ...]) -> None:
+        self.notes.append(("queued", request_id, lane, payload_bytes, sizes))
+
+    def completed(
+        self, request: Exchange, status: int, node: str, started_at: float, now: float, sizes: tuple[int, ...]
+    ) -> None:
+        self.notes.append(("completed", request.request_id, status, node, request.tries))
+
+    def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
+        self.notes.append(("refused", request_id, reason, status))
+
+    def client_left(self, request_id: bytes, lane: int, tries: int, payload_bytes: int) -> None:
+        self.notes.append(("client_left", request_id, tries, payload_bytes))
+
+    def node_failed(self, request_id: bytes, node: str, reason: str, detail: str, tries: int) -> None:
+        self.notes.append(("node_failed", request_id, node, reason, detail, tries))
+
+    def rejected(self, peer: str, status: int, detail: str) -> None:
+        self.notes.append(("rejected", peer, status, detail))
+
+    def take(self, *kinds: str) -> list[Note]:
+        """Return what happened of these kinds (all, if none is named), and forget everything."""
+        notes, self.notes = self.notes, []
+        return [note for note in notes if not kinds or note[0] in kinds]
+
+
+class MemoryNode:
+    """A node that does what a test tells it.
+
+    Args:
+        loop: who calls.
+        state: what the scheduler knows of it.
+
+    `fault`, when set, is how connecting to it fails; `is_silent` means that connecting to it takes until
+    `let_in`; `answers`, when set, makes the answer to each request, which must come in one write.
+    """
+
+    def __init__(self, loop: ManualLoop, state: NodeState) -> None:
+        self.state = state
+        self.connections: list[MemoryTransport] = []
+        self.fault: OSError | UnicodeError | None = None
+        self.is_silent = False
+        self.answers: Answers | None = None
+        self.attempts = 0
+        self.given_up = 0
+        self._loop = loop
+        self._accepted = 0
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def accept(self) -> MemoryTransport:
+        """Let the loop run, and return the one connection that was made since the last call."""
+        self._loop.run()
+        self._accepted += 1
+        assert len(self.connections) == self._accepted
+        return self.connections[-1]
+
+    def is_quiet(self) -> bool:
+        """Let the loop run, and return whether every connection has been accepted by the test."""
+        self._loop.run()
+        return len(self.connections) == self._accepted
+
+    def let_in(self) -> None:
+        """Accept those who are connecting, and all who come later."""
+        self.is_silent = False
+        for each in self._waiting:
+            _settle(each)
+
+    async def dial(self, protocol_factory: Callable[[], Any]) -> tuple[MemoryTransport, Any]:
+        self.attempts += 1
+        if self.is_silent:
+            waiting = self._loop.create_future()
+            self._waiting.append(waiting)
+            try:
+                await waiting
+            except asyncio.CancelledError:
+                self.given_up += 1
+                raise
+        if self.fault is not None:
+            raise self.fault
+        protocol = protocol_factory()
+        transport = AnsweringTransport(self._loop, protocol, self) if self.answers else None
+        transport = transport or MemoryTransport(self._loop, protocol)
+        self.connections.append(transport)
+        # As event loops do it: a turn passes, and who gives up in it has a connection made all the same.
+        is_made = self._loop.create_future()
+        self._loop.call_soon(protocol.connection_made, transport)
+        self._loop.call_soon(_settle, is_made)
+        try:
+            await is_made
+        except asyncio.CancelledError:
+            transport.close()
+            raise
+        return transport, protocol
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class AnsweringTransport(MemoryTransport):
+    """A connection to a node whose answers come by themselves, in the turn after the request."""
+
+    def __init__(self, loop: ManualLoop, protocol: Any, node: MemoryNode) -> None:
+        super().__init__(loop, protocol)
+        self._node = node
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        super().write(data)
+        assert self._node.answers is not None
+        self._loop.call_soon(self.send, self._node.answers(self.take()))
+
+
+class Rig:
+    """The parts between the sockets of clients and those of nodes, with the program's usual bounds.
+
+    Used as a context: while it lasts, its loop is the running one; at its end it checks that every request
+    has given back what it held, and that nothing is left behind once the clients are gone.
+    """
+
+    def __init__(
+        self,
+        *,
+        lane_limits: tuple[int, int, int] = (0, 0, 0),
+        max_tries: int = 3,
+        body_budget_bytes: int = 1 << 30,
+        max_idle: int = 100,
+        max_idle_per_node: int = 100,
+        idle_timeout_s: float = 90.0,
+        request_timeout_s: float = 5.0,
+        try_timeout_s: float = 3.0,
+        head_limits: HeadLimits | None = None,
+        max_body_bytes: int = 8192 * 1024,
+        local: LocalHandler | None = None,
+        forwards: bool = True,
+        legacy_errors: bool = False,
+    ) -> None:
+        self.clock = ManualClock()
+        self.loop = ManualLoop(self.clock, self._dial)
+        self.nodes: dict[str, MemoryNode] = {}
+        self.clients: list[MemoryTransport] = []
+        self.notes = Notes()
+        head_limits = head_limits or HeadLimits(65536, 100)
+        asyncio._set_running_loop(self.loop)
+        self.scheduler = Scheduler(new_queue(limits=lane_limits), RetryPolicy(max_tries))
+        self.engine = Engine(
+            self.scheduler,
+            ByteBudget(body_budget_bytes),
+            IdleBudget(max_idle, max_idle_per_node, idle_timeout_s),
+            self.notes,
+            self.clock,
+            request_timeout_s=request_timeout_s,
+            try_timeout_s=try_timeout_s,
+            node_idle_timeout_s=30.0,
+            head_limits=head_limits,
+            legacy_errors=legacy_errors,
+        )
+        self.listener = Listener(
+            self.engine,
+            local,
+            forwards=forwards,
+            head_limits=head_limits,
+            max_body_bytes=max_body_bytes,
+            head_timeout_s=10.0,
+            keepalive_timeout_s=75.0,
+            stall_timeout_s=30.0,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self.check_nothing_held()
+                self._check_nothing_left()
+        finally:
+            asyncio._set_running_loop(None)
+
+    def client(self) -> MemoryTransport:
+        """Return the client's end of a new connection."""
+        connection = FrontConnection(self.listener)
+        transport = MemoryTransport(self.loop, connection)
+        self.clients.append(transport)
+        connection.connection_made(transport)
+        return transport
+
+    def node(self, slots: int = 8, path: str = "", query: str = "", is_healthy: bool = True) -> MemoryNode:
+        """Return a new node, `node-1` for the first, that takes part."""
+        host = f"node-{len(self.nodes) + 1}"
+        state = self.engine.link(f"http://{host}", host, 80, None, Target(host, path, query), slots)
+        self.nodes[host] = node = MemoryNode(self.loop, state)
+        self.engine.attach(state)
+        self.engine.set_healthy(state, is_healthy)
+        return node
+
+    def run(self) -> None:
+        self.loop.run()
+
+    def advance(self, seconds: float) -> None:
+        self.loop.advance(seconds)
+
+    def counts(self) -> tuple[int, int, int]:
+        """Return how many requests wait, how many are at a node, and how many bytes are held for them."""
+        return self.scheduler.queue.length, self.scheduler.running, self.engine.body_budget.held_bytes
+
+    def check_nothing_held(self) -> None:
+        """Check that no request is under way, and that the last one took nothing with it."""
+        assert self.counts() == (0, 0, 0)
+        assert [node.state.in_flight for node in self.nodes.values()] == [0] * len(self.nodes)
+
+    def _check_nothing_left(self) -> None:
+        for client in self.clients:
+            client.break_off()
+        self.run()
+        assert self.listener.connections == set()
+        self.loop.complete(self.listener.close())
+        self.loop.complete(self.engine.close())
+        self.run()
+        assert self.loop.errors == []
+        assert self.engine.idle.count == 0
+        assert [item for items in self.engine._wheel._slots.values() for item in items] == []
+        for node in self.nodes.values():
+            assert all(connection.is_lost for connection in node.connections)
+
+    async def _dial(self, protocol_factory: Callable[[], Any], host: str, port: int) -> tuple[Any, Any]:
+        return await self.nodes[host].dial(protocol_factory)

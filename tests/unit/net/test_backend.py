@@ -1,0 +1,306 @@
+"""Connections to nodes: when one is used again, when it is given up, and what it passes on."""
+
+import pytest
+
+from priolb.http.parser import HeadLimits
+from support.manual_loop import TICK_S
+from support.memory import MemoryTransport
+from support.messages import ANSWER, POST, POST_AT_NODE, answer_at_client, problem, timings
+from support.rig import MemoryNode, Rig
+
+BAD_ANSWER = problem(b"502 Bad Gateway", "bad answer from node")
+UNREACHABLE = problem(b"502 Bad Gateway", "node unreachable")
+NODE_TIMEOUT = problem(b"504 Gateway Timeout", "node timeout")
+
+
+def serve_one(rig: Rig, node: MemoryNode, answer: bytes = ANSWER) -> MemoryTransport:
+    """Serve a request over a connection that is new, and return the node's end."""
+    client = rig.client()
+    client.send(POST)
+    call = node.accept()
+    assert call.take() == POST_AT_NODE
+    call.send(answer)
+    client.end()
+    return call
+
+
+# Used again
+
+
+def test_a_connection_is_used_again() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        call = serve_one(rig, node)
+        for _ in range(3):
+            client.send(POST)
+            assert call.take() == POST_AT_NODE
+            call.send(ANSWER)
+            assert client.take() == answer_at_client()
+        assert node.is_quiet()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+    ],
+)
+def test_a_connection_that_the_node_will_close_is_not_used_again(answer: bytes) -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        call = serve_one(rig, node, answer)
+        assert call.calls == ["abort"]
+        client.send(POST)
+        node.accept().send(ANSWER)
+        assert client.take() == answer_at_client()
+
+
+def test_a_node_of_http_1_0_may_ask_for_the_connection_to_stay() -> None:
+    with Rig() as rig:
+        node = rig.node()
+        call = serve_one(
+            rig, node, b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n[]"
+        )
+        assert rig.engine.idle.count == 1
+        assert call.calls == []
+
+
+# Stale
+
+
+@pytest.mark.parametrize("leave", [MemoryTransport.end, MemoryTransport.break_off])
+def test_a_connection_that_was_closed_before_it_saw_the_request_costs_no_try(leave: object) -> None:
+    with Rig(max_tries=1) as rig:
+        node, client = rig.node(), rig.client()
+        stale = serve_one(rig, node)
+        rig.notes.take()
+        client.send(POST)
+        assert stale.take() == POST_AT_NODE
+        assert callable(leave)
+        leave(stale)
+        fresh = node.accept()
+        assert fresh.take() == POST_AT_NODE
+        fresh.send(ANSWER)
+        assert client.take() == answer_at_client()
+        assert rig.notes.take() == [
+            ("queued", b"", 2, 2, (0, 0, 1)),
+            ("completed", b"", 200, "http://node-1", 1),
+        ]
+
+
+def test_a_fresh_connection_that_is_closed_without_an_answer_is_a_failed_try() -> None:
+    with Rig(max_tries=1) as rig:
+        node, client = rig.node(), rig.client()
+        stale = serve_one(rig, node)
+        client.send(POST)
+        stale.end()
+        node.accept().end()
+        rig.run()
+        assert client.take() == UNREACHABLE
+        assert node.is_quiet()
+        assert rig.notes.take("node_failed") == [
+            ("node_failed", b"", "http://node-1", "node_unreachable", "the node closed the connection", 1)
+        ]
+
+
+def test_a_used_connection_that_is_closed_after_the_first_byte_of_an_answer_is_a_failed_try() -> None:
+    with Rig(max_tries=1) as rig:
+        node, client = rig.node(), rig.client()
+        call = serve_one(rig, node)
+        client.send(POST)
+        call.send(b"H")
+        call.break_off()
+        rig.run()
+        assert client.take() == UNREACHABLE
+        assert node.is_quiet()
+
+
+def test_the_fresh_connection_has_no_more_time_than_the_stale_one_had() -> None:
+    with Rig(max_tries=1) as rig:
+        node, client = rig.node(), rig.client()
+        stale = serve_one(rig, node)
+        client.send(POST)
+        rig.advance(2)
+        stale.end()
+        node.accept()
+        rig.advance(1)
+        assert client.take() == b""
+        rig.advance(2 * TICK_S)
+        assert client.take() == NODE_TIMEOUT
+
+
+def test_a_request_that_must_not_be_sent_twice_goes_over_a_fresh_connection() -> None:
+    """Over a used one nobody could tell a node that closed it in time from one that worked and then crashed."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        used = serve_one(rig, node)
+        client.send(POST.replace(b"POST", b"PATCH"))
+        fresh = node.accept()
+        assert used.take() == b""
+        fresh.send(ANSWER)
+        assert client.take() == answer_at_client()
+        assert rig.engine.idle.count == 2
+
+
+# Given up
+
+
+def test_bytes_that_nobody_asked_for_end_an_idle_connection() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        call = serve_one(rig, node)
+        call.send(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        assert call.was_aborted
+        assert rig.engine.idle.count == 0
+        client.send(POST)
+        node.accept().send(ANSWER)
+        assert client.take() == answer_at_client()
+
+
+def test_the_end_of_an_idle_connection_is_seen() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        call = serve_one(rig, node)
+        call.end()
+        client.send(POST)
+        assert rig.engine.idle.count == 0
+        node.accept().send(ANSWER)
+        assert client.take() == answer_at_client()
+
+
+def test_a_node_that_answers_before_it_has_read_the_request_is_not_sent_another_over_that_connection() -> None:
+    """What is left of the request would be read as the next one."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        call = serve_one(rig, node)
+        call.stop_reading(after_bytes=1000)
+        client.send(b"PUT / HTTP/1.1\r\nHost: balancer\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000)
+        call.send(ANSWER)
+        assert client.take() == answer_at_client()
+        assert call.was_aborted
+        client.send(POST)
+        node.accept().send(ANSWER)
+        assert client.take() == answer_at_client()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [ANSWER + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret"],
+        [ANSWER[:-1], b"]secret"],
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"2\r\n[]\r\n0\r\n\r\nsecret"],
+        [b"HTTP/1.1 204 No Content\r\n\r\nsecret"],
+    ],
+)
+def test_what_comes_behind_an_answer_reaches_nobody_and_ends_the_connection(answer: list[bytes]) -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        for part in answer:
+            call.send(part)
+        assert call.was_aborted
+        assert b"secret" not in client.take()
+        client.send(POST)
+        node.accept().send(ANSWER)
+        assert client.take() == answer_at_client()
+
+
+def test_a_body_behind_the_answer_to_head_reaches_nobody() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(b"HEAD / HTTP/1.1\r\nHost: balancer\r\n\r\n")
+        call = node.accept()
+        call.send(ANSWER)
+        assert client.take() == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + timings() + b"\r\n"
+        assert call.was_aborted
+
+
+# Heads
+
+
+def test_an_answer_byte_by_byte_reaches_the_client() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        for position in range(len(ANSWER)):
+            call.send(ANSWER[position : position + 1])
+        assert client.take() == answer_at_client()
+
+
+def test_interim_answers_are_passed_over() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        call.send(b"HTTP/1.1 100 Continue\r\n\r\n" + ANSWER)
+        assert client.take() == answer_at_client()
+        assert rig.engine.idle.count == 1
+
+
+@pytest.mark.parametrize("size", [50, 1000])
+def test_a_head_over_the_bound_is_a_failed_try(size: int) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: %s\r\n\r\n" % (b"x" * 214)
+    assert len(answer) == 257
+    with Rig(head_limits=HeadLimits(256, 100), max_tries=1) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        for start in range(0, len(answer), size):
+            call.send(answer[start : start + size])
+        assert client.take() == BAD_ANSWER
+        assert call.was_aborted
+
+
+def test_a_head_at_the_bound_is_taken() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: %s\r\n\r\n" % (b"x" * 213)
+    assert len(answer) == 256
+    with Rig(head_limits=HeadLimits(256, 100), max_tries=1) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        node.accept().send(answer)
+        assert client.take().startswith(b"HTTP/1.1 200 OK\r\nX: xxx")
+
+
+def test_what_the_node_says_of_its_connection_and_of_our_fields_stays_here() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        node.accept().send(
+            b"HTTP/1.1 201 Made\r\nConnection: keep-alive, X-Hop\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\n"
+            b"X-PrioLB-SimDurationUs: 7\r\nContent-Type: a/b\r\nX-End: 2\r\nContent-Length: 2\r\n\r\n[]"
+        )
+        assert client.take() == (
+            b"HTTP/1.1 201 Made\r\nContent-Type: a/b\r\nX-End: 2\r\nContent-Length: 2\r\n"
+            + timings()
+            + b"\r\n[]"
+        )
+
+
+# Ends
+
+
+def test_a_connection_that_comes_too_late_is_dropped() -> None:
+    """The client left while the loop was about to say that the connection stands."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        rig.loop.turn()
+        client.end()
+        call = node.accept()
+        assert call.is_lost
+        assert call.take() == b""
+
+
+def test_bytes_that_arrive_for_a_connection_just_dropped_are_thrown_away() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        protocol = call._protocol
+        client.end()
+        protocol.data_received(ANSWER)
+        assert client.take() == b""

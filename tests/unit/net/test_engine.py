@@ -1,0 +1,222 @@
+"""The engine: who is served when a node comes, recovers or goes, and the one timer."""
+
+from math import inf
+
+import pytest
+
+from priolb.core.timers import Lapsing
+from support.manual_loop import TICK_S
+from support.messages import ANSWER, CLOSE, POST, POST_AT_NODE, RETRY_AFTER, answer_at_client, problem, timings
+from support.rig import Rig
+
+NO_NODES = problem(b"503 Service Unavailable", "no nodes available", RETRY_AFTER)
+
+
+def post(*fields: bytes) -> bytes:
+    return POST.replace(b"Host", b"\r\n".join((*fields, b"Host")))
+
+
+class Watched(Lapsing):
+    """Notes when it lapsed; on its first lapse it may do something."""
+
+    def __init__(self, rig: Rig, lapses_at: float, error: Exception | None = None) -> None:
+        super().__init__()
+        self.lapses_at = lapses_at
+        self.lapsed_at: list[float] = []
+        self._rig = rig
+        self._error = error
+
+    def on_lapse(self, now: float) -> None:
+        self.lapsed_at.append(now)
+        if self._error is not None:
+            raise self._error
+
+
+def test_requests_that_wait_go_by_priority_as_slots_become_free() -> None:
+    with Rig() as rig:
+        node, clients = rig.node(slots=1), [rig.client() for _ in range(4)]
+        clients[0].send(post(b"X-Request-ID: busy"))
+        clients[1].send(post(b"X-Request-ID: low"))
+        clients[2].send(post(b"X-Request-ID: high", b"high_prio: true"))
+        clients[3].send(post(b"X-Request-ID: fast", b"X-Fast-Track: true"))
+        call = node.accept()
+        order = []
+        for _ in range(4):
+            order.append(call.take().split(b"X-Request-ID: ")[1][:4].strip())
+            call.send(ANSWER)
+        assert order == [b"busy", b"fast", b"high", b"low"]
+
+
+def test_a_node_gets_no_more_than_its_slots() -> None:
+    with Rig() as rig:
+        node, clients = rig.node(slots=2), [rig.client() for _ in range(5)]
+        for client in clients:
+            client.send(POST)
+        rig.run()
+        assert len(node.connections) == 2
+        assert rig.counts() == (3, 2, 10)
+        for index in (0, 1, 0, 1, 0):
+            node.connections[index].send(ANSWER)
+        assert len(node.connections) == 2
+
+
+def test_requests_go_to_the_node_with_the_fewest_in_flight() -> None:
+    with Rig() as rig:
+        first, second, clients = rig.node(), rig.node(), [rig.client() for _ in range(4)]
+        for client in clients:
+            client.send(POST)
+        rig.run()
+        assert [len(first.connections), len(second.connections)] == [2, 2]
+        for call in first.connections + second.connections:
+            call.send(ANSWER)
+
+
+def test_a_node_that_passes_its_health_check_is_given_what_waits_at_once() -> None:
+    with Rig() as rig:
+        node, client = rig.node(is_healthy=False), rig.client()
+        client.send(POST)
+        rig.advance(2)
+        assert node.attempts == 0
+        rig.engine.set_healthy(node.state, True)
+        node.accept().send(ANSWER)
+        assert client.take() == answer_at_client(times=timings(2_000_000, 0, 2_000_000))
+
+
+def test_a_node_that_fails_its_health_check_gets_no_new_request() -> None:
+    with Rig() as rig:
+        first, second, client = rig.node(), rig.node(), rig.client()
+        rig.engine.set_healthy(first.state, False)
+        for _ in range(3):
+            client.send(POST)
+            rig.run()
+            second.connections[0].send(ANSWER)
+        assert first.attempts == 0
+
+
+def test_a_node_that_is_only_known_takes_no_part() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        rig.engine.detach(node.state)
+        client.send(POST)
+        assert client.take() == NO_NODES
+
+
+def test_a_retry_that_waited_for_a_node_which_is_removed_goes_elsewhere() -> None:
+    with Rig() as rig:
+        first, second = rig.node(slots=1), rig.node(slots=1)
+        retried, other = rig.client(), rig.client()
+        retried.send(POST)
+        other.send(POST)
+        call, busy = first.accept(), second.accept()
+        call.send(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
+        assert call.take() == POST_AT_NODE
+        assert rig.counts() == (1, 1, 4)
+        rig.engine.detach(second.state)
+        assert call.take() == POST_AT_NODE
+        call.send(ANSWER)
+        assert retried.take() == answer_at_client()
+        busy.send(ANSWER)
+        assert other.take() == answer_at_client()
+
+
+# Time
+
+
+def test_whatever_is_watched_lapses_once_at_its_time() -> None:
+    with Rig() as rig:
+        start = rig.clock.now
+        items = [Watched(rig, start + seconds) for seconds in (3, 1, 2, 0.5)]
+        for item in items:
+            rig.engine.watch(item)
+        rig.advance(10)
+        assert [item.lapsed_at[0] - start for item in items] == pytest.approx([3, 1, 2, 0.5], abs=2 * TICK_S)
+        assert [len(item.lapsed_at) for item in items] == [1, 1, 1, 1]
+        assert all(item.lapsed_at[0] > item.lapses_at for item in items)
+
+
+def test_what_is_forgotten_or_put_off_does_not_lapse() -> None:
+    with Rig() as rig:
+        forgotten, put_off = Watched(rig, rig.clock.now + 1), Watched(rig, rig.clock.now + 1)
+        rig.engine.watch(forgotten)
+        rig.engine.watch(put_off)
+        rig.engine.forget(forgotten)
+        put_off.lapses_at += 1
+        rig.advance(1.9)
+        assert put_off.lapsed_at == []
+        rig.advance(0.2)
+        assert (len(forgotten.lapsed_at), len(put_off.lapsed_at)) == (0, 1)
+
+
+def test_an_error_in_one_lapse_does_not_stop_the_timer() -> None:
+    with Rig() as rig:
+        broken = Watched(rig, rig.clock.now + 1, ValueError("broken"))
+        later = Watched(rig, rig.clock.now + 2)
+        rig.engine.watch(broken)
+        rig.engine.watch(later)
+        rig.advance(3)
+        assert len(later.lapsed_at) == 1
+        assert [str(error["exception"]) for error in rig.loop.errors] == ["broken"]
+        rig.loop.errors.clear()
+
+
+def test_the_engine_never_has_more_than_one_timer() -> None:
+    with Rig() as rig:
+        node, clients = rig.node(slots=1), [rig.client() for _ in range(5)]
+        for client in clients:
+            client.send(POST)
+            rig.advance(0.5)
+        timers = [timer for timer in rig.loop._timers if not timer.cancelled()]
+        assert len(timers) == 1
+        call = node.connections[0]
+        for _ in clients:
+            call.send(ANSWER)
+
+
+def test_everything_that_is_late_is_refused_in_the_order_of_its_arrival() -> None:
+    with Rig() as rig:
+        rig.node(is_healthy=False)
+        clients = [rig.client() for _ in range(3)]
+        for client in clients:
+            client.send(post(b"X-Request-ID: r%d" % clients.index(client)))
+            rig.advance(0.25)
+        rig.advance(10)
+        refused = [note[1] for note in rig.notes.take("refused")]
+        assert refused == [b"r0", b"r1", b"r2"]
+
+
+# The end
+
+
+def test_closing_the_engine_ends_its_timer_its_connections_and_those_under_way() -> None:
+    with Rig() as rig:
+        node, client, other = rig.node(), rig.client(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(ANSWER)
+        node.is_silent = True
+        client.send(POST)
+        other.send(POST)
+        call.send(ANSWER)
+        rig.run()
+        rig.loop.complete(rig.engine.close())
+        assert call.is_lost
+        assert node.given_up == 1
+        assert [timer for timer in rig.loop._timers if not timer.cancelled()] == []
+        assert rig.engine._alarm_at == inf
+        other.end()
+
+
+def test_legacy_answers_are_those_of_the_original() -> None:
+    with Rig(legacy_errors=True) as rig:
+        client = rig.client()
+        client.send(POST)
+        assert client.take() == (
+            b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            b"Content-Length: 19\r\n\r\nno nodes available\n"
+        )
+        client.send(b"nonsense\r\n\r\n")
+        assert client.take() == (
+            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 59\r\n"
+            + CLOSE
+            + b"\r\nbad request: malformed request: Invalid method encountered\n"
+        )

@@ -1,0 +1,154 @@
+"""Health probes: what is asked, what counts as an answer, and that a probe keeps to itself."""
+
+import asyncio
+
+import pytest
+
+from priolb.errors import NodeError
+from support.memory import MemoryTransport
+from support.messages import ANSWER, POST, POST_AT_NODE, answer_at_client
+from support.rig import MemoryNode, Rig
+
+PROBE = (
+    b"POST / HTTP/1.1\r\nHost: node-1\r\nAccept: application/json\r\nContent-Type: application/json\r\n"
+    b"Connection: close\r\nContent-Length: 60\r\n\r\n"
+    b'{"jsonrpc":"2.0","method":"net_version","params":[],"id":123}'
+)
+
+
+def start(rig: Rig, node: MemoryNode) -> asyncio.Task[None]:
+    task = rig.loop.create_task(rig.engine.probe(node.state, 5.0))
+    rig.run()
+    return task
+
+
+def failure_of(task: asyncio.Task[None]) -> str:
+    error = task.exception()
+    assert isinstance(error, NodeError)
+    return str(error)
+
+
+def test_a_probe_asks_for_the_net_version_at_the_nodes_own_path() -> None:
+    with Rig() as rig:
+        node = rig.node(is_healthy=False)
+        task = start(rig, node)
+        call = node.accept()
+        assert call.take() == PROBE.replace(b"60", b"%d" % (len(PROBE) - PROBE.index(b"{")))
+        call.send(ANSWER)
+        rig.run()
+        assert task.result() is None
+        assert call.is_lost
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\n\r\n",
+    ],
+)
+def test_a_status_below_400_is_enough_whatever_the_body(answer: bytes) -> None:
+    with Rig() as rig:
+        node = rig.node(is_healthy=False)
+        task = start(rig, node)
+        call = node.accept()
+        call.send(answer)
+        rig.run()
+        assert task.result() is None
+        assert call.is_lost
+
+
+@pytest.mark.parametrize("body", [b"oops", b"o"])
+def test_a_status_of_400_and_above_fails(body: bytes) -> None:
+    with Rig() as rig:
+        node = rig.node(is_healthy=False)
+        task = start(rig, node)
+        call = node.accept()
+        call.send(b"HTTP/1.1 400 Bad\r\nContent-Length: 4\r\n\r\n" + body)
+        rig.run()
+        assert failure_of(task) == "health check of http://node-1 failed: it was answered with status 400"
+        assert call.is_lost
+
+
+def test_a_node_that_cannot_be_reached_fails() -> None:
+    with Rig() as rig:
+        node = rig.node(is_healthy=False)
+        node.fault = ConnectionRefusedError(111, "Connection refused")
+        assert failure_of(start(rig, node)) == "health check of http://node-1 failed: Connection refused"
+
+
+def test_a_node_that_is_silent_for_the_whole_time_fails() -> None:
+    with Rig() as rig:
+        node = rig.node(is_healthy=False)
+        task = start(rig, node)
+        rig.advance(5)
+        assert not task.done()
+        rig.advance(0.1)
+        assert failure_of(task) == "health check of http://node-1 failed: no answer in time"
+
+
+def test_a_node_that_cannot_be_connected_in_time_fails() -> None:
+    with Rig() as rig:
+        node = rig.node(is_healthy=False)
+        node.is_silent = True
+        task = start(rig, node)
+        rig.advance(5.1)
+        assert failure_of(task) == "health check of http://node-1 failed: not connected in time"
+        assert node.given_up == 1
+
+
+@pytest.mark.parametrize("leave", [MemoryTransport.end, MemoryTransport.break_off])
+def test_a_node_that_hangs_up_fails(leave: object) -> None:
+    with Rig() as rig:
+        node = rig.node(is_healthy=False)
+        task = start(rig, node)
+        assert callable(leave)
+        leave(node.accept())
+        rig.run()
+        assert failure_of(task).startswith("health check of http://node-1 failed: ")
+
+
+def test_a_probe_that_is_cancelled_drops_its_connection() -> None:
+    with Rig() as rig:
+        node = rig.node(is_healthy=False)
+        task = start(rig, node)
+        call = node.accept()
+        task.cancel()
+        rig.run()
+        assert task.cancelled()
+        assert call.is_lost
+
+
+def test_a_probe_takes_no_slot_and_no_connection_of_a_request() -> None:
+    with Rig() as rig:
+        node, client = rig.node(slots=1), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(ANSWER)
+        task = start(rig, node)
+        probe = node.accept()
+        client.send(POST)
+        assert call.take() == POST_AT_NODE * 2
+        call.send(ANSWER)
+        probe.send(ANSWER)
+        rig.run()
+        assert task.result() is None
+        assert client.take() == answer_at_client() * 2
+
+
+def test_a_request_never_gets_the_connection_of_a_probe() -> None:
+    """A node that keeps it open although told not to; the probe drops it a turn after its answer."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        task = start(rig, node)
+        probe = node.accept()
+        probe.take()
+        probe.send(ANSWER)
+        client.send(POST)
+        assert probe.take() == b""
+        node.accept().send(ANSWER)
+        assert client.take() == answer_at_client()
+        assert task.result() is None
