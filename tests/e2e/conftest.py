@@ -1,5 +1,6 @@
 """What the tests of the whole program share."""
 
+import ssl
 from collections.abc import Iterator
 
 import pytest
@@ -44,8 +45,10 @@ def new_node() -> Iterator[NewNode]:
     """Return what starts a scripted node."""
     started: list[ScriptedNode] = []
 
-    def start_one(script: Script | None = None, health_status: int = 200) -> ScriptedNode:
-        started.append(ScriptedNode(script, health_status))
+    def start_one(
+        script: Script | None = None, health_status: int = 200, tls: ssl.SSLContext | None = None
+    ) -> ScriptedNode:
+        started.append(ScriptedNode(script, health_status, tls))
         return started[-1]
 
     yield start_one

@@ -142,11 +142,12 @@ def test_bytes_that_nobody_asked_for_are_not_taken_for_the_next_answer(
     assert client.receive().body == b"two"
 
 
+@pytest.mark.parametrize("setting", ["ProxyMaxIdleConns", "ProxyMaxIdleConnsPerHost"])
 def test_no_more_idle_connections_are_kept_than_allowed(
-    launch: Launch, new_node: NewNode, connect: Connect
+    launch: Launch, new_node: NewNode, connect: Connect, setting: str
 ) -> None:
     node = new_node()
-    balancer = launch("-nodes", node.uri, ProxyMaxIdleConnsPerHost="1")
+    balancer = launch("-nodes", node.uri, **{setting: "1"})
     clients = [connect(balancer) for _ in range(2)]
     for client in clients:
         client.send(post())

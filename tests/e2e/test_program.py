@@ -107,8 +107,8 @@ def test_help_names_every_flag_and_variable_of_the_original() -> None:
         -http LISTEN_ADDR -redis REDIS_URI -nodes NODES -backends BACKENDS -node-workers NUM_NODE_WORKERS
         -mock-node -log-prod LOG_PROD -log-service LOG_SERVICE RETRIES_MAX PAYLOAD_MAX_KB ITEMS_FASTTRACK_MAX
         ITEMS_HIGHPRIO_MAX ITEMS_LOWPRIO_MAX ITEMS_FASTTRACK_PER_HIGHPRIO FASTTRACK_DRAIN_FIRST
-        REQUEST_TIMEOUT REQUEST_PROXY_TIMEOUT JOB_SEND_TIMEOUT JOB_CHAN_BUFFER REDIS_PREFIX
-        ENABLE_ERROR_TEST_API ENABLE_PPROF
+        REQUEST_TIMEOUT REQUEST_PROXY_TIMEOUT JOB_SEND_TIMEOUT JOB_CHAN_BUFFER
+        REDIS_PREFIX ENABLE_ERROR_TEST_API ENABLE_PPROF
         ProxyMaxIdleConns ProxyMaxConnsPerHost ProxyMaxIdleConnsPerHost ProxyIdleConnTimeout
     """
     assert [name for name in names.split() if name not in done.stdout] == []

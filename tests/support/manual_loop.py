@@ -6,12 +6,13 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from heapq import heappop, heappush
 from math import ceil
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 TICK_S = 1 / 64
 _YEAR_S = 366 * 86400.0
 
 Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
 
 
 class ManualClock:
@@ -78,7 +79,7 @@ class ManualLoop(asyncio.AbstractEventLoop):
 
     def complete(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Run `coroutine` to its end, which must not have to wait for time or for a peer."""
-        task = self.create_task(coroutine)
+        task: asyncio.Task[Result] = self.create_task(coroutine)
         self.run()
         assert task.done(), "it waits for something that the test has to do"
         return task.result()
@@ -99,19 +100,27 @@ class ManualLoop(asyncio.AbstractEventLoop):
         return False
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*Arguments], object], *args: *Arguments, context: Context | None = None
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        delay: float,
+        callback: Callable[[*Arguments], object],
+        *args: *Arguments,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         return self.call_at(self.clock.now + delay, callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        when: float,
+        callback: Callable[[*Arguments], object],
+        *args: *Arguments,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, context)
         heappush(self._timers, handle)

@@ -3,10 +3,11 @@
 import contextlib
 import queue
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
-from typing import Final, Self
+from typing import Final
 
 import h11
 
@@ -80,9 +81,6 @@ class Connection:
         self._ended = threading.Event()
         self.thread = threading.Thread(target=self._run, name="scripted node connection", daemon=True)
 
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
-
     def close(self) -> None:
         """End the connection in order."""
         with contextlib.suppress(OSError):
@@ -101,6 +99,8 @@ class Connection:
 
     def _run(self) -> None:
         try:
+            if self._node.tls is not None:
+                self.socket = self._node.tls.wrap_socket(self.socket, server_side=True)
             data = b""
             while (received := self._receive(data)) is not None:
                 call, data = received
@@ -149,10 +149,14 @@ class ScriptedNode:
         script: what happens to each request, in the thread of its connection; None leaves each to
             `next_call`.
         health_status: status of the answer to health checks.
+        tls: certificate of an https node, None for http.
     """
 
-    def __init__(self, script: Script | None = None, health_status: int = 200) -> None:
+    def __init__(
+        self, script: Script | None = None, health_status: int = 200, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.script = script
+        self.tls = tls
         self.health_status = health_status
         self.health_checks: queue.Queue[Call] = queue.Queue()
         self.requests: list[Call] = []
@@ -161,15 +165,9 @@ class ScriptedNode:
         self._calls: queue.Queue[Call] = queue.Queue()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
+        self.uri = f"http://127.0.0.1:{self.port}" if tls is None else f"https://localhost:{self.port}"
         self._thread = threading.Thread(target=self._accept, name="scripted node", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.stop()
 
     def next_call(self, timeout_s: float = PATIENCE_S) -> Call:
         """Wait for the next request that no script has answered."""

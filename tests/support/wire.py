@@ -93,20 +93,20 @@ class Client:
         return data
 
     def skip(self, count: int, on_read: Callable[[int], object] = lambda _skipped: None) -> int:
-        """Read so many bytes without keeping them; return the sum of their values, which tells them apart.
+        """Read so many bytes without keeping them; return how many of them were zero.
 
         Args:
             on_read: called now and then with the number of bytes read so far.
         """
-        skipped, total = 0, 0
+        skipped, zeros = 0, 0
         while skipped < count:
             if not self._buffer:
                 self._read_more(1 << 20)
             data, self._buffer = self._buffer[: count - skipped], self._buffer[count - skipped :]
             skipped += len(data)
-            total += data.count(b"\x00")
+            zeros += data.count(b"\x00")
             on_read(skipped)
-        return total
+        return zeros
 
     def read_to_end(self) -> bytes:
         """Read until the server closes the connection; ConnectionResetError when it resets it."""

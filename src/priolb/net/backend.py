@@ -102,10 +102,11 @@ class BackendConnection(Lapsing):
         self._shared.watch(self)
         self._cancel_connecting = self._shared.tasks.spawn(self._connect(), f"connect {self._link.node.name}")
 
-    def send(self, sink: AnswerSink, request: bytes, until: float) -> None:
-        """Send `request` over this idle connection."""
+    def send(self, sink: AnswerSink, request: bytes, until: float) -> bool:
+        """Send `request` over this idle connection; False, and nothing done, when it is about to close."""
         transport = self._transport
-        assert transport is not None and self.state == IDLE
+        if transport is None or transport.is_closing():
+            return False
         self._sink = sink
         self._reused = True
         self._answered_bytes = False
@@ -114,6 +115,7 @@ class BackendConnection(Lapsing):
         if until < self.watched_at:
             self._shared.watch(self)
         transport.write(request)
+        return True
 
     def abort(self) -> None:
         """Drop the connection at once, whatever it does; the sink hears nothing more."""
@@ -142,11 +144,6 @@ class BackendConnection(Lapsing):
             self.lapses_at = now + self._shared.node_idle_timeout_s
             self._shared.watch(self)
             self._transport.resume_reading()
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether an idle connection may carry a request, as far as we know."""
-        return self.state == IDLE and self._transport is not None and not self._transport.is_closing()
 
     def on_lapse(self, now: float) -> None:
         if self.state == IDLE:

@@ -169,7 +169,6 @@ class Exchange(Ticket):
         self._stream = stream = _Stream(head.status, body_bytes, minor)
         if stream.until_close:
             self._keep_alive = False
-        self._keep_alive = self._client.may_keep_alive(self._keep_alive)
         self._client.write(
             answer_head(head, self.method, body_bytes, self._own_fields(now), minor, self._keep_alive)
         )
@@ -288,7 +287,6 @@ class Exchange(Ticket):
         self._client.exchange_done(self._keep_alive, now)
 
     def _write_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
-        self._keep_alive = self._client.may_keep_alive(self._keep_alive)
         start = answer_head(
             head, self.method, len(body), self._own_fields(now), self._head.minor, self._keep_alive
         )

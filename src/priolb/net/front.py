@@ -193,10 +193,6 @@ class FrontConnection(Lapsing):
         if self._transport is not None:
             self._transport.write(data)
 
-    def may_keep_alive(self, wanted: bool) -> bool:
-        """Return whether the connection stays open after the answer."""
-        return wanted and not self._listener.is_draining
-
     def exchange_done(self, keep_alive: bool, now: float) -> None:
         """The answer is complete: next request, or the end."""
         self._end_request()
@@ -211,7 +207,7 @@ class FrontConnection(Lapsing):
         """Send a whole answer of our own to the request under way."""
         head = self._head
         assert head is not None
-        keep_alive = self.may_keep_alive(head.keep_alive)
+        keep_alive = head.keep_alive and not self._listener.is_draining
         self.write(local_response(response, head.method, head.minor, keep_alive))
         self.exchange_done(keep_alive, self._engine.clock())
 
@@ -310,6 +306,8 @@ class FrontConnection(Lapsing):
             return self._take_head() if buffer else None
         if len(buffer) > limits.max_bytes:
             self._refuse(Reason.BAD_REQUEST, "the head of the request is too large", 431)
+        elif buffer[0] == _CARRIAGE_RETURN and len(buffer) > 1:
+            self._refuse(Reason.BAD_REQUEST, "malformed request: a line that does not end in CR LF", 400)
         elif self._scanned == 0:
             self._scanned = 1
             self._lapse_in(self._listener.head_timeout_s)

@@ -93,8 +93,7 @@ class NodeLink:
         while self._idle and not fresh:
             connection = self._idle.pop()
             self.shared.idle.count -= 1
-            if connection.is_usable:
-                connection.send(sink, request, until)
+            if connection.send(sink, request, until):
                 return connection
             connection.abort()
         connection = BackendConnection(self)

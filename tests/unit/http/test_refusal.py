@@ -240,6 +240,7 @@ def test_a_batch_of_notifications_gets_one_error_without_id() -> None:
         (large('{"method":"a",', ',"x":{"a":1,"id":5}}'), None),
         (large('{"method":"a",', ',"x":[{"a":1,"id":5}]}'), None),
         (large('{"method":"a",', ',"x":"\\"id\\":5"}'), None),
+        (large('{"method":"a",', ',"not\\"id":5}'), None),
         # No number that an error would be found under
         (large('{"id":1.5,', "}"), None),
         (large('{"id":true,', "}"), None),

@@ -6,7 +6,16 @@ import pytest
 
 from priolb.core.timers import Lapsing
 from support.manual_loop import TICK_S
-from support.messages import ANSWER, CLOSE, POST, POST_AT_NODE, RETRY_AFTER, answer_at_client, problem, timings
+from support.messages import (
+    ANSWER,
+    CLOSE,
+    POST,
+    POST_AT_NODE,
+    RETRY_AFTER,
+    answer_at_client,
+    problem,
+    timings,
+)
 from support.rig import Rig
 
 NO_NODES = problem(b"503 Service Unavailable", "no nodes available", RETRY_AFTER)
@@ -17,13 +26,12 @@ def post(*fields: bytes) -> bytes:
 
 
 class Watched(Lapsing):
-    """Notes when it lapsed; on its first lapse it may do something."""
+    """Notes when it lapsed, and may fail then."""
 
-    def __init__(self, rig: Rig, lapses_at: float, error: Exception | None = None) -> None:
+    def __init__(self, lapses_at: float, error: Exception | None = None) -> None:
         super().__init__()
         self.lapses_at = lapses_at
         self.lapsed_at: list[float] = []
-        self._rig = rig
         self._error = error
 
     def on_lapse(self, now: float) -> None:
@@ -125,7 +133,7 @@ def test_a_retry_that_waited_for_a_node_which_is_removed_goes_elsewhere() -> Non
 def test_whatever_is_watched_lapses_once_at_its_time() -> None:
     with Rig() as rig:
         start = rig.clock.now
-        items = [Watched(rig, start + seconds) for seconds in (3, 1, 2, 0.5)]
+        items = [Watched(start + seconds) for seconds in (3, 1, 2, 0.5)]
         for item in items:
             rig.engine.watch(item)
         rig.advance(10)
@@ -136,7 +144,7 @@ def test_whatever_is_watched_lapses_once_at_its_time() -> None:
 
 def test_what_is_forgotten_or_put_off_does_not_lapse() -> None:
     with Rig() as rig:
-        forgotten, put_off = Watched(rig, rig.clock.now + 1), Watched(rig, rig.clock.now + 1)
+        forgotten, put_off = Watched(rig.clock.now + 1), Watched(rig.clock.now + 1)
         rig.engine.watch(forgotten)
         rig.engine.watch(put_off)
         rig.engine.forget(forgotten)
@@ -147,10 +155,24 @@ def test_what_is_forgotten_or_put_off_does_not_lapse() -> None:
         assert (len(forgotten.lapsed_at), len(put_off.lapsed_at)) == (0, 1)
 
 
+def test_what_is_ended_by_the_lapse_of_another_at_the_same_time_does_not_lapse() -> None:
+    class Ending(Watched):
+        def on_lapse(self, now: float) -> None:
+            super().on_lapse(now)
+            rig.engine.forget(other)
+
+    with Rig() as rig:
+        ending, other = Ending(rig.clock.now + 1), Watched(rig.clock.now + 1)
+        rig.engine.watch(ending)
+        rig.engine.watch(other)
+        rig.advance(2)
+        assert (len(ending.lapsed_at), other.lapsed_at) == (1, [])
+
+
 def test_an_error_in_one_lapse_does_not_stop_the_timer() -> None:
     with Rig() as rig:
-        broken = Watched(rig, rig.clock.now + 1, ValueError("broken"))
-        later = Watched(rig, rig.clock.now + 2)
+        broken = Watched(rig.clock.now + 1, ValueError("broken"))
+        later = Watched(rig.clock.now + 2)
         rig.engine.watch(broken)
         rig.engine.watch(later)
         rig.advance(3)

@@ -5,7 +5,6 @@ import socket
 import pytest
 
 from priolb.errors import ConfigError
-from priolb.net import listen as module
 from priolb.net.listen import listen
 
 Found = list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str | int, ...]]]
@@ -14,7 +13,7 @@ TCP = (socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, found: Found) -> None:
-    monkeypatch.setattr(module.socket, "getaddrinfo", lambda *_args, **_options: found)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: found)
 
 
 def close(sockets: list[socket.socket]) -> None:
@@ -87,7 +86,7 @@ def test_a_name_that_is_not_known_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*_args: object, **_options: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(module.socket, "getaddrinfo", fail)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(ConfigError, match=r"^cannot listen on name:80: Name or service not known$"):
         listen("name", 80)
 

@@ -88,9 +88,7 @@ def test_no_more_idle_connections_are_kept_than_allowed(total: int, per_node: in
         for call in calls[::2] + calls[1::2]:
             call.send(ANSWER)
         assert rig.engine.idle.count == sum(kept)
-        assert [
-            sum(not call.is_closing() for call in node.connections) for node in (first, second)
-        ] == kept
+        assert [sum(not call.is_closing() for call in node.connections) for node in (first, second)] == kept
 
 
 def test_a_closed_idle_connection_makes_room_for_another() -> None:
@@ -116,6 +114,7 @@ def test_a_connection_that_is_closing_is_passed_over() -> None:
         first.send(ANSWER)
         assert client.take() == answer_at_client()
         assert rig.engine.idle.count == 1
+        assert second.calls == ["close", "abort"]
 
 
 def test_the_idle_connections_of_a_removed_node_are_closed_and_those_of_others_stay() -> None:

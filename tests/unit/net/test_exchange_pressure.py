@@ -1,0 +1,84 @@
+"""Back-pressure: a node is read no faster than its client reads."""
+
+from support.messages import (
+    ANSWER,
+    POST,
+    answer_at_client,
+)
+from support.rig import Rig
+
+
+def test_a_client_that_does_not_read_pauses_its_own_node_connection_and_no_other() -> None:
+    big = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+    with Rig() as rig:
+        node, slow, quick = rig.node(), rig.client(), rig.client()
+        slow.stop_reading()
+        slow.send(POST)
+        to_slow = node.accept()
+        quick.send(POST)
+        to_quick = node.accept()
+        for call in (to_slow, to_quick):
+            call.send(big + b"x" * 100_000)
+        assert to_slow.calls == ["pause_reading"]
+        assert to_quick.calls == []
+        for call in (to_slow, to_quick):
+            call.send(b"x" * 900_000)
+        assert quick.take() == answer_at_client(b"x" * 1_000_000)
+        assert slow.get_write_buffer_size() < 101_000
+        slow.read(80_000)
+        rig.run()
+        assert to_slow.calls == ["pause_reading"]
+        slow.read()
+        rig.run()
+        assert to_slow.calls == ["pause_reading", "resume_reading"]
+        assert slow.take() == answer_at_client(b"x" * 1_000_000)
+        assert slow.calls == []
+
+
+def test_the_silence_of_a_node_does_not_count_while_its_client_does_not_read() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(POST)
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100001\r\n\r\n" + b"x" * 100_000)
+        for _ in range(10):
+            client.read(10)
+            rig.advance(29)
+        assert not call.is_closing()
+        client.read()
+        rig.advance(29.9)
+        assert not call.is_closing()
+        call.send(b"x")
+        assert client.take() == answer_at_client(b"x" * 100_001)
+
+
+def test_a_node_that_falls_silent_after_the_pause_is_given_30_seconds_from_its_end() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(POST)
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100001\r\n\r\n" + b"x" * 100_000)
+        rig.advance(20)
+        client.read()
+        rig.advance(29.9)
+        assert not call.is_closing()
+        rig.advance(0.2)
+        assert call.is_lost
+        assert client.is_lost
+
+
+def test_an_answer_that_ends_while_the_client_does_not_read_leaves_a_connection_that_reads() -> None:
+    with Rig() as rig:
+        node, slow, quick = rig.node(), rig.client(), rig.client()
+        slow.stop_reading()
+        slow.send(POST)
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 1)
+        call.send(b"x" * 99_999)
+        assert call.is_reading()
+        quick.send(POST)
+        call.send(ANSWER)
+        assert quick.take() == answer_at_client()
+        assert node.is_quiet()

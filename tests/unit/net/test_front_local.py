@@ -1,0 +1,164 @@
+"""Requests for the program itself: routed by the listener, answered by a handler, in line with the others."""
+
+import asyncio
+
+import pytest
+
+from priolb.http.messages import LocalRequest, LocalResponse
+from support.messages import ANSWER, CLOSE, POST, POST_AT_NODE, answer_at_client, problem
+from support.rig import Rig
+
+OWN = b"GET /own HTTP/1.1\r\nHost: balancer\r\n\r\n"
+
+
+def own_answer(connection: bytes = b"") -> bytes:
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 4\r\n"
+        + connection
+        + b"\r\nown\n"
+    )
+
+
+class Desk:
+    """Owns `/own` and says so; while `is_slow`, after `finish` only."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[bytes, bytes, bytes, str]] = []
+        self.is_slow = False
+        self.cancelled = 0
+        self._finished = asyncio.Event()
+
+    def owns(self, method: bytes, path: bytes) -> bool:
+        return path == b"/own"
+
+    async def handle(self, request: LocalRequest) -> LocalResponse:
+        head = request.head
+        self.requests.append((head.method, head.path, request.body, request.peer))
+        if self.is_slow:
+            try:
+                await self._finished.wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+        return LocalResponse(200, b"own\n")
+
+    def finish(self) -> None:
+        self._finished.set()
+
+
+def test_the_handler_gets_the_whole_request_and_the_peer() -> None:
+    desk = Desk()
+    with Rig(local=desk) as rig:
+        client = rig.client()
+        client.send(b"POST /own HTTP/1.1\r\nHost: balancer\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+        client.send(b"0\r\n\r\n")
+        assert rig.counts() == (0, 0, 2)
+        rig.run()
+        assert desk.requests == [(b"POST", b"/own", b"{}", "192.0.2.1")]
+        assert client.take() == own_answer()
+        assert rig.notes.take() == []
+
+
+def test_requests_are_answered_in_order_whoever_answers_them() -> None:
+    desk = Desk()
+    desk.is_slow = True
+    with Rig(local=desk) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(OWN + POST + OWN)
+        assert node.is_quiet()
+        desk.finish()
+        call = node.accept()
+        assert call.take() == POST_AT_NODE
+        assert client.take() == own_answer()
+        call.send(ANSWER)
+        rig.run()
+        assert client.take() == answer_at_client() + own_answer()
+
+
+def test_http_1_0_and_head_are_answered_in_their_own_way() -> None:
+    with Rig(local=Desk()) as rig:
+        client = rig.client()
+        client.send(b"HEAD /own HTTP/1.1\r\nHost: balancer\r\n\r\n")
+        rig.run()
+        assert client.take() == own_answer()[: -len(b"own\n")]
+        client.send(b"GET /own HTTP/1.0\r\n\r\n")
+        rig.run()
+        assert client.take() == own_answer(CLOSE)
+        assert client.is_lost
+
+
+def test_a_body_for_the_program_itself_is_bounded_more_tightly() -> None:
+    desk = Desk()
+    with Rig(local=desk) as rig:
+        client = rig.client()
+        client.send(b"POST /own HTTP/1.1\r\nHost: balancer\r\nContent-Length: 65537\r\n\r\n")
+        assert client.take() == problem(b"413 Request Entity Too Large", "Payload too large", CLOSE)
+        assert desk.requests == []
+
+
+def test_a_listener_that_forwards_nothing_hands_everything_to_the_handler() -> None:
+    desk = Desk()
+    with Rig(local=desk, forwards=False) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        assert node.is_quiet()
+        assert desk.requests == [(b"POST", b"/", b"{}", "192.0.2.1")]
+        assert client.take() == own_answer()
+
+
+@pytest.mark.parametrize("ways", ["end", "break_off"])
+def test_who_leaves_cancels_its_request_and_gives_back_its_bytes(ways: str) -> None:
+    desk = Desk()
+    desk.is_slow = True
+    with Rig(local=desk) as rig:
+        client = rig.client()
+        client.send(b"POST /own HTTP/1.1\r\nHost: balancer\r\nContent-Length: 2\r\n\r\n{}")
+        rig.run()
+        assert rig.counts() == (0, 0, 2)
+        getattr(client, ways)()
+        assert rig.counts() == (0, 0, 0)
+        rig.run()
+        assert desk.cancelled == 1
+        assert client.take() == b""
+
+
+def test_who_leaves_in_the_turn_of_its_answer_gets_none() -> None:
+    desk = Desk()
+    desk.is_slow = True
+    with Rig(local=desk) as rig:
+        client = rig.client()
+        client.send(OWN)
+        rig.run()
+        desk.finish()
+        client.end()
+        rig.run()
+        assert client.take() == b""
+
+
+def test_an_answer_under_way_when_the_listener_drains_closes_the_connection() -> None:
+    desk = Desk()
+    desk.is_slow = True
+    with Rig(local=desk) as rig:
+        client = rig.client()
+        client.send(OWN)
+        rig.run()
+        rig.listener.drain()
+        desk.finish()
+        rig.run()
+        assert client.take() == own_answer(CLOSE)
+        assert client.is_lost
+
+
+def test_shutting_down_cuts_what_the_handler_still_works_on() -> None:
+    desk = Desk()
+    desk.is_slow = True
+    with Rig(local=desk) as rig:
+        client = rig.client()
+        client.send(OWN)
+        rig.run()
+        rig.listener.drain()
+        rig.listener.shut_down()
+        rig.run()
+        assert desk.cancelled == 1
+        assert client.is_lost
+        assert client.take() == b""

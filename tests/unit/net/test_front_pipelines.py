@@ -1,0 +1,89 @@
+"""Clients that send more than is read of them: how much is taken in, and when the rest is."""
+
+from support.messages import (
+    ANSWER,
+    POST,
+    POST_AT_NODE,
+    RETRY_AFTER,
+    answer_at_client,
+    problem,
+)
+from support.rig import Rig
+
+GET = b"GET /%d HTTP/1.1\r\nHost: balancer\r\n\r\n"
+GET_AT_NODE = b"GET /%d HTTP/1.1\r\nHost: node-1\r\n\r\n"
+
+NO_NODES = problem(b"503 Service Unavailable", "no nodes available", RETRY_AFTER)
+
+
+def test_a_pipeline_is_held_back_above_64_kb_until_the_request_under_way_is_answered() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(GET % 1)
+        call = node.accept()
+        next_request = b"GET /2 HTTP/1.1\r\nHost: balancer\r\nX: %s\r\n\r\n" % (b"x" * 30000)
+        client.send(next_request * 2)
+        assert client.is_reading()
+        client.send(next_request)
+        assert not client.is_reading()
+        client.send(GET % 5)
+        call.send(ANSWER)
+        rig.run()
+        assert client.is_reading()
+        for _ in range(4):
+            call.send(ANSWER)
+        assert client.take() == answer_at_client() * 5
+        assert call.writes[-1] == GET_AT_NODE % 5
+
+
+def test_a_client_that_does_not_read_its_answers_is_not_read_beyond_64_kb() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(GET % 1)
+        body = b"x" * 70000
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + body)
+        client.send(GET % 2 + POST * 1500)
+        assert not client.is_reading()
+        assert call.take() == GET_AT_NODE % 1
+        client.read(70000)
+        rig.run()
+        assert call.take() == GET_AT_NODE % 2
+        client.break_off()
+
+
+def test_requests_that_are_refused_at_once_share_the_loop_and_are_not_read_faster_than_answered() -> None:
+    """Sixteen a turn; the bytes of the others stay with the client, rather than pile up here."""
+    with Rig() as rig:
+        client = rig.client()
+        client.send(GET % 1 * 10000)
+        assert client.take() == NO_NODES * 16
+        assert not client.is_reading()
+        client.send(GET % 2)
+        rig.loop.turn()
+        assert client.take() == NO_NODES * 16
+        assert not client.is_reading()
+        rig.run()
+        assert client.take() == NO_NODES * (10001 - 32)
+        assert client.is_reading()
+
+
+def test_who_asks_for_leave_to_send_while_it_does_not_read_is_not_read_either() -> None:
+    """Else a request could start whose answer nobody holds back."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(GET % 1)
+        head_bytes = len(answer_at_client(b"x" * 65000)) - 65000
+        body = b"x" * (65536 - head_bytes)
+        node.accept().send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        assert client.get_write_buffer_size() == 65536
+        client.send(POST[:-6] + b"\r\nExpect: 100-continue\r\n\r\n")
+        assert not client.is_reading()
+        client.send(b"{}")
+        client.read()
+        rig.run()
+        assert node.connections[0].take() == GET_AT_NODE % 1 + POST_AT_NODE
+        node.connections[0].send(ANSWER)
+        assert client.take().endswith(b"HTTP/1.1 100 Continue\r\n\r\n" + answer_at_client())

@@ -1,0 +1,189 @@
+"""Clients that take their time: with a head, with a body, with reading their answer."""
+
+from support.messages import (
+    ANSWER,
+    CLOSE,
+    POST,
+    answer_at_client,
+    problem,
+    timings,
+)
+from support.rig import Rig
+
+GET = b"GET /%d HTTP/1.1\r\nHost: balancer\r\n\r\n"
+
+SLOW_HEAD = problem(
+    b"408 Request Timeout", "bad request: the head of the request did not come in time", CLOSE
+)
+SLOW_BODY = problem(b"408 Request Timeout", "bad request: the body of the request stopped coming", CLOSE)
+
+
+def post(body: bytes) -> bytes:
+    return b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def test_a_head_that_takes_more_than_10_seconds_is_refused() -> None:
+    with Rig() as rig:
+        client = rig.client()
+        rig.advance(60)
+        for position in range(10):
+            client.send(POST[position : position + 1])
+            rig.advance(0.99)
+        assert client.take() == b""
+        rig.advance(0.15)
+        assert client.take() == SLOW_HEAD
+        assert rig.notes.take() == [
+            ("rejected", "192.0.2.1", 408, "the head of the request did not come in time")
+        ]
+
+
+def test_the_time_of_a_head_that_was_there_during_an_answer_starts_with_the_end_of_that_answer() -> None:
+    with Rig(request_timeout_s=60, try_timeout_s=60) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST + POST[:10])
+        call = node.accept()
+        rig.advance(50)
+        call.send(ANSWER)
+        assert client.take() == answer_at_client(times=timings(0, 50_000_000, 50_000_000))
+        rig.advance(9.9)
+        assert client.take() == b""
+        rig.advance(0.2)
+        assert client.take() == SLOW_HEAD
+
+
+def test_a_body_that_stops_for_30_seconds_is_refused_and_its_bytes_are_free() -> None:
+    with Rig() as rig:
+        rig.node()
+        client = rig.client()
+        client.send(post(b"x" * 100)[:-50])
+        rig.advance(29)
+        client.send(b"y")
+        assert rig.counts() == (0, 0, 51)
+        rig.advance(29.9)
+        assert client.take() == b""
+        rig.advance(0.2)
+        assert client.take() == SLOW_BODY
+        assert rig.counts() == (0, 0, 0)
+
+
+def test_a_body_that_never_starts_is_refused_after_30_seconds() -> None:
+    with Rig() as rig:
+        client = rig.client()
+        client.send(post(b"{}")[:-2])
+        rig.advance(29.9)
+        assert client.take() == b""
+        rig.advance(0.2)
+        assert client.take() == SLOW_BODY
+
+
+def test_a_client_that_reads_nothing_for_30_seconds_is_cut_off() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(POST)
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 100000)
+        rig.advance(29.9)
+        assert not client.is_closing()
+        rig.advance(0.2)
+        assert client.was_reset
+        assert call.is_lost
+        assert rig.notes.take("rejected") == [
+            ("rejected", "192.0.2.1", 0, "a client that does not read its answer")
+        ]
+
+
+def test_a_client_that_reads_nothing_of_a_whole_answer_is_cut_off_as_soon() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(POST)
+        node.accept().send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000)
+        rig.advance(29.9)
+        assert not client.is_closing()
+        rig.advance(0.2)
+        assert client.was_reset
+
+
+def test_a_client_that_reads_a_little_now_and_then_is_not_cut_off() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(POST)
+        body = b"x" * 100000
+        node.accept().send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + body)
+        for _ in range(20):
+            client.read(1000)
+            rig.advance(29)
+        client.read()
+        assert client.take() == answer_at_client(body)
+        assert not client.is_closing()
+
+
+def test_a_slow_reader_of_its_last_answer_is_not_cut_off_while_it_reads() -> None:
+    """The last 16 KB, for which nobody is held back any more, may take their time as well."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        body = b"x" * 100000
+        node.accept().send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + body)
+        for _ in range(100):
+            client.read(1000)
+            rig.advance(29)
+        assert not client.was_aborted
+        client.read()
+        rig.run()
+        assert client.is_lost
+        assert client.take() == answer_at_client(body, connection=CLOSE)
+
+
+def test_a_slow_reader_of_its_last_answer_that_stops_is_cut_off_after_30_seconds() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        node.accept().send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000)
+        rig.advance(29.9)
+        assert not client.is_lost
+        rig.advance(0.2)
+        assert client.was_reset
+        assert rig.notes.take("rejected") == [
+            ("rejected", "192.0.2.1", 0, "a client that does not read its answer")
+        ]
+
+
+def test_what_an_answer_adds_after_the_pause_does_not_hide_that_the_client_reads() -> None:
+    """The head of the answer passes the mark, a body much longer than what is read in 30 seconds follows."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(GET % 1 + GET % 2)
+        first = b"x" * 65300
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 65300\r\n\r\n" + first)
+        second = b"y" * 200000
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 200001\r\n\r\n" + second)
+        for _ in range(30):
+            rig.advance(29)
+            client.read(1000)
+        assert not client.is_closing()
+        client.read()
+        call.resume_reading()
+        call.send(b"y")
+        assert client.take() == answer_at_client(first) + answer_at_client(second + b"y")
+
+
+def test_a_client_that_closes_but_does_not_read_its_answer_is_let_go_after_30_seconds() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(POST)
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 500)
+        client.end()
+        assert rig.counts() == (0, 0, 0)
+        rig.advance(29.9)
+        assert not client.is_lost
+        rig.advance(0.2)
+        assert client.is_lost

@@ -1,0 +1,149 @@
+"""What node URIs mean, and which cannot be used."""
+
+import pytest
+
+from priolb.errors import ConfigError
+from priolb.nodes.uri import MAX_URI_CHARACTERS, parse_node_uri
+
+LABEL = "a" * 63
+
+
+@pytest.mark.parametrize(
+    ("uri", "is_tls", "host", "port", "path", "query", "slots"),
+    [
+        ("http://foo", False, "foo", 80, "", "", None),
+        ("https://foo", True, "foo", 443, "", "", None),
+        ("http://foo/", False, "foo", 80, "/", "", None),
+        ("http://localhost:8545", False, "localhost", 8545, "", "", None),
+        ("HTTP://Foo.Example:80/Path", False, "foo.example", 80, "/Path", "", None),
+        ("https://foo.example.:8443/v1/rpc", True, "foo.example.", 8443, "/v1/rpc", "", None),
+        ("http://my_node-1:1", False, "my_node-1", 1, "", "", None),
+        ("http://10.0.0.1:65535", False, "10.0.0.1", 65535, "", "", None),
+        ("http://[::1]:8545/x", False, "::1", 8545, "/x", "", None),
+        ("http://foo:", False, "foo", 80, "", "", None),
+        ("http://foo?_workers=4", False, "foo", 80, "", "", 4),
+        ("http://foo/rpc?_workers=10000", False, "foo", 80, "/rpc", "", 10_000),
+        ("http://foo?_workers=1&key=a%20b", False, "foo", 80, "", "key=a%20b", 1),
+        ("http://foo?a=1&_workers=2&b", False, "foo", 80, "", "a=1&b", 2),
+        ("http://foo?workers=2&a_workers=3", False, "foo", 80, "", "workers=2&a_workers=3", None),
+        ("http://foo?", False, "foo", 80, "", "", None),
+        (f"http://{LABEL}.{LABEL}", False, f"{LABEL}.{LABEL}", 80, "", "", None),
+    ],
+)
+def test_a_uri_is_taken_apart(
+    uri: str, is_tls: bool, host: str, port: int, path: str, query: str, slots: int | None
+) -> None:
+    parsed = parse_node_uri(uri)
+    assert parsed.uri == uri, "the whole string is the node's identity"
+    assert (parsed.is_tls, parsed.host, parsed.port) == (is_tls, host, port)
+    assert (parsed.path, parsed.query, parsed.slots) == (path, query, slots)
+
+
+@pytest.mark.parametrize(
+    ("uri", "authority", "name"),
+    [
+        ("http://foo", "foo", "http://foo"),
+        ("http://foo:80", "foo", "http://foo"),
+        ("http://foo:443", "foo:443", "http://foo:443"),
+        ("https://foo:443/a?key=secret", "foo", "https://foo/a"),
+        ("https://foo:80", "foo:80", "https://foo:80"),
+        ("http://[::1]?_workers=2", "[::1]", "http://[::1]"),
+        ("http://[::1]:1/a/", "[::1]:1", "http://[::1]:1/a/"),
+    ],
+)
+def test_the_host_field_leaves_out_the_schemes_own_port_and_the_name_what_may_be_secret(
+    uri: str, authority: str, name: str
+) -> None:
+    parsed = parse_node_uri(uri)
+    assert (parsed.authority, parsed.name) == (authority, name)
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("foo", "'foo': the scheme must be http or https"),
+        ("foo:8545", "'foo://8545': the scheme must be http or https"),
+        ("//foo", "'foo': the scheme must be http or https"),
+        ("ftp://foo", "'ftp://foo': the scheme must be http or https"),
+        ("unix:///run/node.sock", "'unix:///run/node.sock': the scheme must be http or https"),
+        ("http:foo", "'http://foo': '' is no host name and no address"),
+        ("http://", "'http://': '' is no host name and no address"),
+        ("http://:8545", "'http://:8545': '' is no host name and no address"),
+        ("http://?_workers=1", "'http://': '' is no host name and no address"),
+        ("http://-foo", "'http://-foo': '-foo' is no host name and no address"),
+        ("http://foo..bar", "'http://foo..bar': 'foo..bar' is no host name and no address"),
+        ("http://.foo", "'http://.foo': '.foo' is no host name and no address"),
+        ("http://fo$o", "'http://fo$o': 'fo$o' is no host name and no address"),
+        ("http://foo\\bar", "'http://foo\\\\bar': 'foo\\\\bar' is no host name and no address"),
+        ("http://a,b", "'http://a,b': 'a,b' is no host name and no address"),
+        (f"http://{LABEL}a", f"'http://{LABEL}a': '{LABEL}a' is no host name and no address"),
+        ("http://foo:0", "'http://foo:0': port 0 cannot be connected to"),
+        ("http://foo#x", "'http://foo': a fragment has no meaning here"),
+        ("http://foo#", "'http://foo': a fragment has no meaning here"),
+        ("http://foo?_workers", "'http://foo': _workers must be a number from 1 to 10000"),
+        ("http://foo?_workers=", "'http://foo': _workers must be a number from 1 to 10000"),
+        ("http://foo?_workers=0", "'http://foo': _workers must be a number from 1 to 10000"),
+        ("http://foo?_workers=-1", "'http://foo': _workers must be a number from 1 to 10000"),
+        ("http://foo?_workers=1.5", "'http://foo': _workers must be a number from 1 to 10000"),
+        ("http://foo?_workers=10001", "'http://foo': _workers must be a number from 1 to 10000"),
+        (f"http://foo?_workers={'9' * 5000}", "'http://foo': _workers must be a number from 1 to 10000"),
+        ("http://foo?_workers=1&_workers=1", "'http://foo': _workers is given twice"),
+        ("http://foo?_worker=1", "'http://foo': unknown parameter _worker; did you mean _workers?"),
+        ("http://u@foo", "'http://foo': a user part is only for attested nodes (SEV_..., SGX_...)"),
+        ("http://u:p@foo?a", "'http://foo': a user part is only for attested nodes (SEV_..., SGX_...)"),
+        ("http://@foo", "'http://foo': a user part is only for attested nodes (SEV_..., SGX_...)"),
+    ],
+)
+def test_a_uri_that_cannot_be_used_names_the_part_that_is_wrong(uri: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_node_uri(uri)
+    assert str(caught.value) == f"node URI {message}"
+
+
+@pytest.mark.parametrize("uri", ["", " http://foo", "http://foo\n", "http://foo/\x00", "http://zoë"])
+def test_a_uri_is_visible_ascii_characters(uri: str) -> None:
+    with pytest.raises(ConfigError, match=r"empty, or with spaces, control or non-ASCII characters$"):
+        parse_node_uri(uri)
+
+
+@pytest.mark.parametrize("kind", ["SEV", "SGX"])
+def test_an_attested_node_is_refused_and_not_used_unattested(kind: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_node_uri(f"https://{kind}_measurement@foo")
+    assert str(caught.value) == (
+        "node URI 'https://foo': attested nodes (SEV_..., SGX_...) are not supported by this version"
+    )
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://foo:65536", "http://foo:-1", "http://foo:x", "http://[::1", "http://[foo]"]
+)
+def test_a_port_or_bracket_that_is_wrong_is_refused(uri: str) -> None:
+    with pytest.raises(ConfigError, match=r"^node URI"):
+        parse_node_uri(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://user:hidden@foo",
+        "http://user:hidden@foo:x",
+        "http://foo?key=hidden&_workers=0",
+        "http://foo?key=hidden&_x=1",
+        "ftp://user:hidden@foo",
+        "http://user:hidden@foo bar",
+        "http://foo/?key=hidden\n",
+    ],
+)
+def test_what_may_be_secret_is_not_repeated(uri: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_node_uri(uri)
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_uri_has_a_longest_length() -> None:
+    base = "http://foo/"
+    longest = base + "x" * (MAX_URI_CHARACTERS - len(base))
+    assert parse_node_uri(longest).uri == longest
+    with pytest.raises(ConfigError, match=f"^node URI: longer than {MAX_URI_CHARACTERS} characters$"):
+        parse_node_uri(longest + "x")

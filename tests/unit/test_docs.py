@@ -1,0 +1,35 @@
+"""Pages of the documentation against what they speak of."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+_PROOF = re.compile(r"`([\w/]+\.py)::(\w+)`")
+_LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def compat_rows() -> list[str]:
+    """Return the lines of all tables of the page, without their heads."""
+    lines = (ROOT / "docs" / "compat.md").read_text().splitlines()
+    return [line for line in lines if line.startswith("| ") and not line.startswith("| original |")]
+
+
+def test_every_line_of_the_original_has_a_proof() -> None:
+    assert len(compat_rows()) > 40
+    assert [row for row in compat_rows() if not _PROOF.search(row.rsplit("|", 2)[1])] == []
+
+
+def test_every_proof_is_a_test_that_exists() -> None:
+    proofs = {proof for row in compat_rows() for proof in _PROOF.findall(row)}
+    sources = {path: (ROOT / "tests" / path).read_text() for path in {path for path, _ in proofs}}
+    assert [f"{path}::{name}" for path, name in proofs if f"\ndef {name}(" not in sources[path]] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_of_ours_leads_somewhere(page: Path) -> None:
+    links = [link for link in _LINK.findall(page.read_text()) if "://" not in link]
+    assert [link for link in links if not (page.parent / link).exists()] == []

@@ -1,0 +1,107 @@
+"""Background tasks: kept alive, reported when they fail, ended with their owner."""
+
+import asyncio
+import gc
+import logging
+
+import pytest
+
+from priolb.tasks import Tasks
+
+
+def test_a_task_runs_although_nobody_else_holds_it() -> None:
+    async def main() -> None:
+        tasks, ended = Tasks(), asyncio.Event()
+
+        async def work() -> None:
+            await asyncio.sleep(0)
+            gc.collect()
+            ended.set()
+
+        tasks.spawn(work(), "work")
+        await ended.wait()
+
+    asyncio.run(main())
+
+
+def test_a_task_has_the_name_it_was_given() -> None:
+    async def main() -> None:
+        tasks = Tasks()
+        names: list[str] = []
+
+        async def work() -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            names.append(task.get_name())
+
+        tasks.spawn(work(), "health check http://foo")
+        await asyncio.sleep(0)
+        assert names == ["health check http://foo"]
+
+    asyncio.run(main())
+
+
+def test_an_error_that_escapes_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        tasks = Tasks()
+
+        async def fail() -> None:
+            raise ZeroDivisionError("oops")
+
+        tasks.spawn(fail(), "sync")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await tasks.cancel()
+
+    asyncio.run(main())
+    [record] = caplog.records
+    assert (record.name, record.levelno, record.getMessage()) == (
+        "priolb.tasks",
+        logging.ERROR,
+        "task sync failed",
+    )
+    assert record.exc_info is not None and isinstance(record.exc_info[1], ZeroDivisionError)
+
+
+def test_a_task_that_is_cancelled_by_what_spawn_returned_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        tasks, ended = Tasks(), asyncio.Event()
+
+        async def work() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        cancel = tasks.spawn(work(), "work")
+        await asyncio.sleep(0)
+        cancel()
+        await ended.wait()
+        cancel()
+
+    asyncio.run(main())
+    assert caplog.records == []
+
+
+def test_cancel_ends_every_task_and_waits_for_its_end() -> None:
+    async def main() -> None:
+        tasks = Tasks()
+        ended: list[int] = []
+
+        async def work(number: int) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0)
+                ended.append(number)
+
+        for number in range(3):
+            tasks.spawn(work(number), f"work {number}")
+        await asyncio.sleep(0)
+        await tasks.cancel()
+        assert sorted(ended) == [0, 1, 2]
+        await tasks.cancel()
+
+    asyncio.run(main())
