@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def launch() -> Iterator[Launch]:
     """Return what starts a balancer; at the end of the test each is stopped, and its log checked."""
     started: list[Balancer] = []
 
-    def launch_one(*flags: str, **settings: str) -> Balancer:
+    def launch_one(*flags: str, **settings: Any) -> Balancer:
         started.append(Balancer(*flags, **settings))
         return started[-1]
 

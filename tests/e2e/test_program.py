@@ -3,14 +3,13 @@
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from priolb import __version__
-from support.balancer import Balancer, environment, run_program
+from support.balancer import COMMAND, Balancer, environment, run_program
 from support.factories import Connect, Launch, NewNode
 from support.scripted_node import always
 from support.wire import PATIENCE_S, Client, post
@@ -121,11 +120,16 @@ def test_version_is_one_line() -> None:
     assert done.stdout.count("\n") == 1
 
 
+def test_python_m_priolb_serves(launch: Launch, new_node: NewNode, connect: Connect) -> None:
+    balancer = launch("-nodes", new_node(always(200, b"ok")).uri, command=COMMAND)
+    assert connect(balancer).ask(post(CALL)).body == b"ok"
+
+
 @contextmanager
 def mock_node(*words: str) -> Iterator[str]:
     """Run the subcommand mock-node; give its URI, and check that it ends in order."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "priolb", "mock-node", "--listen", "127.0.0.1:0", *words],
+        [*COMMAND, "mock-node", "--listen", "127.0.0.1:0", *words],
         env=environment({}),
         stdout=subprocess.PIPE,
         text=True,

@@ -14,10 +14,10 @@ from priolb.core.queue import PriorityQueue
 from priolb.core.ticket import ENDED, NEW, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from support.tickets import new_queue
 
-NODE_IDS = frozenset({1, 2, 3})
+NODE_IDS = (1, 2)
 WAIT_S = 5.0
 
-free_nodes = st.frozensets(st.sampled_from(sorted(NODE_IDS)), min_size=1)
+free_nodes = st.frozensets(st.sampled_from(NODE_IDS), min_size=1)
 
 
 class NaiveRule:
@@ -89,7 +89,11 @@ class QueueMachine(RuleBasedStateMachine):
         assert (ticket.state, ticket.sequence) == (RUNNING, self.accepted)
         self.running.append(ticket)
 
-    @rule(free=free_nodes)
+    @rule(free=free_nodes, count=st.integers(1, 4))
+    def pop_some(self, free: frozenset[int], count: int) -> None:
+        for _ in range(count):
+            self.pop(free)
+
     def pop(self, free: frozenset[int]) -> None:
         servable = {}
         for lane in (2, 1, 0):
@@ -105,9 +109,17 @@ class QueueMachine(RuleBasedStateMachine):
             self.running.append(expected)
 
     @precondition(lambda self: self.running)
-    @rule(data=st.data(), node_id=st.sampled_from(sorted(NODE_IDS)))
+    @rule(data=st.data(), node_id=st.sampled_from(NODE_IDS))
     def put_back(self, data: st.DataObject, node_id: int) -> None:
-        ticket = data.draw(st.sampled_from(self.running))
+        self.fail(data.draw(st.sampled_from(self.running)), node_id)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), node_id=st.sampled_from(NODE_IDS))
+    def put_all_back(self, data: st.DataObject, node_id: int) -> None:
+        for ticket in data.draw(st.permutations(self.running)):
+            self.fail(ticket, node_id)
+
+    def fail(self, ticket: Ticket, node_id: int) -> None:
         sequence = ticket.sequence
         ticket.tried = ticket.tried | {node_id}
         self.queue.put_back(ticket)

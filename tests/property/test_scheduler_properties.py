@@ -18,7 +18,8 @@ from support.tickets import answered, client_left, new_queue, node, timed_out, u
 MAX_NODES = 4
 WAIT_S = 5.0
 
-outcomes = st.sampled_from([answered(200), answered(500), unreachable(), timed_out(), client_left()])
+failures = st.sampled_from([answered(500), unreachable(), timed_out()])
+outcomes = st.one_of(failures, failures, st.sampled_from([answered(200), client_left()]))
 
 
 class SchedulerMachine(RuleBasedStateMachine):
@@ -36,11 +37,18 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.unclaimed: list[Ticket] = []  # found expired by a dispatch, and not handed over yet
         self.scheduler: Scheduler
 
-    @initialize(fast_per_high=st.integers(0, 2), max_tries=st.integers(1, 4), limit=st.sampled_from([0, 2]))
-    def start(self, fast_per_high: int, max_tries: int, limit: int) -> None:
+    @initialize(
+        fast_per_high=st.integers(0, 2),
+        max_tries=st.integers(1, 5),
+        limit=st.sampled_from([0, 0, 2]),
+        slots=st.lists(st.integers(1, 2), max_size=3),
+    )
+    def start(self, fast_per_high: int, max_tries: int, limit: int, slots: list[int]) -> None:
         self.limit = limit
         self.max_tries = max_tries
         self.scheduler = Scheduler(new_queue(fast_per_high, limits=(limit,) * 3), RetryPolicy(max_tries))
+        for each in slots:
+            self.add_node(each, is_healthy=True)
 
     # The model
 
@@ -155,7 +163,16 @@ class SchedulerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.leases)
     @rule(data=st.data(), outcome=outcomes, repeatable=st.booleans())
     def finish(self, data: st.DataObject, outcome: Outcome, repeatable: bool) -> None:
-        lease = data.draw(st.sampled_from(self.leases))
+        self.end(data.draw(st.sampled_from(self.leases)), outcome, repeatable)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def everything_fails_on_a_node(self, data: st.DataObject) -> None:
+        failing = data.draw(st.sampled_from(self.leases)).node
+        for lease in [each for each in self.leases if each.node is failing]:
+            self.end(lease, unreachable(), repeatable=True)
+
+    def end(self, lease: Lease, outcome: Outcome, repeatable: bool) -> None:
         ticket, tried = lease.ticket, lease.ticket.tried
         may_retry = (
             outcome.failed
@@ -186,7 +203,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.waiting.remove(ticket)
         self.left.append(ticket)
 
-    @rule(seconds=st.sampled_from([0.0, 1.0, 2.0, 4.9, 5.0]))
+    @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 4.9, 5.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 

@@ -17,25 +17,39 @@ from support.wire import PATIENCE_S, Answer, Client, request
 
 Line = dict[str, Any]
 
+COMMAND = [sys.executable, "-m", "priolb"]
+
+# The program, but for one thing: lines of its log are written after 5 ms instead of 100, as tests wait for
+# hundreds of them.
+_IMPATIENT = """
+import sys
+from priolb.cli.main import main
+from priolb.telemetry import writer
+writer.FLUSH_INTERVAL_S = 0.005
+sys.exit(main())
+"""
+_IMPATIENT_COMMAND = [sys.executable, "-c", _IMPATIENT]
+
 _SETTINGS = {setting.env for setting in SETTINGS.values() if setting.env}
 
 
 class Balancer:
-    """A running `python -m priolb` that logs JSON and listens where the system lets it.
+    """The running program, which logs JSON and listens where the system lets it.
 
     Args:
         flags: flags of the program.
+        command: what to run instead, `COMMAND` for the program without any change.
         settings: its environment, which else holds no setting of ours.
     """
 
-    def __init__(self, *flags: str, **settings: str) -> None:
+    def __init__(self, *flags: str, command: list[str] = _IMPATIENT_COMMAND, **settings: str) -> None:
         self.lines: list[Line] = []
         self.noise: list[str] = []
         self._changed = threading.Condition()
         self._is_over = False
         defaults = {"LISTEN_ADDR": "127.0.0.1:0", "LOG_PROD": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "priolb", *flags],
+            [*command, *flags],
             env=environment(defaults | settings),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -177,7 +191,7 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
 def run_program(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run the program to its end and return its exit status and what it printed."""
     return subprocess.run(
-        [sys.executable, "-m", "priolb", *words],
+        [*COMMAND, *words],
         env=environment(settings),
         stdin=subprocess.DEVNULL,
         capture_output=True,

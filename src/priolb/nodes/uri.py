@@ -73,7 +73,9 @@ def parse_node_uri(uri: str) -> NodeURI:
     if len(uri) > MAX_URI_CHARACTERS:
         raise ConfigError(f"node URI: longer than {MAX_URI_CHARACTERS} characters")
     if not _PRINTABLE.fullmatch(uri):
-        raise ConfigError(f"node URI {uri!r}: empty, or with spaces, control or non-ASCII characters")
+        raise ConfigError(
+            f"node URI {_shown_raw(uri)}: empty, or with spaces, control or non-ASCII characters"
+        )
     try:
         parts = urlsplit(uri)
         port = parts.port
@@ -135,3 +137,8 @@ def _shown(parts: SplitResult) -> str:
     """Return the URI fit for logs and strangers: no user part, no query."""
     host = parts.netloc.rpartition("@")[2]
     return repr(f"{parts.scheme}://{host}{parts.path}" if parts.scheme else f"{host}{parts.path}")
+
+
+def _shown_raw(uri: str) -> str:
+    """Return what can be shown of a string that is no URI."""
+    return repr(re.sub(r"//[^/?#]*@", "//", uri).partition("?")[0])

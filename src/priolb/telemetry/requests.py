@@ -138,12 +138,12 @@ class RequestLog:
         self._logger.warning("Connection rejected", peer=peer, statusCode=status, err=detail)
 
     def _as_text(self, value: str | bytes) -> bytes:
-        text = value if isinstance(value, str) else value.decode("latin-1")
+        text = value if isinstance(value, str) else value.decode("utf-8", "replace")
         return self._logger.form.text(text).encode()
 
 
 def _id(request_id: bytes) -> dict[str, str]:
-    return {"reqID": request_id.decode("latin-1")} if request_id else {}
+    return {"reqID": request_id.decode("utf-8", "replace")} if request_id else {}
 
 
 def _lane(lane: int) -> dict[str, bool]:

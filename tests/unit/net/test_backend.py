@@ -1,5 +1,7 @@
 """Connections to nodes: when one is used again, when it is given up, and what it passes on."""
 
+from collections.abc import Callable
+
 import pytest
 
 from priolb.http.parser import HeadLimits
@@ -11,6 +13,9 @@ from support.rig import MemoryNode, Rig
 BAD_ANSWER = problem(b"502 Bad Gateway", "bad answer from node")
 UNREACHABLE = problem(b"502 Bad Gateway", "node unreachable")
 NODE_TIMEOUT = problem(b"504 Gateway Timeout", "node timeout")
+
+
+Leaving = Callable[[MemoryTransport], None]
 
 
 def serve_one(rig: Rig, node: MemoryNode, answer: bytes = ANSWER) -> MemoryTransport:
@@ -70,14 +75,13 @@ def test_a_node_of_http_1_0_may_ask_for_the_connection_to_stay() -> None:
 
 
 @pytest.mark.parametrize("leave", [MemoryTransport.end, MemoryTransport.break_off])
-def test_a_connection_that_was_closed_before_it_saw_the_request_costs_no_try(leave: object) -> None:
+def test_a_connection_that_was_closed_before_it_saw_the_request_costs_no_try(leave: Leaving) -> None:
     with Rig(max_tries=1) as rig:
         node, client = rig.node(), rig.client()
         stale = serve_one(rig, node)
         rig.notes.take()
         client.send(POST)
         assert stale.take() == POST_AT_NODE
-        assert callable(leave)
         leave(stale)
         fresh = node.accept()
         assert fresh.take() == POST_AT_NODE

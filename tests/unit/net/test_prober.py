@@ -1,6 +1,7 @@
 """Health probes: what is asked, what counts as an answer, and that a probe keeps to itself."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -101,11 +102,10 @@ def test_a_node_that_cannot_be_connected_in_time_fails() -> None:
 
 
 @pytest.mark.parametrize("leave", [MemoryTransport.end, MemoryTransport.break_off])
-def test_a_node_that_hangs_up_fails(leave: object) -> None:
+def test_a_node_that_hangs_up_fails(leave: Callable[[MemoryTransport], None]) -> None:
     with Rig() as rig:
         node = rig.node(is_healthy=False)
         task = start(rig, node)
-        assert callable(leave)
         leave(node.accept())
         rig.run()
         assert failure_of(task).startswith("health check of http://node-1 failed: ")
@@ -117,6 +117,19 @@ def test_a_probe_that_is_cancelled_drops_its_connection() -> None:
         task = start(rig, node)
         call = node.accept()
         task.cancel()
+        rig.run()
+        assert task.cancelled()
+        assert call.is_lost
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"500 Broken"])
+def test_a_probe_that_is_cancelled_in_the_turn_of_its_answer_ends_as_cancelled(status: bytes) -> None:
+    with Rig() as rig:
+        node = rig.node(is_healthy=False)
+        task = start(rig, node)
+        call = node.accept()
+        task.cancel()
+        call.send(b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % status)
         rig.run()
         assert task.cancelled()
         assert call.is_lost
