@@ -17,6 +17,7 @@ from priolb import __version__
 from priolb.admin.access import AdminAccess
 from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
+from priolb.config.parse import Address
 from priolb.config.settings import Settings
 from priolb.core.classify import LANE_NAMES
 from priolb.core.discipline import FastHighLow
@@ -149,10 +150,9 @@ class _Balancer:
             port = await self._mock_node.start(_MOCK_NODE_HOST, _MOCK_NODE_PORT)
             uris.append(f"http://{_MOCK_NODE_HOST}:{port}")
         await self._nodes.start(uris)
-        for listener, address in zip(self._listeners, (settings.listen, settings.admin_listen), strict=False):
-            assert address is not None
-            port = await listener.open(address.host, address.port)
-            self._log.info("Listening", host=address.host, port=port, admin=listener is not self._data)
+        if settings.admin_listen is not None:
+            await self._open(self._listeners[1], settings.admin_listen, is_admin=True)
+        await self._open(self._data, settings.listen, is_admin=False)  # last: who gets in is served
         self._tasks.spawn(self._log_sizes(), "queue sizes")
         self._is_ready = True
 
@@ -175,6 +175,10 @@ class _Balancer:
         await self._store.close()
         if self._mock_node is not None:
             await self._mock_node.stop()
+
+    async def _open(self, listener: Listener, address: Address, is_admin: bool) -> None:
+        port = await listener.open(address.host, address.port)
+        self._log.info("Listening", host=address.host, port=port, admin=is_admin)
 
     def _listener(self, forwards: bool, is_admin: bool) -> Listener:
         settings = self._settings

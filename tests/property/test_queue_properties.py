@@ -203,4 +203,4 @@ def tickets_of(fifo: Fifo) -> list[Ticket]:
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=100, stateful_step_count=40)
+TestQueue.settings = settings(max_examples=200, stateful_step_count=40)

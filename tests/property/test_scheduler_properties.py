@@ -41,7 +41,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         fast_per_high=st.integers(0, 2),
         max_tries=st.integers(1, 5),
         limit=st.sampled_from([0, 0, 2]),
-        slots=st.lists(st.integers(1, 2), max_size=3),
+        slots=st.lists(st.sampled_from([1, 1, 2]), min_size=1, max_size=2),
     )
     def start(self, fast_per_high: int, max_tries: int, limit: int, slots: list[int]) -> None:
         self.limit = limit
@@ -109,8 +109,12 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     # Tickets
 
-    @rule(lane=st.integers(0, 2))
-    def arrive(self, lane: int) -> None:
+    @rule(lanes=st.lists(st.integers(0, 2), min_size=1, max_size=4))
+    def arrive(self, lanes: list[int]) -> None:
+        for lane in lanes:
+            self.arrive_one(lane)
+
+    def arrive_one(self, lane: int) -> None:
         ticket = Ticket(lane, self.now, self.now + WAIT_S)
         nodes = self.free()
         lease = self.scheduler.start_at_once(ticket, self.now)
@@ -149,16 +153,13 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.leased(lease, choices[ticket])
         return True
 
-    @rule()
-    def dispatch(self) -> None:
-        self.dispatch_one()
-
-    @rule()
-    def dispatch_all(self) -> None:
+    @rule(at_most=st.sampled_from([1, 100, 100]))
+    def dispatch(self, at_most: int) -> None:
         """Work conservation: after None nobody waits whom a free node may serve."""
-        while self.dispatch_one():
-            pass
-        assert not any(self.nodes_for(ticket) for ticket in self.waiting)
+        for _ in range(at_most):
+            if not self.dispatch_one():
+                assert not any(self.nodes_for(ticket) for ticket in self.waiting)
+                break
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data(), outcome=outcomes, repeatable=st.booleans())
@@ -203,7 +204,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.waiting.remove(ticket)
         self.left.append(ticket)
 
-    @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 4.9, 5.0]))
+    @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 4.9, 5.0, 5.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
@@ -255,4 +256,4 @@ class SchedulerMachine(RuleBasedStateMachine):
 
 
 TestScheduler = SchedulerMachine.TestCase
-TestScheduler.settings = settings(max_examples=150, stateful_step_count=50)
+TestScheduler.settings = settings(max_examples=200, stateful_step_count=50)
