@@ -66,9 +66,16 @@ class LeastInFlight:
 
     def release(self, node: NodeState, usable: bool) -> None:
         """Give back a slot of `node`."""
-        self._hide(node)
-        node.in_flight -= 1
-        if usable:
+        in_flight = node.in_flight
+        node.in_flight = in_flight - 1
+        if node.is_free:
+            node_id = node.node_id
+            del self._buckets[in_flight][node_id]
+            in_flight -= 1
+            self._buckets[in_flight][node_id] = node
+            if in_flight < self._lowest:
+                self._lowest = in_flight
+        elif usable:
             self._show(node)
 
     def _hide(self, node: NodeState) -> None:

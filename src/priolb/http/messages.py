@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+_MAX_REQUEST_ID_BYTES: Final = 512
+
 
 class RequestHead:
     """The head of a client's request, as parsed.
@@ -17,6 +21,8 @@ class RequestHead:
         forwarded: the end-to-end fields, rendered, ready for the node.
         rpc_forwarded: the same for a body that turns out to be JSON-RPC.
         body_bytes: announced length of the body, 0 for none; -1 for a chunked body.
+
+    `request_id` is the client's X-Request-ID, as much of it as the log shows, empty when there was none.
     """
 
     __slots__ = (
@@ -28,6 +34,7 @@ class RequestHead:
         "minor",
         "path",
         "query",
+        "request_id",
         "rpc_forwarded",
     )
 
@@ -51,6 +58,7 @@ class RequestHead:
         self.known = known
         self.forwarded = forwarded
         self.rpc_forwarded = rpc_forwarded
+        self.request_id = known.get(b"x-request-id", b"")[:_MAX_REQUEST_ID_BYTES]
         self.body_bytes = body_bytes
 
 

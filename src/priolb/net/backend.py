@@ -57,7 +57,6 @@ class BackendConnection(Lapsing):
     """One connection to a node. It serves one sink at a time and is reused only when all was in order."""
 
     __slots__ = (
-        "_answered_bytes",
         "_body_until",
         "_buffer",
         "_cancel_connecting",
@@ -88,7 +87,6 @@ class BackendConnection(Lapsing):
         self._decoder: ChunkedDecoder | None = None
         self._remaining: int = 0
         self._body_until: float = inf
-        self._answered_bytes: bool = False
         self._keep_alive: bool = False
         self._reused: bool = False
 
@@ -109,7 +107,6 @@ class BackendConnection(Lapsing):
             return False
         self._sink = sink
         self._reused = True
-        self._answered_bytes = False
         self.state = AWAITING_HEAD
         self.lapses_at = until
         if until < self.watched_at:
@@ -219,7 +216,7 @@ class BackendConnection(Lapsing):
         shared = self._shared
         sink = self._sink
         assert sink is not None
-        self._answered_bytes = True
+        self._reused = False  # from here on it is no stale connection
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
@@ -315,7 +312,7 @@ class BackendConnection(Lapsing):
 
     def _broken(self, detail: str) -> None:
         sink = self._sink
-        if self.state == AWAITING_HEAD and self._reused and not self._answered_bytes and sink is not None:
+        if self.state == AWAITING_HEAD and self._reused and sink is not None:
             self._sink = None
             self._close()
             sink.on_stale()

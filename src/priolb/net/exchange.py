@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 # A failing answer is kept while another try runs; a larger one is not worth the memory.
 _MAX_KEPT_ANSWER_BYTES: Final = 65536
 
-# Of a request's id, as much as the log shows and remembers.
-_MAX_REQUEST_ID_BYTES: Final = 512
-
 _OWN_PATHS: Final = frozenset({b"/", b"/sim"})
 
 
@@ -70,7 +67,7 @@ class Exchange(Ticket):
         self._head = head
         self.method: bytes = head.method
         self.body: bytes = body
-        self.request_id: bytes = head.known.get(b"x-request-id", b"")[:_MAX_REQUEST_ID_BYTES]
+        self.request_id: bytes = head.request_id
         self.size_at_start: int = 1
         self._kept: tuple[ResponseHead, bytes, str] | None = None
         # Try

@@ -324,25 +324,26 @@ class FrontConnection(Lapsing):
         if body_bytes == 0:
             self._dispatch(b"")
             return
-        self._max_body_bytes = _MAX_LOCAL_BODY_BYTES if self._is_local else listener.max_body_bytes
-        if body_bytes > self._max_body_bytes:
+        max_body_bytes = _MAX_LOCAL_BODY_BYTES if self._is_local else listener.max_body_bytes
+        if body_bytes > max_body_bytes:
             self._refuse(Reason.PAYLOAD_TOO_LARGE)
             return
-        if 0 < body_bytes <= len(self._buffer) and self._engine.body_budget.take(body_bytes):
+        buffer = self._buffer
+        if 0 < body_bytes <= len(buffer) and self._engine.body_budget.take(body_bytes):
             # The whole body came with the head, as mostly: no detour.
-            buffer = self._buffer
             self._held_bytes = body_bytes
             self._buffer = buffer[body_bytes:]
             self._dispatch(buffer[:body_bytes])
             return
         self._state = AT_BODY
+        self._max_body_bytes = max_body_bytes
         if body_bytes == CHUNKED:
             self._decoder = ChunkedDecoder()
         else:
             self._remaining = body_bytes
-        data, self._buffer = self._buffer, b""
-        if data:
-            self._read_body(data)
+        self._buffer = b""
+        if buffer:
+            self._read_body(buffer)
         elif head.minor == 1 and head.known.get(b"expect", b"").lower() == b"100-continue":
             self.write(CONTINUE)
         if self._state == AT_BODY:

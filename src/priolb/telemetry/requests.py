@@ -92,19 +92,23 @@ class RequestLog:
             sizes: requests that wait in each lane now.
         """
         arrived_at = request.enqueued_at
-        total_s = now - arrived_at
+        total_us = (now - arrived_at) * 1e6
         fast, high, low = sizes
-        lane = request.lane
-        values = (
-            total_s * 1e3, total_s * 1e6, (now - started_at) * 1e6, (started_at - arrived_at) * 1e6,
-            len(request.body), status, self._render_node(node), request.tries,
-            fast + high + low, fast, high, low,
-        )  # fmt: skip
         if request.request_id:
-            start = (self._logger.stamp(), self._render_id(request.request_id))
-            self._write(self._completed_with_id[lane] % (start + values))
+            line = self._completed_with_id[request.lane] % (
+                self._logger.stamp(), self._render_id(request.request_id),
+                total_us * 1e-3, total_us, (now - started_at) * 1e6, (started_at - arrived_at) * 1e6,
+                len(request.body), status, self._render_node(node), request.tries,
+                fast + high + low, fast, high, low,
+            )  # fmt: skip
         else:
-            self._write(self._completed[lane] % (self._logger.stamp(), *values))
+            line = self._completed[request.lane] % (
+                self._logger.stamp(),
+                total_us * 1e-3, total_us, (now - started_at) * 1e6, (started_at - arrived_at) * 1e6,
+                len(request.body), status, self._render_node(node), request.tries,
+                fast + high + low, fast, high, low,
+            )  # fmt: skip
+        self._write(line)
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """Log that a request got an answer of ours."""

@@ -75,6 +75,7 @@ def test_a_request_of_the_usual_kind() -> None:
             b"Content-Type: application/json\r\n"
         ),
         "body_bytes": 60,
+        "request_id": b"abc-1",
     }
 
 
@@ -95,6 +96,7 @@ def test_a_request_of_http_1_0_needs_no_host_and_does_not_stay() -> None:
         "forwarded": b"",
         "rpc_forwarded": b"Content-Type: application/json\r\n",
         "body_bytes": 0,
+        "request_id": b"",
     }
 
 
