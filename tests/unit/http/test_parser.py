@@ -1,23 +1,20 @@
-"""Heads of messages: what is taken, what is refused with which status, and what travels on."""
+"""Heads of requests: what is taken, what is refused with which status, and what travels on."""
 
 import pytest
 
-from priolb.errors import ClientError, NodeError
+from priolb.errors import ClientError
 from priolb.http import parser
-from priolb.http.framing import CHUNKED, UNTIL_CLOSE
-from priolb.http.messages import RequestHead, ResponseHead
+from priolb.http.framing import CHUNKED
+from priolb.http.messages import RequestHead
 from priolb.http.parser import HeadLimits, parse_request_head, parse_response_head
+from support.heads import head_bytes, values_of
 
 MAX_FIELDS = 100
 
 
-def request_bytes(start: str = "POST / HTTP/1.1", *lines: str) -> bytes:
-    return "\r\n".join([start, *lines, "", ""]).encode("latin-1")
-
-
 def request(start: str = "POST / HTTP/1.1", *lines: str) -> RequestHead:
     """Parse a head with these lines behind its start line, and a Host line in front of them."""
-    return parse_request_head(request_bytes(start, "Host: a", *lines), MAX_FIELDS)
+    return parse_request_head(head_bytes(start, "Host: a", *lines), MAX_FIELDS)
 
 
 def refused(data: bytes, max_fields: int = MAX_FIELDS) -> tuple[int, str]:
@@ -26,25 +23,11 @@ def refused(data: bytes, max_fields: int = MAX_FIELDS) -> tuple[int, str]:
     return error.value.status, str(error.value)
 
 
-def response(start: str = "HTTP/1.1 200 OK", *lines: str) -> ResponseHead:
-    return parse_response_head(request_bytes(start, *lines), MAX_FIELDS)
-
-
-def broken(data: bytes, max_fields: int = MAX_FIELDS) -> str:
-    with pytest.raises(NodeError) as error:
-        parse_response_head(data, max_fields)
-    return str(error.value)
-
-
-def values_of(head: RequestHead | ResponseHead) -> dict[str, object]:
-    return {name: getattr(head, name) for name in head.__slots__}
-
-
 # The head of a request
 
 
 def test_a_request_of_the_usual_kind() -> None:
-    data = request_bytes(
+    data = head_bytes(
         "POST /sim?a=1&b=2 HTTP/1.1",
         "Host: localhost:8080",
         "User-Agent: curl/8.0",
@@ -155,7 +138,7 @@ def test_options_may_ask_the_server_as_a_whole() -> None:
     ],
 )
 def test_what_is_no_target_is_400(start: str) -> None:
-    status, text = refused(request_bytes(start, "Host: a"))
+    status, text = refused(head_bytes(start, "Host: a"))
     assert status == 400
     assert text.startswith("malformed request: ")
 
@@ -163,14 +146,14 @@ def test_what_is_no_target_is_400(start: str) -> None:
 @pytest.mark.parametrize("target", ["/", "a:443"])
 def test_a_tunnel_is_not_to_be_had(target: str) -> None:
     """A node that said 200 to it would take all that follows for the tunnel's bytes."""
-    assert refused(request_bytes(f"CONNECT {target} HTTP/1.1", "Host: a")) == (501, "the method CONNECT")
+    assert refused(head_bytes(f"CONNECT {target} HTTP/1.1", "Host: a")) == (501, "the method CONNECT")
 
 
 @pytest.mark.parametrize(
     "start", ["GET / HTTP/2.0", "GET / HTTP/0.9", "GET /", "GET / RTSP/1.0", "SOURCE / ICE/1.0"]
 )
 def test_other_protocols_and_versions_are_505(start: str) -> None:
-    assert refused(request_bytes(start, "Host: a")) == (505, "a protocol other than HTTP/1.1 and HTTP/1.0")
+    assert refused(head_bytes(start, "Host: a")) == (505, "a protocol other than HTTP/1.1 and HTTP/1.0")
 
 
 @pytest.mark.parametrize(
@@ -212,13 +195,13 @@ def test_a_malformed_head_is_400(data: bytes) -> None:
 
 @pytest.mark.parametrize("lines", [[], ["X-Host: a"]])
 def test_a_request_of_http_1_1_without_host_is_400(lines: list[str]) -> None:
-    assert refused(request_bytes("GET / HTTP/1.1", *lines)) == (400, "malformed request: no Host field")
+    assert refused(head_bytes("GET / HTTP/1.1", *lines)) == (400, "malformed request: no Host field")
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.0"])
 def test_two_hosts_are_400(version: str) -> None:
     """RFC 9112, section 3.2: two readers could read different ones."""
-    data = request_bytes(f"GET / HTTP/{version}", "Host: a", "X: y", "HOST: b")
+    data = head_bytes(f"GET / HTTP/{version}", "Host: a", "X: y", "HOST: b")
     assert refused(data) == (400, "malformed request: more than one Host field")
 
 
@@ -231,7 +214,7 @@ def test_an_empty_host_is_taken() -> None:
 
 @pytest.mark.parametrize(("count", "is_taken"), [(3, True), (4, False)])
 def test_the_number_of_fields_is_bounded(count: int, is_taken: bool) -> None:
-    data = request_bytes("GET / HTTP/1.1", *["Host: a", "X: 1", "X: 2", "X: 3"][:count])
+    data = head_bytes("GET / HTTP/1.1", *["Host: a", "X: 1", "X: 2", "X: 3"][:count])
     if is_taken:
         assert parse_request_head(data, 3).forwarded == b"X: 1\r\nX: 2\r\n"
     else:
@@ -386,196 +369,44 @@ def test_the_head_says_how_long_the_body_is(lines: list[str], body_bytes: int) -
     ],
 )
 def test_framing_that_two_readers_could_read_differently_is_refused(lines: list[str], status: int) -> None:
-    assert refused(request_bytes("POST / HTTP/1.1", "Host: a", *lines))[0] == status
+    assert refused(head_bytes("POST / HTTP/1.1", "Host: a", *lines))[0] == status
 
 
 def test_chunks_in_http_1_0_are_400() -> None:
-    data = request_bytes("POST / HTTP/1.0", "Transfer-Encoding: chunked")
+    data = head_bytes("POST / HTTP/1.0", "Transfer-Encoding: chunked")
     assert refused(data) == (400, "malformed request: Transfer-Encoding in HTTP/1.0")
-
-
-# Answers
-
-
-def test_an_answer_of_the_usual_kind() -> None:
-    head = response(
-        "HTTP/1.1 200 OK",
-        "Content-Type: application/json",
-        "Content-Length: 12",
-        "Date: Sun, 22 Nov 2026 08:00:00 GMT",
-        "Set-Cookie: a=1",
-        "Set-Cookie: b=2",
-        "Connection: keep-alive",
-        "Keep-Alive: timeout=5",
-    )
-    assert values_of(head) == {
-        "status": 200,
-        "phrase": b"OK",
-        "minor": 1,
-        "keep_alive": True,
-        "known": {
-            b"content-type": b"application/json",
-            b"content-length": b"12",
-            b"connection": b"keep-alive",
-        },
-        "forwarded": (
-            b"Content-Type: application/json\r\nDate: Sun, 22 Nov 2026 08:00:00 GMT\r\n"
-            b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n"
-        ),
-        "body_bytes": 12,
-    }
-
-
-@pytest.mark.parametrize(
-    ("start", "status", "phrase"),
-    [
-        ("HTTP/1.1 200", 200, b""),
-        ("HTTP/1.1 200 ", 200, b""),
-        ("HTTP/1.1 404 Not Found", 404, b"Not Found"),
-        ("HTTP/1.1 299 \xe9\xa0 \t~", 299, b"\xe9\xa0 \t~"),
-        ("HTTP/1.1 100 Continue", 100, b"Continue"),
-        ("HTTP/1.0 999 ?", 999, b"?"),
-    ],
-)
-def test_the_status_line_of_an_answer(start: str, status: int, phrase: bytes) -> None:
-    head = response(start)
-    assert (head.status, head.phrase) == (status, phrase)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"HTTP/1.1 200 OK\r\n",
-        b"HTTP/1.1 20 OK\r\n\r\n",
-        b"HTTP/1.1 2000 OK\r\n\r\n",
-        b"HTTP/1.1 099 OK\r\n\r\n",
-        b"HTTP/1.1 000 OK\r\n\r\n",
-        b"HTTP/1.1 abc OK\r\n\r\n",
-        b"HTTP/1.2 200 OK\r\n\r\n",
-        b"HTTP/2.0 200 OK\r\n\r\n",
-        b"HTTP/0.9 200 OK\r\n\r\n",
-        b"RTSP/1.0 200 OK\r\n\r\n",
-        b"ICY 200 OK\r\n\r\n",
-        b"HTTP/1.1 200 O\x00K\r\n\r\n",
-        b"HTTP/1.1 200 O\x1bK\r\n\r\n",
-        b"HTTP/1.1 200 O\x7fK\r\n\r\n",
-        b"HTTP/1.1 200 O\rK\r\n\r\n",
-        b"HTTP/1.1 200 OK\nX: y\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: a\nY: b\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: a\x00b\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX y: b\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: a\r\n\r\n",
-    ],
-)
-def test_a_malformed_answer_is_the_nodes_fault(data: bytes) -> None:
-    assert broken(data).startswith("malformed answer: ")
-
-
-def test_the_number_of_fields_of_an_answer_is_bounded() -> None:
-    data = request_bytes("HTTP/1.1 200 OK", "A: 1", "B: 2")
-    assert parse_response_head(data, 2).forwarded == b"A: 1\r\nB: 2\r\n"
-    assert broken(data, 1) == "an answer of more than 1 header fields"
-
-
-@pytest.mark.parametrize(
-    ("version", "connection", "keep_alive"),
-    [
-        ("1.1", [], True),
-        ("1.1", ["close"], False),
-        ("1.1", ["Close"], False),
-        ("1.1", ["x, close"], False),
-        ("1.1", ["keep-alive", "close"], False),
-        ("1.1", ["closed"], True),
-        ("1.0", [], False),
-        ("1.0", ["keep-alive"], True),
-        ("1.0", ["Keep-Alive, x"], True),
-        ("1.0", ["close, keep-alive"], False),
-    ],
-)
-def test_whether_the_node_stays(version: str, connection: list[str], keep_alive: bool) -> None:
-    lines = [f"Connection: {value}" for value in connection]
-    assert response(f"HTTP/{version} 200 OK", *lines).keep_alive is keep_alive
-
-
-@pytest.mark.parametrize(
-    ("start", "lines", "body_bytes"),
-    [
-        ("HTTP/1.1 200 OK", [], UNTIL_CLOSE),
-        ("HTTP/1.1 200 OK", ["Content-Length: 7 "], 7),
-        ("HTTP/1.1 200 OK", ["Transfer-Encoding: chunked "], CHUNKED),
-        ("HTTP/1.1 204 No Content", [], 0),
-        ("HTTP/1.1 304 Not Modified", ["Content-Length: 7"], 0),
-    ],
-)
-def test_the_head_of_an_answer_says_how_long_its_body_is(
-    start: str, lines: list[str], body_bytes: int
-) -> None:
-    assert response(start, *lines).body_bytes == body_bytes
-
-
-@pytest.mark.parametrize("line", ["Transfer-Encoding: gzip", "Content-Length: " + "0" * 5000])
-def test_an_answer_whose_end_cannot_be_known_is_the_nodes_fault(line: str) -> None:
-    assert broken(request_bytes("HTTP/1.1 200 OK", line)).startswith("an answer ")
-
-
-def test_a_node_cannot_speak_for_us_nor_about_the_connection() -> None:
-    head = response(
-        "HTTP/1.1 200 OK",
-        "X-PrioLB-QueueDurationUs: 1",
-        "X-PrioLB-SimDurationUs: 1",
-        "X-PRIOLB-TOTALDURATIONUS: 1",
-        "X-PrioLB-QueueSizeStart: 1",
-        "X-PrioLB-QueueSizeEnd: 1",
-        "Connection: x-hop",
-        "X-Hop: 1",
-        "Proxy-Connection: close",
-        "Trailer: X-Sum",
-        "Upgrade: h2c",
-        "X-PrioLB-Other: kept",
-    )
-    assert head.forwarded == b"X-PrioLB-Other: kept\r\n"
-
-
-def test_an_answer_that_switches_protocols_is_read_as_what_it_is() -> None:
-    assert response("HTTP/1.1 101 Switching", "Connection: upgrade", "Upgrade: x").status == 101
 
 
 # Heads that are remembered
 
 
 def test_a_head_seen_before_is_the_same_value_and_equal_to_a_fresh_one() -> None:
-    data = request_bytes(
-        "POST /a?b HTTP/1.1", "Host: a", "Connection: x", "X: 1", "Y: 2", "Content-Length: 3"
-    )
+    data = head_bytes("POST /a?b HTTP/1.1", "Host: a", "Connection: x", "X: 1", "Y: 2", "Content-Length: 3")
     first, again = (
         parse_request_head(data, MAX_FIELDS),
         parse_request_head(bytes(bytearray(data)), MAX_FIELDS),
     )
     assert again is first
     assert values_of(first) == values_of(parser._parse_request_head(data, MAX_FIELDS))
-    data = request_bytes("HTTP/1.1 200 OK", "Content-Type: a", "X: 1")
+    data = head_bytes("HTTP/1.1 200 OK", "Content-Type: a", "X: 1")
     answer = parse_response_head(data, MAX_FIELDS)
     assert parse_response_head(bytes(bytearray(data)), MAX_FIELDS) is answer
     assert values_of(answer) == values_of(parser._parse_response_head(data, MAX_FIELDS))
 
 
 def test_a_remembered_head_is_bounded_anew_by_another_limit() -> None:
-    data = request_bytes("GET / HTTP/1.1", "Host: a", "X: y")
+    data = head_bytes("GET / HTTP/1.1", "Host: a", "X: y")
     assert parse_request_head(data, 2).forwarded == b"X: y\r\n"
     assert refused(data, 1)[0] == 431
     assert refused(data, 1)[0] == 431
 
 
 def test_a_long_head_is_parsed_and_not_remembered() -> None:
-    data = request_bytes("GET / HTTP/1.1", "Host: a", "X: " + "y" * 1100)
+    data = head_bytes("GET / HTTP/1.1", "Host: a", "X: " + "y" * 1100)
     first, again = parse_request_head(data, MAX_FIELDS), parse_request_head(data, MAX_FIELDS)
     assert again is not first
     assert values_of(again) == values_of(first)
-    data = request_bytes("HTTP/1.1 200 OK", "X: " + "y" * 1100)
+    data = head_bytes("HTTP/1.1 200 OK", "X: " + "y" * 1100)
     assert parse_response_head(data, MAX_FIELDS) is not parse_response_head(data, MAX_FIELDS)
 
 
