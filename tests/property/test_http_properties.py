@@ -13,7 +13,7 @@ from priolb.http.messages import RequestHead
 from priolb.http.parser import HEAD_END, parse_request_head, parse_response_head
 from priolb.http.refusal import refusal
 from priolb.http.rewrite import Target
-from priolb.http.writer import LAST_CHUNK, answer_head, chunk, is_chunked_to_client
+from priolb.http.writer import LAST_CHUNK, answer_start, chunk, connection_field, is_chunked_to_client
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -230,7 +230,12 @@ def test_a_client_reads_what_the_node_wrote(
     if body_bytes == 0:
         body = b""
     is_ended = body_bytes < 0 and minor == 0
-    data = answer_head(head, method, body_bytes, b"X-Own: 1\r\n", minor, keep_alive=not is_ended)
+    data = (
+        answer_start(head, method, body_bytes, minor)
+        + b"X-Own: 1\r\n"
+        + connection_field(minor, not is_ended)
+        + b"\r\n"
+    )
     if is_chunked_to_client(body_bytes, minor):
         data += b"".join(chunk(body[at : at + 7]) for at in range(0, len(body), 7)) + LAST_CHUNK
     else:
@@ -401,7 +406,7 @@ def test_a_mutated_answer_is_the_nodes_fault_or_can_be_read_by_a_client(
         return
     body_bytes = head.body_bytes
     assume(head.status >= 200 and one_head(data) == data and 0 <= body_bytes < 100)
-    written = answer_head(head, b"POST", body_bytes, b"", 1, keep_alive=True) + b"x" * body_bytes
+    written = answer_start(head, b"POST", body_bytes, 1) + b"\r\n" + b"x" * body_bytes
     response, body = as_a_client_reads(written, b"POST", is_ended=False)
     assert (response.status_code, response.reason, len(body)) == (head.status, head.phrase, body_bytes)
 

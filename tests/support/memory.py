@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Any, Protocol
 
 # What asyncio and uvloop begin with.
@@ -41,6 +42,7 @@ class MemoryTransport(asyncio.Transport):
         protocol: who speaks over it.
         peername: address of the peer.
         can_half_close: whether one direction can be closed alone; not so with TLS.
+        end_turn: does what the protocol puts off to the end of a turn of the loop.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class MemoryTransport(asyncio.Transport):
         protocol: Spoken,
         peername: Any = ("192.0.2.1", 50000),
         can_half_close: bool = True,
+        end_turn: Callable[[], None] = lambda: None,
     ) -> None:
         self.socket = MemorySocket()
         super().__init__({"peername": peername, "socket": self.socket})
@@ -59,6 +62,7 @@ class MemoryTransport(asyncio.Transport):
         self._loop = loop
         self._protocol = protocol
         self._can_half_close = can_half_close
+        self._end_turn = end_turn
         self._is_reading = True
         self._is_closing = False
         self._is_eof_sent = False
@@ -157,6 +161,7 @@ class MemoryTransport(asyncio.Transport):
         """Take so many bytes more; None for all that is there and that will come."""
         self._window_bytes = size_bytes
         self._flush()
+        self._end_turn()
 
     def end(self) -> None:
         """Close the peer's direction, or both: one cannot be told from the other."""
@@ -165,6 +170,7 @@ class MemoryTransport(asyncio.Transport):
         assert self._is_reading, "nobody would notice"
         if not self._protocol.eof_received():
             self.close()
+        self._end_turn()
 
     def break_off(self, error: Exception | None = None) -> None:
         """End the connection with a reset."""
@@ -172,6 +178,7 @@ class MemoryTransport(asyncio.Transport):
             self._is_closing = True
             self._unsent = b""
             self._lose(error or ConnectionResetError("Connection reset by peer"))
+            self._end_turn()
 
     # Inside
 
@@ -179,6 +186,7 @@ class MemoryTransport(asyncio.Transport):
         if self._undelivered and self.is_reading():
             data, self._undelivered = self._undelivered, b""
             self._protocol.data_received(data)
+            self._end_turn()
 
     def _flush(self) -> None:
         size_bytes = len(self._unsent) if self._window_bytes is None else self._window_bytes

@@ -64,13 +64,15 @@ class MemoryNode:
     Args:
         loop: who calls.
         state: what the scheduler knows of it.
+        end_turn: what connections put off to the end of a turn of the loop.
 
     `fault`, when set, is how connecting to it fails; `is_silent` means that connecting to it takes until
     `let_in`; `answers`, when set, makes the answer to each request, which must come in one write.
     """
 
-    def __init__(self, loop: ManualLoop, state: NodeState) -> None:
+    def __init__(self, loop: ManualLoop, state: NodeState, end_turn: Callable[[], None]) -> None:
         self.state = state
+        self._end_turn = end_turn
         self.connections: list[MemoryTransport] = []
         self.fault: OSError | UnicodeError | None = None
         self.is_silent = False
@@ -113,9 +115,9 @@ class MemoryNode:
             raise self.fault
         protocol = protocol_factory()
         if self.answers is None:
-            transport = MemoryTransport(self._loop, protocol)
+            transport = MemoryTransport(self._loop, protocol, end_turn=self._end_turn)
         else:
-            transport = AnsweringTransport(self._loop, protocol, self.answers)
+            transport = AnsweringTransport(self._loop, protocol, self.answers, self._end_turn)
         self.connections.append(transport)
         # As event loops do it: a turn passes, and who gives up in it has a connection made all the same.
         is_made = self._loop.create_future()
@@ -137,8 +139,10 @@ def _settle(future: asyncio.Future[None]) -> None:
 class AnsweringTransport(MemoryTransport):
     """A connection to a node whose answers come by themselves, in the turn after the request."""
 
-    def __init__(self, loop: ManualLoop, protocol: Any, answers: Answers) -> None:
-        super().__init__(loop, protocol)
+    def __init__(
+        self, loop: ManualLoop, protocol: Any, answers: Answers, end_turn: Callable[[], None]
+    ) -> None:
+        super().__init__(loop, protocol, end_turn=end_turn)
         self._answers = answers
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -218,7 +222,7 @@ class Rig:
     def client(self) -> MemoryTransport:
         """Return the client's end of a new connection."""
         connection = FrontConnection(self.listener)
-        transport = MemoryTransport(self.loop, connection)
+        transport = MemoryTransport(self.loop, connection, end_turn=self.engine.flush)
         self.clients.append(transport)
         connection.connection_made(transport)
         return transport
@@ -227,7 +231,7 @@ class Rig:
         """Return a new node, `node-1` for the first, that takes part."""
         host = f"node-{len(self.nodes) + 1}"
         state = self.engine.link(f"http://{host}", host, 80, None, Target(host, path, query), slots)
-        self.nodes[host] = node = MemoryNode(self.loop, state)
+        self.nodes[host] = node = MemoryNode(self.loop, state, self.engine.flush)
         self.engine.attach(state)
         self.engine.set_healthy(state, is_healthy)
         return node

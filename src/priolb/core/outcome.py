@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 
 from priolb.errors import Reason
 
@@ -35,9 +36,12 @@ class Outcome:
         status: status of the node's answer, 0 when there was none.
         sent: whether any byte of the request may have reached the node.
         answering: whether any byte of the answer has gone to the client.
+
+    `failed` says whether the node is to blame: no answer, a broken one, or a status of 400 and above. It is
+    never changed.
     """
 
-    __slots__ = ("answering", "phase", "reason", "sent", "source", "status")
+    __slots__ = ("answering", "failed", "phase", "reason", "sent", "source", "status")
 
     def __init__(
         self,
@@ -54,8 +58,15 @@ class Outcome:
         self.status = status
         self.sent = sent
         self.answering = answering
+        self.failed: bool = source is Source.NODE and (reason is not None or status >= 400)
 
-    @property
-    def failed(self) -> bool:
-        """Whether the node is to blame: no answer, a broken one, or a status of 400 and above."""
-        return self.source is Source.NODE and (self.reason is not None or self.status >= 400)
+
+@lru_cache(maxsize=2048)
+def answered(status: int, answering: bool) -> Outcome:
+    """Return the outcome of a try whose answer came whole; the same object for all such tries.
+
+    Args:
+        status: status of the answer.
+        answering: whether a part of it has gone to the client already.
+    """
+    return Outcome(Source.NODE, Phase.DONE, None, status, sent=True, answering=answering)

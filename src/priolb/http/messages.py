@@ -73,9 +73,11 @@ class ResponseHead:
         known: as in `RequestHead`.
         forwarded: the end-to-end fields, rendered, ready for the client.
         body_bytes: length of the body, as in `framing`; that of an answer to HEAD is 0 whatever this says.
+
+    `usual_start` is for `writer`, which notes there what it has made of the head.
     """
 
-    __slots__ = ("body_bytes", "forwarded", "keep_alive", "known", "minor", "phrase", "status")
+    __slots__ = ("body_bytes", "forwarded", "keep_alive", "known", "minor", "phrase", "status", "usual_start")
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class ResponseHead:
         self.known = known
         self.forwarded = forwarded
         self.body_bytes = body_bytes
+        self.usual_start: bytes = b""
 
 
 class LocalRequest:

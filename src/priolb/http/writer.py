@@ -35,19 +35,24 @@ def local_response(response: LocalResponse, method: bytes, minor: int, keep_aliv
     )
 
 
-def answer_head(
-    head: ResponseHead, method: bytes, body_bytes: int, fields: bytes, minor: int, keep_alive: bool
-) -> bytes:
-    """Return the head of a node's answer as the client shall see it.
+def answer_start(head: ResponseHead, method: bytes, body_bytes: int, minor: int) -> bytes:
+    """Return the head of a node's answer as the client shall see it, up to where fields of ours follow.
 
     Args:
         head: what the node sent.
         method: method of the request it answers.
         body_bytes: length of the body in bytes, CHUNKED, or UNTIL_CLOSE.
-        fields: our own fields, rendered.
         minor: minor version of the client's HTTP/1.
-        keep_alive: whether the client's connection stays open.
     """
+    if minor == 1 and body_bytes == head.body_bytes and method != b"HEAD":
+        # As mostly. Heads that are remembered come here again and again: once is enough.
+        if not head.usual_start:
+            head.usual_start = _answer_start(head, method, body_bytes, minor)
+        return head.usual_start
+    return _answer_start(head, method, body_bytes, minor)
+
+
+def _answer_start(head: ResponseHead, method: bytes, body_bytes: int, minor: int) -> bytes:
     known = head.known
     if body_bytes > 0:
         framing = b"Content-Length: %d\r\n" % body_bytes
@@ -63,14 +68,7 @@ def answer_head(
         framing = b"Content-Length: 0\r\n"
     if b"content-type" not in known and body_bytes != 0:
         framing += b"Content-Type: application/json\r\n"
-    return b"HTTP/1.1 %d %s\r\n%s%s%s%s\r\n" % (
-        head.status,
-        head.phrase,
-        head.forwarded,
-        framing,
-        fields,
-        connection_field(minor, keep_alive),
-    )
+    return b"HTTP/1.1 %d %s\r\n%s%s" % (head.status, head.phrase, head.forwarded, framing)
 
 
 def is_chunked_to_client(body_bytes: int, minor: int) -> bool:

@@ -111,8 +111,16 @@ class BackendConnection(Lapsing):
         self.lapses_at = until
         if until < self.watched_at:
             self._shared.watch(self)
-        transport.write(request)
+        self._outbox = request
+        self._shared.flush_later(self)
         return True
+
+    def flush(self) -> None:
+        """Send the request that `send` was given."""
+        request, self._outbox = self._outbox, b""
+        transport = self._transport
+        if request and transport is not None and not transport.is_closing():
+            transport.write(request)
 
     def abort(self) -> None:
         """Drop the connection at once, whatever it does; the sink hears nothing more."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from priolb.core.node import Lease
-from priolb.core.outcome import Outcome, Phase, Source
+from priolb.core.outcome import Outcome, Phase, Source, answered
 from priolb.core.retry import RETRYABLE_METHODS
 from priolb.core.ticket import RUNNING, WAITING, Ticket
 from priolb.errors import Reason
 from priolb.http.messages import RequestHead, ResponseHead
 from priolb.http.refusal import looks_like_rpc, refusal
-from priolb.http.writer import LAST_CHUNK, answer_head, chunk, is_chunked_to_client
+from priolb.http.writer import LAST_CHUNK, answer_start, chunk, connection_field, is_chunked_to_client
 from priolb.net.backend import BackendConnection
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Exchange(Ticket):
 
     def on_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
         self._backend = None
-        outcome = Outcome(Source.NODE, Phase.DONE, None, head.status, True, False)
+        outcome = answered(head.status, False)
         if head.status >= 400 and self._may_retry(outcome, now):
             self._keep_answer(head, body)
             self._end_try(outcome, now)
@@ -166,9 +166,8 @@ class Exchange(Ticket):
         self._stream = stream = _Stream(head.status, body_bytes, minor)
         if stream.until_close:
             self._keep_alive = False
-        self._client.write(
-            answer_head(head, self.method, body_bytes, self._own_fields(now), minor, self._keep_alive)
-        )
+        start = answer_start(head, self.method, body_bytes, minor)
+        self._client.write(start + self._rest_of_head(now))
 
     def on_body(self, data: bytes) -> None:
         failing = self._failing
@@ -191,13 +190,13 @@ class Exchange(Ticket):
         failing = self._failing
         if failing is not None:
             self._keep_answer(failing.head, failing.body())
-            self._end_try(Outcome(Source.NODE, Phase.DONE, None, failing.head.status, True, False), now)
+            self._end_try(answered(failing.head.status, False), now)
             return
         stream = self._stream
         assert stream is not None
         if stream.is_chunked:
             self._client.write(LAST_CHUNK)
-        self._complete(Outcome(Source.NODE, Phase.DONE, None, stream.status, True, True), now)
+        self._complete(answered(stream.status, True), now)
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
         self._backend = None
@@ -284,22 +283,21 @@ class Exchange(Ticket):
         self._client.exchange_done(self._keep_alive, now)
 
     def _write_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
-        start = answer_head(
-            head, self.method, len(body), self._own_fields(now), self._head.minor, self._keep_alive
-        )
-        self._client.write(start + body)
+        start = answer_start(head, self.method, len(body), self._head.minor)
+        self._client.write(start + self._rest_of_head(now) + body)
 
-    def _own_fields(self, now: float) -> bytes:
+    def _rest_of_head(self, now: float) -> bytes:
         arrived_at, try_at = self.enqueued_at, self._try_at
         return (
             b"X-PrioLB-QueueDurationUs: %d\r\nX-PrioLB-SimDurationUs: %d\r\nX-PrioLB-TotalDurationUs: %d\r\n"
-            b"X-PrioLB-QueueSizeStart: %d\r\nX-PrioLB-QueueSizeEnd: %d\r\n"
+            b"X-PrioLB-QueueSizeStart: %d\r\nX-PrioLB-QueueSizeEnd: %d\r\n%s\r\n"
             % (
                 (try_at - arrived_at) * 1e6,
                 (now - try_at) * 1e6,
                 (now - arrived_at) * 1e6,
                 self.size_at_start,
                 self._engine.scheduler.queue.lanes[self.lane].length,
+                connection_field(self._head.minor, self._keep_alive),
             )
         )
 

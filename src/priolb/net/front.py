@@ -54,6 +54,7 @@ class FrontConnection(Lapsing):
         "_is_reading",
         "_listener",
         "_max_body_bytes",
+        "_outgoing",
         "_remaining",
         "_scanned",
         "_state",
@@ -69,6 +70,7 @@ class FrontConnection(Lapsing):
         self._engine = listener.engine
         # Connection
         self._transport: asyncio.Transport | None = None
+        self._outgoing: bytes = b""
         self._state: int = AT_HEAD
         self._buffer: bytes = b""
         self._scanned: int = 0
@@ -189,9 +191,19 @@ class FrontConnection(Lapsing):
     # What the exchange tells it
 
     def write(self, data: bytes) -> None:
-        """Send a part of an answer."""
-        if self._transport is not None:
-            self._transport.write(data)
+        """Send a part of an answer, at the end of this turn of the loop."""
+        if self._outgoing:
+            self._outgoing += data
+        else:
+            self._outgoing = data
+            self._engine.flush_later(self)
+
+    def flush(self) -> None:
+        """Send what was written."""
+        data, self._outgoing = self._outgoing, b""
+        transport = self._transport
+        if data and transport is not None and not transport.is_closing():
+            transport.write(data)
 
     def exchange_done(self, keep_alive: bool, now: float) -> None:
         """The answer is complete: next request, or the end."""
@@ -418,6 +430,7 @@ class FrontConnection(Lapsing):
         self.write(local_response(response, head.method if head else b"", 1, keep_alive=False))
         self._end_request()
         self._buffer = b""
+        self.flush()
         transport = self._transport
         if transport is None or not transport.can_write_eof():
             self._close()
@@ -455,6 +468,7 @@ class FrontConnection(Lapsing):
         """Close once all is sent."""
         self._state = CLOSING
         self._buffer = b""
+        self.flush()
         if self._transport is not None:
             self._transport.close()
             self._unsent_bytes = self._transport.get_write_buffer_size()

@@ -33,6 +33,13 @@ class IdleBudget:
         self.count: int = 0
 
 
+class Flushing(Protocol):
+    """A connection that puts its writes off to the end of the turn."""
+
+    def flush(self) -> None:
+        """Send what was put off."""
+
+
 class Surroundings(Protocol):
     """What the connections to all nodes share; the engine is it."""
 
@@ -41,6 +48,9 @@ class Surroundings(Protocol):
     idle: IdleBudget
     node_idle_timeout_s: float
     tasks: Tasks
+
+    def flush_later(self, connection: Flushing) -> None:
+        """Call `flush` of `connection` at the end of this turn of the loop."""
 
     def watch(self, item: Lapsing) -> None:
         """Make sure that `item` is told when it lapses."""

@@ -47,6 +47,7 @@ def test_an_answer_of_the_usual_kind() -> None:
             b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n"
         ),
         "body_bytes": 12,
+        "usual_start": b"",
     }
 
 

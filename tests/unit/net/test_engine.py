@@ -120,6 +120,7 @@ def test_a_retry_that_waited_for_a_node_which_is_removed_goes_elsewhere() -> Non
         assert call.take() == POST_AT_NODE
         assert rig.counts() == (1, 1, 4)
         rig.engine.detach(second.state)
+        rig.run()
         assert call.take() == POST_AT_NODE
         call.send(ANSWER)
         assert retried.take() == answer_at_client()
@@ -242,3 +243,36 @@ def test_legacy_answers_are_those_of_the_original() -> None:
             + CLOSE
             + b"\r\nbad request: malformed request: Invalid method encountered\n"
         )
+
+
+# Writes
+
+
+def test_writes_of_one_turn_leave_together_at_its_end() -> None:
+    with Rig() as rig:
+        node = rig.node(slots=2)
+        first, second = rig.client(), rig.client()
+        first.send(POST)
+        second.send(POST)
+        rig.run()
+        for call in node.connections:
+            call._protocol.data_received(ANSWER)
+        assert (first.take(), second.take()) == (b"", b"")
+        rig.engine.flush()
+        assert (first.take(), second.take()) == (answer_at_client(), answer_at_client())
+
+
+def test_an_answer_that_ends_its_connection_leaves_before_the_end() -> None:
+    with Rig() as rig:
+        client = rig.client()
+        client._protocol.data_received(b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        assert (client.calls, client.take()[:12]) == (["close"], b"HTTP/1.1 503")
+
+
+def test_what_was_put_off_for_a_connection_that_broke_is_dropped() -> None:
+    with Rig() as rig:
+        client = rig.client()
+        client._protocol.data_received(b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
+        client.break_off()
+        rig.run()
+        assert client.writes == []

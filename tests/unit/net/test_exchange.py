@@ -149,8 +149,9 @@ def test_chunks_reach_the_client_as_chunks_of_ours() -> None:
         )
         call.send(b"\r\n0\r\nTrailer: dropped\r\n\r\n")
         assert client.writes == [
-            b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n" + timings() + b"\r\n",
-            b"3\r\nxyz\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n"
+            + timings()
+            + b"\r\n3\r\nxyz\r\n",
             b"0\r\n\r\n",
         ]
         client.send(POST)

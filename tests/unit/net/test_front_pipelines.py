@@ -62,6 +62,7 @@ def test_requests_that_are_refused_at_once_share_the_loop_and_are_not_read_faste
         assert not client.is_reading()
         client.send(GET % 2)
         rig.loop.turn()
+        rig.engine.flush()
         assert client.take() == NO_NODES * 16
         assert not client.is_reading()
         rig.run()
