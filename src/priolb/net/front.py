@@ -29,6 +29,8 @@ BUSY: Final = 2  # a request is in line, at a node, or with the admin API
 LINGERING: Final = 3  # refused; what still comes is thrown away, so that the answer is not lost to a reset
 CLOSING: Final = 4  # the last bytes are on their way out
 
+# More than this is not put off to the end of the turn: the loop may read from a node many times in a turn.
+_MAX_PUT_OFF_BYTES: Final = 16384
 _LINGER_S: Final = 2.0
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for no time: what is not sent is lost, and the peer is told
 _HEADS_PER_TURN: Final = range(16)
@@ -197,6 +199,8 @@ class FrontConnection(Lapsing):
         else:
             self._outgoing = data
             self._engine.flush_later(self)
+        if len(self._outgoing) > _MAX_PUT_OFF_BYTES:
+            self.flush()  # so that a client that is slower than the node is noticed before more is read
 
     def flush(self) -> None:
         """Send what was written."""

@@ -276,3 +276,17 @@ def test_what_was_put_off_for_a_connection_that_broke_is_dropped() -> None:
         client.break_off()
         rig.run()
         assert client.writes == []
+
+
+def test_a_large_part_of_an_answer_is_not_put_off() -> None:
+    """The loop may read from a node many times in a turn: a slow client has to be noticed at the first."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call._protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + b"x" * 19999)
+        assert len(client.take()) > 19999
+        call._protocol.data_received(b"y")
+        assert client.take() == b""
+        rig.run()
+        assert client.take() == b"y"
