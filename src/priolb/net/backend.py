@@ -211,7 +211,9 @@ class BackendConnection(Lapsing):
         """Nothing waits for this."""
 
     def data_received(self, data: bytes) -> None:
-        if self.state == AWAITING_HEAD:
+        if self.state == AWAITING_HEAD and self._outbox:
+            self._broken("the node spoke before it was asked")  # the request has not left yet
+        elif self.state == AWAITING_HEAD:
             self._read_head(data)
         elif self.state == IN_BODY:
             self._read_body(data)

@@ -290,3 +290,18 @@ def test_a_large_part_of_an_answer_is_not_put_off() -> None:
         assert client.take() == b""
         rig.run()
         assert client.take() == b"y"
+
+
+def test_what_a_node_says_before_a_request_has_left_is_no_answer_to_it() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(ANSWER)
+        assert client.take() == answer_at_client()
+        client._protocol.data_received(POST)
+        call._protocol.data_received(ANSWER)
+        fresh = node.accept()
+        assert (client.take(), fresh.take()) == (b"", POST_AT_NODE)
+        fresh.send(ANSWER)
+        assert client.take() == answer_at_client()
