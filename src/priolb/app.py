@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import resource
+import secrets
 import signal
 import sys
 import time
@@ -27,6 +28,7 @@ from priolb.core.limits import ByteBudget
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.http.forwarding import Forwarding
 from priolb.http.parser import HeadLimits
 from priolb.net.engine import Engine
 from priolb.net.listener import Listener
@@ -37,6 +39,7 @@ from priolb.tasks import Tasks
 from priolb.telemetry.logs import Logger, LogWriter, forward_library_logs
 from priolb.telemetry.requests import RequestLog
 from priolb.testing.mock_node import MockNode
+from priolb.tls import Certificate, NodeTLS
 
 _MOCK_NODE_HOST: Final = "localhost"
 _MOCK_NODE_PORT: Final = 8095
@@ -100,6 +103,9 @@ class _Balancer:
         self._mock_node = MockNode() if settings.mock_node else None
         if self._mock_node is not None:
             self._mock_node.received = deque(maxlen=0)  # nobody here asks for what it got
+        # Of its own for each instance: two of them, one behind the other, are no loop.
+        self._via_name = settings.via_name or f"priolb-{secrets.token_hex(4)}"
+        self._certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
         self._store = open_store(settings.redis_uri, settings.redis_prefix)
         queue = PriorityQueue(
             [
@@ -126,11 +132,21 @@ class _Balancer:
             request_timeout_s=settings.request_timeout_s,
             try_timeout_s=settings.request_proxy_timeout_s,
             node_idle_timeout_s=settings.node_idle_timeout_s,
+            upgrade_idle_timeout_s=settings.upgrade_idle_timeout_s,
+            upgrades_max=settings.upgrade_slots,
+            retry_methods=settings.retry_methods,
+            via_name=self._via_name,
             head_limits=HeadLimits(settings.head_max_kb * 1024, settings.head_max_fields),
             legacy_errors=settings.legacy_errors,
         )
         self._nodes = NodePool(
-            self._store, self._engine, settings.node_workers, settings.proxy_max_conns_per_host, log
+            self._store,
+            self._engine,
+            settings.node_workers,
+            settings.proxy_max_conns_per_host,
+            settings.preserve_host,
+            NodeTLS(settings.node_tls_ca, settings.node_tls_cert, settings.node_tls_key),
+            log,
         )
         self._admin = AdminApi(
             self._nodes,
@@ -159,6 +175,8 @@ class _Balancer:
             await self._open(self._listeners[1], settings.admin_listen, is_admin=True)
         await self._open(self._data, settings.listen, is_admin=False)  # last: who gets in is served
         self._tasks.spawn(self._log_sizes(), "queue sizes")
+        if self._certificate is not None:
+            self._tasks.spawn(self._certificate.follow(self._log), "certificate")
         self._is_ready = True
 
     async def drain(self) -> None:
@@ -182,8 +200,16 @@ class _Balancer:
             await self._mock_node.stop()
 
     async def _open(self, listener: Listener, address: Address, is_admin: bool) -> None:
-        port = await listener.open(address.host, address.port)
-        self._log.info("Listening", host=address.host, port=port, admin=is_admin)
+        certificate = self._certificate
+        port = await listener.open(address.host, address.port, certificate.context if certificate else None)
+        self._log.info(
+            "Listening",
+            host=address.host,
+            port=port,
+            admin=is_admin,
+            tls=bool(certificate),
+            name=self._via_name,
+        )
 
     def _listener(self, forwards: bool, is_admin: bool) -> Listener:
         settings = self._settings
@@ -192,7 +218,16 @@ class _Balancer:
             self._admin if is_admin else None,
             forwards=forwards,
             head_limits=HeadLimits(settings.head_max_kb * 1024, settings.head_max_fields),
+            forwarding=Forwarding(
+                self._via_name,
+                "https" if self._certificate else "http",
+                settings.forward_client,
+                settings.trusted_proxies,
+            ),
             max_body_bytes=settings.payload_max_kb * 1024,
+            replay_max_bytes=settings.replay_max_kb * 1024,
+            body_min_bytes_per_s=settings.body_min_rate,
+            connections_per_peer=settings.connections_per_peer,
             head_timeout_s=settings.head_timeout_s,
             keepalive_timeout_s=settings.keepalive_timeout_s,
             stall_timeout_s=settings.client_stall_timeout_s,

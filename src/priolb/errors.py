@@ -19,7 +19,10 @@ class Reason(Enum):
 
     BAD_REQUEST = "bad_request"
     PAYLOAD_TOO_LARGE = "payload_too_large"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    LOOP = "loop"
     QUEUE_FULL = "queue_full"
+    UPGRADES_FULL = "upgrades_full"
     NO_NODES = "no_nodes"
     DEADLINE = "deadline"
     NODE_TIMEOUT = "node_timeout"

@@ -31,7 +31,7 @@ MALFORMED = {
     "no request line": (400, head(b"hello")),
     "HTTP/0.9": (505, head(b"GET /")),
     "HTTP/2.0": (505, head(b"GET / HTTP/2.0", HOST)),
-    "the preface of HTTP/2": (400, head(b"PRI * HTTP/2.0") + b"SM\r\n\r\n"),
+    "the preface of HTTP/2": (505, head(b"PRI * HTTP/2.0") + b"SM\r\n\r\n"),
     "a long version": (400, head(b"GET / HTTP/1.12", HOST)),
     "no Host": (400, head(b"GET / HTTP/1.1")),
     "two Hosts": (400, get(HOST)),
@@ -55,7 +55,7 @@ MALFORMED = {
     "two lengths": (400, upload(b"Content-Length: 1", b"Content-Length: 2") + b"xx"),
     "an endless length": (400, upload(b"Content-Length: " + b"9" * 5000)),
     "two framings": (400, upload(b"Content-Length: 5", CHUNKED) + b"0\r\n\r\n"),
-    "another coding": (501, upload(b"Transfer-Encoding: gzip, chunked")),
+    "another coding": (400, upload(b"Transfer-Encoding: gzip, chunked")),
     "an unknown coding": (400, upload(b"Transfer-Encoding: x")),
     "chunks in HTTP/1.0": (400, head(b"POST / HTTP/1.0", CHUNKED) + b"0\r\n\r\n"),
 }

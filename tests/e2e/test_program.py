@@ -50,7 +50,7 @@ def test_a_mistake_on_the_command_line_is_one_line_and_exit_status_2(words: list
     ("name", "value", "message"),
     [
         ("RETRIES_MAX", "three", "RETRIES_MAX: 'three' is not a whole number (0 to 1000)"),
-        ("PAYLOAD_MAX_KB", "-1", "PAYLOAD_MAX_KB: '-1' is out of range (1 to 10000000)"),
+        ("PAYLOAD_MAX_KB", "-1", "PAYLOAD_MAX_KB: '-1' is out of range (0 to 10000000)"),
         ("REQUEST_TIMEOUT", "5s", "REQUEST_TIMEOUT: '5s' is not a number of seconds (0.001 to 1000000)"),
         ("ITEMS_LOWPRIO_MAX", "9999999999", "ITEMS_LOWPRIO_MAX: '9999999999' is out of range"),
         ("ENABLE_PPROF", "maybe", "ENABLE_PPROF: 'maybe' is not a switch"),

@@ -7,7 +7,8 @@ import h11
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from priolb.net.front import AT_HEAD, FrontConnection
+from priolb.net.client import AT_HEAD
+from priolb.net.front import FrontConnection
 from support.memory import MemoryTransport
 from support.messages import POST, POST_AT_NODE, answer_at_client
 from support.rig import Rig
@@ -149,7 +150,7 @@ def test_whatever_is_wrong_with_a_stream_the_connection_serves_on_or_ends_in_tim
         if client.is_ended:
             return
         client.take()
-        if front._state == AT_HEAD and not front._buffer:
+        if front._state == AT_HEAD and not front._inbox.data:
             client.send(POST)
             rig.run()
             assert client.take() == answer_at_client(POST_AT_NODE)

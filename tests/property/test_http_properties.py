@@ -8,12 +8,13 @@ import hypothesis.strategies as st
 from hypothesis import assume, event, example, given, settings
 
 from priolb.errors import ClientError, FramingError, NodeError, Reason
-from priolb.http.framing import CHUNKED, ChunkedDecoder
+from priolb.http.body import ChunkedReader
+from priolb.http.framing import CHUNKED
 from priolb.http.messages import RequestHead
 from priolb.http.parser import HEAD_END, parse_request_head, parse_response_head
-from priolb.http.refusal import refusal
+from priolb.http.refusal import Refusals
 from priolb.http.rewrite import Target
-from priolb.http.writer import LAST_CHUNK, answer_start, chunk, connection_field, is_chunked_to_client
+from priolb.http.writer import answer_start, chunk, connection_field, is_chunked_to_client, last_chunk
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -24,6 +25,8 @@ HOP_BY_HOP = [
     b"connection",
     b"keep-alive",
     b"proxy-connection",
+    b"proxy-authorization",
+    b"proxy-authenticate",
     b"te",
     b"trailer",
     b"transfer-encoding",
@@ -53,7 +56,18 @@ connection_options = st.lists(
     max_size=3,
 ).map(b", ".join)
 field_lines = st.lists(
-    st.one_of(st.tuples(names, values), st.tuples(st.sampled_from([b"Connection"]), connection_options)),
+    st.one_of(
+        st.tuples(names, values),
+        st.tuples(st.sampled_from([b"Connection"]), connection_options),
+        st.sampled_from(
+            [
+                (b"TE", b"gzip, trailers"),
+                (b"Connection", b"Upgrade"),
+                (b"upgrade", b"websocket"),
+                (b"Expect", b"100-continue"),
+            ]
+        ),
+    ),
     max_size=8,
 )
 
@@ -72,6 +86,29 @@ def end_to_end(fields: Fields, dropped: list[bytes]) -> Fields:
     ]
     gone = [*HOP_BY_HOP, *dropped, *(each for each in nominated if each not in {b"close", b"keep-alive"})]
     return [(name.lower(), value.strip(b" \t")) for name, value in fields if name.lower() not in gone]
+
+
+def members_of(fields: Fields, name: bytes) -> list[bytes]:
+    """The members of a list that may stand in several lines, in lower case."""
+    values = [value for key, value in fields if key.lower() == name]
+    return [member.strip(b" \t").lower() for value in values for member in value.split(b",")]
+
+
+def for_the_next_connection(fields: Fields, may_upgrade: bool) -> Fields:
+    """What of these fields concerns the connection to the node: trailers, and a switch of protocols."""
+    wants_trailers = b"trailers" in members_of(fields, b"te")
+    upgrade = b", ".join(value.strip(b" \t") for name, value in fields if name.lower() == b"upgrade")
+    protocols = [member.partition(b"/")[0] for member in members_of(fields, b"upgrade")]
+    upgrades = (
+        may_upgrade
+        and upgrade != b""
+        and b"upgrade" in members_of(fields, b"connection")
+        and not {b"h2", b"h2c", b"http"}.intersection(protocols)
+    )
+    options = [b"upgrade"] * upgrades + [b"TE"] * wants_trailers
+    expected = [(b"connection", b", ".join(options))] if options else []
+    expected += [(b"te", b"trailers")] if wants_trailers else []
+    return expected + ([(b"upgrade", upgrade)] if upgrades else [])
 
 
 def without(fields: Fields, *names: bytes) -> Fields:
@@ -150,9 +187,11 @@ def origin_form(target: bytes) -> bytes:
     return path + b"?" + query if query else path
 
 
-def check_node_sees(head: RequestHead, method: bytes, target: bytes, fields: Fields, body: bytes) -> None:
+def check_node_sees(
+    head: RequestHead, method: bytes, target: bytes, fields: Fields, body: bytes, may_upgrade: bool
+) -> None:
     """Let h11 judge what is written for a node, against what h11 or we know of the client's request."""
-    data = NODE.request(head.method, head.path, head.query, head.forwarded, body)
+    data = NODE.request(head.method, head.path, head.query, b"", head.forwarded, body)
     request, received = as_a_node_reads(data)
     seen = list(request.headers)
     assert (request.method, request.target, request.http_version) == (method, target, b"1.1")
@@ -162,7 +201,8 @@ def check_node_sees(head: RequestHead, method: bytes, target: bytes, fields: Fie
     types = [value.strip(b" \t") for name, value in fields if name.lower() == b"content-type"]
     assert value_of(seen, b"content-type") == (b", ".join(types).strip(b" \t") if types else None)
     written_anew = [b"host", b"content-length", b"content-type"]
-    assert without(seen, *written_anew) == end_to_end(fields, [*written_anew, b"expect"])
+    for_the_node = for_the_next_connection(fields, may_upgrade)
+    assert without(seen, *written_anew) == end_to_end(fields, [*written_anew, b"expect"]) + for_the_node
     assert received == body
 
 
@@ -180,17 +220,23 @@ def test_a_node_reads_what_the_client_wrote(
     head = parsed(rendered(b"%s %s %s" % (method, target, version), fields))
     if isinstance(head, ClientError):
         event(f"refused: {head}")
+        if head.status == 417:
+            assert version == b"HTTP/1.1"
+            assert set(members_of(fields, b"expect")) not in ({b"100-continue"}, set())
+            return
         assert head.status == 400
         assert (
             (is_chunked and version == b"HTTP/1.0")
             or (target == b"*" and method != b"OPTIONS")
             or not target.startswith((b"/", b"*"))
+            or b"#" in target
         ), "what is well-formed is taken"
         return
     event("taken")
     assert head.body_bytes == (CHUNKED if is_chunked else len(body))
     assert head.minor == int(version[-1:])
-    check_node_sees(head, method, origin_form(target), fields, body)
+    may_upgrade = head.minor == 1 and head.body_bytes == 0
+    check_node_sees(head, method, origin_form(target), fields, body, may_upgrade)
 
 
 # Answers
@@ -225,19 +271,21 @@ def test_a_client_reads_what_the_node_wrote(
         fields = [*fields, (b"Content-Length", b"%d" % len(body))]
     elif framing == "chunked":
         fields = [(b"Transfer-Encoding", b"chunked"), *fields]
+    if framing == "chunked":
+        version = b"HTTP/1.1"  # it is an error of the node in HTTP/1.0
     head = parse_response_head(rendered(b"%s %d %s" % (version, status, phrase), fields), MAX_FIELDS)
     body_bytes = 0 if method == b"HEAD" else head.body_bytes
     if body_bytes == 0:
         body = b""
     is_ended = body_bytes < 0 and minor == 0
     data = (
-        answer_start(head, method, body_bytes, minor)
+        answer_start(head, method, body_bytes, minor, is_json=True)
         + b"X-Own: 1\r\n"
         + connection_field(minor, not is_ended)
         + b"\r\n"
     )
     if is_chunked_to_client(body_bytes, minor):
-        data += b"".join(chunk(body[at : at + 7]) for at in range(0, len(body), 7)) + LAST_CHUNK
+        data += b"".join(chunk(body[at : at + 7]) for at in range(0, len(body), 7)) + last_chunk(b"")
     else:
         data += body
     response, received = as_a_client_reads(data, method, is_ended)
@@ -247,9 +295,14 @@ def test_a_client_reads_what_the_node_wrote(
     seen = list(response.headers)
     own = [b"content-length", b"transfer-encoding", b"connection"]
     typed = end_to_end(fields, own)
+    upgrade = [value.strip(b" \t") for name, value in fields if name.lower() == b"upgrade"]
+    if status in {101, 426} and upgrade:
+        typed += [(b"upgrade", b", ".join(upgrade))]
+    trailer = [value.strip(b" \t") for name, value in fields if name.lower() == b"trailer"]
+    own_trailer = [(b"trailer", b", ".join(trailer))] if trailer and body_bytes < 0 and minor == 1 else []
     if body_bytes != 0 and not any(name.lower() == b"content-type" for name, _ in fields):
         typed.append((b"content-type", b"application/json"))
-    assert without(seen, *own) == [*typed, (b"x-own", b"1")]
+    assert without(seen, *own) == [*typed, *own_trailer, (b"x-own", b"1")]
 
 
 # Chunks
@@ -268,7 +321,7 @@ def in_pieces(data: bytes, cuts: list[int]) -> list[bytes]:
 
 def decoded(pieces: list[bytes]) -> tuple[bytes, bool, bytes] | None:
     """Feed these pieces; None when the framing is broken."""
-    decoder = ChunkedDecoder()
+    decoder = ChunkedReader()
     body = rest = b""
     for piece in pieces:
         if decoder.done:
@@ -374,10 +427,12 @@ def test_a_mutated_request_is_refused_or_reaches_the_node_as_h11_would_read_it(
         data = one_head(data)
     head = parsed(data)
     if isinstance(head, ClientError):
-        assert head.status in {400, 431, 501, 505}
+        assert head.status in {400, 417, 431, 501, 505}
         return
     assume(data.endswith(HEAD_END) and one_head(data) == data)
-    node_reads, _ = as_a_node_reads(NODE.request(head.method, head.path, head.query, head.forwarded, b"ab"))
+    node_reads, _ = as_a_node_reads(
+        NODE.request(head.method, head.path, head.query, b"", head.forwarded, b"ab")
+    )
     assert node_reads.method == head.method
     reader = h11.Connection(h11.SERVER)
     reader.receive_data(data)
@@ -389,7 +444,8 @@ def test_a_mutated_request_is_refused_or_reaches_the_node_as_h11_would_read_it(
     assert isinstance(client_wrote, h11.Request)
     event("taken by both")
     fields = list(client_wrote.headers)
-    check_node_sees(head, client_wrote.method, origin_form(client_wrote.target), fields, b"ab")
+    may_upgrade = head.minor == 1 and head.body_bytes == 0
+    check_node_sees(head, client_wrote.method, origin_form(client_wrote.target), fields, b"ab", may_upgrade)
 
 
 @given(st.sampled_from(RESPONSES), mutations, st.booleans())
@@ -406,7 +462,7 @@ def test_a_mutated_answer_is_the_nodes_fault_or_can_be_read_by_a_client(
         return
     body_bytes = head.body_bytes
     assume(head.status >= 200 and one_head(data) == data and 0 <= body_bytes < 100)
-    written = answer_start(head, b"POST", body_bytes, 1) + b"\r\n" + b"x" * body_bytes
+    written = answer_start(head, b"POST", body_bytes, 1, is_json=True) + b"\r\n" + b"x" * body_bytes
     response, body = as_a_client_reads(written, b"POST", is_ended=False)
     assert (response.status_code, response.reason, len(body)) == (head.status, head.phrase, body_bytes)
 
@@ -439,7 +495,7 @@ RPC = [
 def test_any_body_is_refused_in_json_that_others_can_read(
     seed: bytes, steps: list[tuple[str, int, bytes]], reason: Reason
 ) -> None:
-    response = refusal(reason, mutated(seed, steps), legacy=False)
+    response = Refusals("lb", legacy=False).answer(reason, mutated(seed, steps))
     answer = json.loads(response.body, parse_constant=refuse_word)
     if response.content_type == b"application/problem+json":
         assert answer["status"] == response.status

@@ -59,6 +59,7 @@ class Balancer:
         self._reader.start()
         try:
             self.port = self._port(admin=False)
+            self.name: str = self.wait_for("Listening")["name"]
             self.admin_port = self._port(admin=True) if settings.get("ADMIN_LISTEN") else self.port
         except BaseException:
             self.kill()

@@ -2,29 +2,68 @@
 
 import json
 
+CLOSE = b"Connection: close\r\n"
+RETRY_AFTER = b"Retry-After: 1\r\n"
+
+# By what is wrong; see RFC 9209, section 2.3.
+PROXY_ERRORS = {
+    "bad request": b"http_request_error",
+    "Payload too large": b"http_request_error",
+    "too many connections": b"http_request_denied",
+    "loop detected": b"proxy_loop_detected",
+    "queue full": b"connection_limit_reached",
+    "too many upgraded connections": b"connection_limit_reached",
+    "no nodes available": b"destination_unavailable",
+    "request timeout hit before processing": b"connection_limit_reached",
+    "node timeout": b"http_response_timeout",
+    "node unreachable": b"destination_unavailable",
+    "bad answer from node": b"http_protocol_error",
+    "shutting down": b"proxy_internal_response",
+}
+
+VIA_NAME = "lb"
+VIA = b"Via: 1.1 lb\r\n"
+
 POST = b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: 2\r\n\r\n{}"
 POST_AT_NODE = (
-    b"POST / HTTP/1.1\r\nHost: node-1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    b"POST / HTTP/1.1\r\nHost: node-1\r\nContent-Type: application/json\r\nVia: 1.1 lb\r\n"
+    b"Content-Length: 2\r\n\r\n{}"
 )
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
 
 
-def timings(queue_us: int = 0, node_us: int = 0, total_us: int = 0, start: int = 1, end: int = 0) -> bytes:
-    """Return the fields of ours in the answer of a node."""
+def timings(
+    queue_us: int = 0, node_us: int = 0, total_us: int = 0, start: int = 1, end: int = 0, minor: int = 1
+) -> bytes:
+    """Return the fields of ours in the answer of a node that spoke HTTP/1.`minor`."""
     return (
         b"X-PrioLB-QueueDurationUs: %d\r\nX-PrioLB-SimDurationUs: %d\r\nX-PrioLB-TotalDurationUs: %d\r\n"
         b"X-PrioLB-QueueSizeStart: %d\r\nX-PrioLB-QueueSizeEnd: %d\r\n"
-        % (queue_us, node_us, total_us, start, end)
+        b"Server-Timing: queue;dur=%.3f, node;dur=%.3f\r\nVia: 1.%d lb\r\n"
+        % (queue_us, node_us, total_us, start, end, queue_us / 1000, node_us / 1000, minor)
     )
 
 
 def answer_at_client(
-    body: bytes = b"[]", times: bytes = timings(), status: bytes = b"200 OK", connection: bytes = b""
+    body: bytes = b"[]",
+    times: bytes = timings(),
+    status: bytes = b"200 OK",
+    connection: bytes = b"",
+    is_json: bool = True,
 ) -> bytes:
-    """Return the answer of a node that said no more than its length, as a client gets it."""
-    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\nContent-Type: application/json\r\n%s%s\r\n%s" % (
+    """Return the answer of a node that said no more than its length, as a client gets it.
+
+    Args:
+        body: its body.
+        times: what `timings` returns.
+        status: status and reason phrase.
+        connection: the Connection field, rendered, if there is one.
+        is_json: the answer is one to JSON-RPC, whose type is known though the node does not tell.
+    """
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n%s%s%s\r\n%s" % (
         status,
         len(body),
+        b"Content-Type: application/json\r\n" if is_json else b"",
         times,
         connection,
         body,
@@ -37,11 +76,14 @@ def problem(status: bytes, words: str, fields: bytes = b"") -> bytes:
     Args:
         status: status and reason phrase.
         words: what is wrong, its title in front of the first colon.
-        fields: further header lines, rendered.
+        fields: further header lines, rendered; Connection the last of them.
     """
+    title = words.partition(":")[0]
+    close = CLOSE if fields.endswith(CLOSE) else b""
+    fields = b"%sProxy-Status: lb; error=%s\r\n%s" % (fields.removesuffix(close), PROXY_ERRORS[title], close)
     document = {
         "type": "about:blank",
-        "title": words.partition(":")[0],
+        "title": title,
         "status": int(status[:3]),
         "detail": words,
     }
@@ -52,7 +94,3 @@ def problem(status: bytes, words: str, fields: bytes = b"") -> bytes:
         fields,
         body,
     )
-
-
-CLOSE = b"Connection: close\r\n"
-RETRY_AFTER = b"Retry-After: 1\r\n"

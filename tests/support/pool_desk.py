@@ -9,6 +9,7 @@ from priolb.core.node import NodeState
 from priolb.errors import NodeError, StoreError
 from priolb.http.rewrite import Target
 from priolb.nodes.pool import NodePool
+from priolb.tls import NodeTLS
 from support.local_requests import RecordingLog
 
 
@@ -102,7 +103,15 @@ class Desk:
         self.store = FakeStore(stored, shared)
         self.traffic = FakeTraffic()
         self.log = RecordingLog()
-        self.pool = NodePool(self.store, self.traffic, default_slots, max_slots, self.log)
+        self.pool = NodePool(
+            self.store,
+            self.traffic,
+            default_slots,
+            max_slots,
+            keeps_host=False,
+            tls=NodeTLS("", "", ""),
+            log=self.log,
+        )
 
     def messages(self) -> list[str]:
         return [msg for _, msg, _ in self.log.lines]

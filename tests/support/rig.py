@@ -9,6 +9,7 @@ from priolb.core.limits import ByteBudget
 from priolb.core.node import NodeState
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.http.forwarding import Forwarding
 from priolb.http.parser import HeadLimits
 from priolb.http.rewrite import Target
 from priolb.net.engine import Engine
@@ -18,7 +19,10 @@ from priolb.net.listener import Listener, LocalHandler
 from priolb.net.pool import IdleBudget
 from support.manual_loop import ManualClock, ManualLoop
 from support.memory import MemoryTransport
+from support.messages import VIA_NAME
 from support.tickets import new_queue
+
+RETRY_METHODS = frozenset({b"POST", b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
 
 Answers = Callable[[bytes], bytes]
 
@@ -173,6 +177,11 @@ class Rig:
         local: LocalHandler | None = None,
         forwards: bool = True,
         legacy_errors: bool = False,
+        forwarding: Forwarding | None = None,
+        replay_max_bytes: int = 1024 * 1024,
+        body_min_bytes_per_s: int = 0,
+        connections_per_peer: int = 0,
+        upgrades_max: int = 0,
     ) -> None:
         self.clock = ManualClock()
         # The rest of an event loop is of no use here, and refuses to be used.
@@ -192,7 +201,11 @@ class Rig:
             request_timeout_s=request_timeout_s,
             try_timeout_s=try_timeout_s,
             node_idle_timeout_s=30.0,
+            upgrade_idle_timeout_s=600.0,
+            upgrades_max=upgrades_max,
             head_limits=head_limits,
+            retry_methods=RETRY_METHODS,
+            via_name=VIA_NAME,
             legacy_errors=legacy_errors,
         )
         self.listener = Listener(
@@ -200,7 +213,11 @@ class Rig:
             local,
             forwards=forwards,
             head_limits=head_limits,
+            forwarding=forwarding or Forwarding(VIA_NAME, "http", tells_client=False, trusted=()),
             max_body_bytes=max_body_bytes,
+            replay_max_bytes=replay_max_bytes,
+            body_min_bytes_per_s=body_min_bytes_per_s,
+            connections_per_peer=connections_per_peer,
             head_timeout_s=10.0,
             keepalive_timeout_s=75.0,
             stall_timeout_s=30.0,

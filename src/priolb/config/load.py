@@ -35,6 +35,8 @@ def load_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         setting = SETTINGS[name]
         values[name] = read_value(f"-{setting.flag}", setting.kind, text, secret=setting.secret)
     settings = Settings(**values)
+    if settings.tls_key and not settings.tls_cert:
+        raise ConfigError("TLS_KEY: a key without a certificate (TLS_CERT)")
     if settings.admin_listen == settings.listen and settings.listen.port:
         raise ConfigError(f"ADMIN_LISTEN: '{settings.admin_listen}' is the address for clients (LISTEN_ADDR)")
     return settings

@@ -27,6 +27,8 @@ _DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _TOKEN: Final = re.compile(r"[!-~]*")
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,62}")
+_METHOD: Final = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
 _IPV6: Final = re.compile(r"[0-9A-Fa-f.:]+(%[A-Za-z0-9._-]+)?")
 _CIDR: Final = re.compile(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?")
 # A number with more digits is out of every range; int() is quadratic in them.
@@ -143,6 +145,31 @@ class Token:
         if not _TOKEN.fullmatch(text):
             raise ValueError(f"is not {self.accepts}")
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name for this program in fields of HTTP: a token that starts with a letter; or empty."""
+
+    accepts: str = "a name (letters, digits, - . _, a letter first)"
+
+    def parse(self, text: str) -> str:
+        if text and not _NAME.fullmatch(text):
+            raise ValueError(f"is not {self.accepts}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Methods:
+    """Methods of HTTP with commas between them, as they stand in a request: case matters."""
+
+    accepts: str = "a list of methods with commas between them (like GET,POST)"
+
+    def parse(self, text: str) -> frozenset[bytes]:
+        methods = _items(text)
+        if not all(_METHOD.fullmatch(method) for method in methods):
+            raise ValueError(f"is not {self.accepts}")
+        return frozenset(method.encode() for method in methods)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from priolb.config.parse import (
     CommaList,
     Count,
     HostPort,
+    Methods,
+    Name,
     Network,
     OptionalHostPort,
     Switch,
@@ -79,9 +81,17 @@ class Settings:
         Count(0, 1000), "RETRIES_MAX", "3", "tries",
         meaning="Tries that a request gets in all, the first one included; 0 counts as 1.",
     )
+    retry_methods: frozenset[bytes] = setting(
+        Methods(), "RETRY_METHODS", "POST,GET,HEAD,OPTIONS,PUT,DELETE,TRACE", "methods, comma separated",
+        meaning="Tried again even when a node may have seen the request; any other only if no byte has left.",
+    )
     payload_max_kb: int = setting(
-        Count(1, 10**7), "PAYLOAD_MAX_KB", "8192", "KB of 1024 bytes",
-        meaning="A request with a larger body is refused with 413.",
+        Count(0, 10**7), "PAYLOAD_MAX_KB", "8192", "KB of 1024 bytes",
+        meaning="A request with a larger body is refused with 413; 0 = no limit.",
+    )
+    replay_max_kb: int = setting(
+        Count(0, 10**6), "REPLAY_MAX_KB", "1024", "KB of 1024 bytes",
+        meaning="Bodies up to this are held, so that they can be sent again; longer ones pass through once.",
     )
     items_fasttrack_max: int = setting(
         Count(), "ITEMS_FASTTRACK_MAX", "0", "requests",
@@ -131,6 +141,14 @@ class Settings:
     )
 
     # Connections of clients
+    tls_cert: str = setting(
+        Text(), "TLS_CERT", "", "file",
+        meaning="PEM file of a certificate: clients then have to speak https. Read again when it changes.",
+    )
+    tls_key: str = setting(
+        Text(), "TLS_KEY", "", "file",
+        meaning="PEM file of its key, without a password; empty = it is in the file of TLS_CERT.",
+    )
     head_max_kb: int = setting(
         Count(1, 65_536), "HEAD_MAX_KB", "64", "KB of 1024 bytes",
         meaning="Longest request line and headers together.",
@@ -150,6 +168,43 @@ class Settings:
     client_stall_timeout_s: float = setting(
         seconds(), "CLIENT_STALL_TIMEOUT", "30", "seconds",
         meaning="A client that neither sends the body it announced nor reads its answer is cut off after it.",
+    )
+
+    body_min_rate: int = setting(
+        Count(), "BODY_MIN_RATE", "240", "bytes per second",
+        meaning="A client whose body comes slower for CLIENT_STALL_TIMEOUT is cut off; 0 = no matter.",
+    )
+    connections_per_peer: int = setting(
+        Count(), "CONNECTIONS_PER_PEER", "0", "connections",
+        meaning="Connections of one address (IPv6: /64) at a time, TRUSTED_PROXIES excepted; 0 = no limit.",
+    )
+
+    # What nodes are told
+    trusted_proxies: tuple[Network, ...] = setting(
+        CidrList(), "TRUSTED_PROXIES", "", "networks, comma separated",
+        meaning="Peers that are believed when they say for whom they ask (Forwarded, X-Forwarded-For, ...).",
+    )
+    forward_client: bool = setting(
+        Switch(), "FORWARD_CLIENT", "true", "switch",
+        meaning="Tell nodes who the client is, by Forwarded and X-Forwarded-For, -Proto and -Host.",
+    )
+    preserve_host: bool = setting(
+        Switch(), "PRESERVE_HOST", "false", "switch",
+        meaning="Nodes get the Host that the client asked for, instead of their own.",
+    )
+    via_name: str = setting(
+        Name(), "VIA_NAME", "", "text",
+        meaning="Name of this instance in Via and Proxy-Status, which tells loops; empty = a random one.",
+    )
+
+    # Other protocols (WebSocket)
+    upgrade_slots: int = setting(
+        Count(), "UPGRADE_SLOTS", "0", "requests",
+        meaning="Slots that requests for another protocol (Upgrade) may hold or wait for; 0 = no limit.",
+    )
+    upgrade_idle_timeout_s: float = setting(
+        seconds(), "UPGRADE_IDLE_TIMEOUT", "600", "seconds",
+        meaning="A connection that has switched protocols is ended after such a silence in both directions.",
     )
 
     # Connections to nodes
@@ -172,6 +227,19 @@ class Settings:
     proxy_idle_conn_timeout_s: float = setting(
         seconds(0), "ProxyIdleConnTimeout", "90", "seconds",
         meaning="An unused connection to a node is closed after it; 0 = no limit.",
+    )
+
+    node_tls_ca: str = setting(
+        Text(), "NODE_TLS_CA", "", "file",
+        meaning="PEM file of the roots that https nodes are verified against; empty = those of the system.",
+    )
+    node_tls_cert: str = setting(
+        Text(), "NODE_TLS_CERT", "", "file",
+        meaning="PEM file of a certificate to show to https nodes that ask for one; empty = none.",
+    )
+    node_tls_key: str = setting(
+        Text(), "NODE_TLS_KEY", "", "file",
+        meaning="PEM file of its key, without a password; empty = it is in the file of NODE_TLS_CERT.",
     )
 
     # Administration

@@ -84,6 +84,11 @@ class Lane:
         self.fresh: Fifo = Fifo()
         self.retries: dict[frozenset[int], Fifo] = {}
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no new ticket may wait here."""
+        return 0 < self.limit <= self.length
+
     def append(self, ticket: Ticket) -> None:
         """Add a new ticket at the end."""
         ticket.state = WAITING

@@ -44,7 +44,7 @@ class PriorityQueue:
     def push(self, ticket: Ticket) -> bool:
         """Add a new ticket at the end of its lane; False, and nothing done, when the lane is full."""
         lane = self.lanes[ticket.lane]
-        if 0 < lane.limit <= lane.length:
+        if lane.is_full:
             return False
         self._next_sequence += 1
         ticket.sequence = self._next_sequence

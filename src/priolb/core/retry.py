@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from priolb.core.outcome import Outcome
-
-# RFC 9110, section 9.2.2, and POST, which carries JSON-RPC here and was always retried by the original.
-RETRYABLE_METHODS: Final = frozenset({b"POST", b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
 
 
 class RetryPolicy:

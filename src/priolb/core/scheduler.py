@@ -72,6 +72,12 @@ class Scheduler:
         ticket.tries = 1
         return Lease(ticket, self._free.reserve_best(), now)
 
+    def refusal(self, lane: int) -> Reason | None:
+        """Return why `submit` would refuse a new ticket of `lane`, or None."""
+        if not self._nodes:
+            return Reason.NO_NODES
+        return Reason.QUEUE_FULL if self.queue.lanes[lane].is_full else None
+
     def submit(self, ticket: Ticket) -> Reason | None:
         """Put a new ticket in line; a reason when it is refused at once."""
         if not self._nodes:

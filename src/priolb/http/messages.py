@@ -12,6 +12,7 @@ class RequestHead:
 
     Args:
         method: as sent, case kept.
+        authority: host and port that the client asked for: of an absolute target, else of Host; may be empty.
         path: path of the target, starting with a slash, or `*`.
         query: query of the target without the question mark, empty when there was none.
         minor: minor version of HTTP/1.
@@ -21,26 +22,37 @@ class RequestHead:
         forwarded: the end-to-end fields, rendered, ready for the node.
         rpc_forwarded: the same for a body that turns out to be JSON-RPC.
         body_bytes: announced length of the body, 0 for none; -1 for a chunked body.
+        upgrade: the protocols that the client would switch to, as Upgrade lists them; empty for none.
+        max_forwards: how many more proxies a TRACE or OPTIONS may pass; -1 for no limit.
 
     `request_id` is the client's X-Request-ID, as much of it as the log shows, empty when there was none.
+    `expects_continue` says that the client waits for 100 Continue before it sends the body. `is_special`
+    says that the request asks for more than to be forwarded, which only few do: it has passed a proxy, must
+    not pass another, wants to switch protocols, or expects something.
     """
 
     __slots__ = (
+        "authority",
         "body_bytes",
+        "expects_continue",
         "forwarded",
+        "is_special",
         "keep_alive",
         "known",
+        "max_forwards",
         "method",
         "minor",
         "path",
         "query",
         "request_id",
         "rpc_forwarded",
+        "upgrade",
     )
 
     def __init__(
         self,
         method: bytes,
+        authority: bytes,
         path: bytes,
         query: bytes,
         minor: int,
@@ -49,8 +61,11 @@ class RequestHead:
         forwarded: bytes,
         rpc_forwarded: bytes,
         body_bytes: int,
+        upgrade: bytes,
+        max_forwards: int,
     ) -> None:
         self.method = method
+        self.authority = authority
         self.path = path
         self.query = query
         self.minor = minor
@@ -60,6 +75,14 @@ class RequestHead:
         self.rpc_forwarded = rpc_forwarded
         self.request_id = known.get(b"x-request-id", b"")[:_MAX_REQUEST_ID_BYTES]
         self.body_bytes = body_bytes
+        self.upgrade = upgrade
+        self.max_forwards = max_forwards
+        expectation = known.get(b"expect") if minor == 1 else None
+        # RFC 9110, section 10.1.1: without a body there is nothing to wait for.
+        self.expects_continue: bool = expectation is not None and body_bytes != 0
+        self.is_special: bool = (
+            expectation is not None or upgrade != b"" or max_forwards == 0 or b"via" in known
+        )
 
 
 class ResponseHead:

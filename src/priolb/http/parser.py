@@ -13,6 +13,14 @@ from typing import Final
 import httptools
 
 from priolb.errors import ClientError, NodeError
+from priolb.http.fields import (
+    REQUEST_ROLES,
+    RESPONSE_ROLES,
+    TOKEN,
+    keeps_alive,
+    sort_fields,
+    tokens,
+)
 from priolb.http.framing import request_body_bytes, response_body_bytes
 from priolb.http.messages import RequestHead, ResponseHead
 from priolb.http.rewrite import typed_fields
@@ -26,46 +34,17 @@ _MAX_REMEMBERED_BYTES: Final = 1024
 # RFC 9112, section 4; llhttp lets control characters through.
 _PHRASE: Final = re.compile(rb"[\t -~\x80-\xff]*")
 
-_FORWARD: Final = 1
-_LOOK: Final = 2
+# RFC 9110, section 7.2, and RFC 3986, section 3.2: host and port, without a user part. May be empty.
+_HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
 
-# RFC 9110, section 7.6.1: fields for this connection alone; framing and Host are written anew.
-_REQUEST_ROLES: Final[dict[bytes, int]] = {
-    b"connection": _LOOK,
-    b"keep-alive": 0,
-    b"proxy-connection": 0,
-    b"te": 0,
-    b"trailer": 0,
-    b"transfer-encoding": _LOOK,
-    b"upgrade": 0,
-    b"content-length": _LOOK,
-    b"host": _LOOK,
-    b"expect": _LOOK,
-    b"content-type": _LOOK,
-    b"authorization": _LOOK | _FORWARD,
-    b"origin": _LOOK | _FORWARD,
-    b"x-fast-track": _LOOK | _FORWARD,
-    b"x-high-priority": _LOOK | _FORWARD,
-    b"high_prio": _LOOK | _FORWARD,
-    b"x-request-id": _LOOK | _FORWARD,
-}
-
-_RESPONSE_ROLES: Final[dict[bytes, int]] = {
-    b"connection": _LOOK,
-    b"keep-alive": 0,
-    b"proxy-connection": 0,
-    b"te": 0,
-    b"trailer": 0,
-    b"transfer-encoding": _LOOK,
-    b"upgrade": 0,
-    b"content-length": _LOOK,
-    b"content-type": _LOOK | _FORWARD,
-    b"x-priolb-queuedurationus": 0,
-    b"x-priolb-simdurationus": 0,
-    b"x-priolb-totaldurationus": 0,
-    b"x-priolb-queuesizestart": 0,
-    b"x-priolb-queuesizeend": 0,
-}
+# RFC 9112, section 3; llhttp takes several blanks, and judges versions in its own way.
+_REQUEST_LINE: Final = re.compile(rb"(?:\r\n)?(" + TOKEN + rb") ([!-~]+)(?: ([!-~]+))?\r\n")
+_VERSION: Final = re.compile(rb"[A-Z]+/[0-9]\.[0-9]")
+_MINORS: Final = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
+_STANDARD_METHODS: Final = frozenset(
+    {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"}
+)
+_MAX_FORWARDS_DIGITS: Final = 9
 
 
 class HeadLimits:
@@ -86,16 +65,12 @@ class HeadLimits:
 class _Collector:
     """Receives what httptools finds."""
 
-    __slots__ = ("complete", "fields", "phrase", "url")
+    __slots__ = ("complete", "fields", "phrase")
 
     def __init__(self) -> None:
-        self.url = b""
         self.phrase = b""
         self.fields: list[tuple[bytes, bytes]] = []
         self.complete = False
-
-    def on_url(self, url: bytes) -> None:
-        self.url = url
 
     def on_status(self, phrase: bytes) -> None:
         self.phrase = phrase
@@ -115,8 +90,8 @@ def parse_request_head(data: bytes, max_fields: int) -> RequestHead:
         max_fields: most header lines.
 
     Raises:
-        ClientError: malformed (400), too many fields (431), a method or coding that is not understood (501),
-            or another protocol (505).
+        ClientError: malformed (400), an expectation that cannot be met (417), too many fields (431), the
+            method CONNECT (501), or another protocol (505).
     """
     if len(data) > _MAX_REMEMBERED_BYTES:
         return _parse_request_head(data, max_fields)
@@ -124,42 +99,114 @@ def parse_request_head(data: bytes, max_fields: int) -> RequestHead:
 
 
 def _parse_request_head(data: bytes, max_fields: int) -> RequestHead:
+    line = _REQUEST_LINE.match(data)
+    if line is None:
+        raise ClientError(400, "malformed request: the request line")
+    method, target, version = line.groups()
+    minor = _minor_of_request(version, method)
     found = _Collector()
     parser = httptools.HttpRequestParser(found)
     try:
-        parser.feed_data(data)
+        parser.feed_data(
+            data if method in _STANDARD_METHODS else _with_known_method(data, method, line.end(1))
+        )
     except httptools.HttpParserUpgrade:
-        pass  # an Upgrade that is not taken up: the request stands as if it had not asked
+        pass  # judged here, not by the parser
     except httptools.HttpParserError as error:
         raise ClientError(400, f"malformed request: {error}") from None
     if not found.complete:
         raise ClientError(400, "malformed request: the head ends early")
     if len(found.fields) > max_fields:
         raise ClientError(431, f"more than {max_fields} header fields")
-    # No method is as short as two letters: an empty line in front is passed over.
-    minor = _minor_of(data[data.find(b"\r\n", 2) - 8 :])
-    if minor is None:
-        raise ClientError(505, "a protocol other than HTTP/1.1 and HTTP/1.0")
-    known, fields = _sort(found.fields, _REQUEST_ROLES)
-    forwarded, rpc_forwarded = typed_fields(fields, known.get(b"content-type"))
+    known, fields = sort_fields(found.fields, REQUEST_ROLES)
+    authority, path, query = _split_target(target, method)
     host = known.get(b"host")
     if host is None and minor == 1:
         raise ClientError(400, "malformed request: no Host field")
-    if host is not None and b", " in host:
-        raise ClientError(400, "malformed request: more than one Host field")
-    method = parser.get_method()
-    path, query = _split_target(found.url, method)
+    if host is not None and not _HOST.fullmatch(host):
+        raise ClientError(400, "malformed request: a Host field that names no host, or more than one")
+    if b"expect" in known and minor == 1 and tokens(known[b"expect"]) != {b"100-continue"}:
+        raise ClientError(417, "an expectation other than 100-continue")
+    body_bytes = request_body_bytes(known, minor)
+    upgrade = _upgrade_of(known) if b"upgrade" in known and minor == 1 and body_bytes == 0 else b""
+    if upgrade or b"te" in known:
+        fields += _hop_fields(known, upgrade)
+    max_forwards = -1
+    if b"max-forwards" in known:
+        max_forwards, field = _max_forwards_of(known[b"max-forwards"], method)
+        fields += field
+    forwarded, rpc_forwarded = typed_fields(fields, known.get(b"content-type"))
     return RequestHead(
         method,
+        host or b"" if authority is None else authority,
         path,
         query,
         minor,
-        _keeps_alive(known, minor),
+        keeps_alive(known, minor),
         known,
         forwarded,
         rpc_forwarded,
-        request_body_bytes(known, minor),
+        body_bytes,
+        upgrade,
+        max_forwards,
     )
+
+
+def _minor_of_request(version: bytes | None, method: bytes) -> int:
+    """Return the minor version of HTTP/1 that a request line names; a GET that names none is HTTP/0.9."""
+    if version is not None and version in _MINORS:
+        return _MINORS[version]
+    if method == b"GET" if version is None else _VERSION.fullmatch(version):
+        raise ClientError(505, "a protocol other than HTTP/1.1 and HTTP/1.0")
+    raise ClientError(400, "malformed request: the request line")
+
+
+def _with_known_method(data: bytes, method: bytes, method_end: int) -> bytes:
+    """Return a head whose method the parser takes: it has a list, while for HTTP a method is any token.
+
+    A method that is a standard one but for its case is refused: who compares without case would take it for
+    that, and its answer for one without a body.
+    """
+    if method.upper() in _STANDARD_METHODS:
+        raise ClientError(400, "malformed request: a method in lower case")
+    return b"PUT" + data[method_end:]
+
+
+def _upgrade_of(known: dict[bytes, bytes]) -> bytes:
+    """Return the protocols that a client would switch to (RFC 9110, section 7.8).
+
+    Not to HTTP/2: its requests would pass through unseen, as the bytes of a tunnel.
+    """
+    upgrade = known[b"upgrade"]
+    if not upgrade or b"upgrade" not in tokens(known.get(b"connection", b"")):
+        return b""
+    names = tokens(upgrade)
+    return b"" if any(name.partition(b"/")[0] in {b"h2c", b"h2", b"http"} for name in names) else upgrade
+
+
+def _hop_fields(known: dict[bytes, bytes], upgrade: bytes) -> bytes:
+    """Return the fields for the connection to the node alone."""
+    # RFC 9110, section 10.1.4: we pass trailers on, but know no transfer coding but chunked.
+    wants_trailers = b"te" in known and b"trailers" in tokens(known[b"te"])
+    if upgrade:
+        both = (
+            b"Connection: upgrade, TE\r\nTE: trailers\r\n" if wants_trailers else b"Connection: upgrade\r\n"
+        )
+        return b"%sUpgrade: %s\r\n" % (both, upgrade)
+    return b"Connection: TE\r\nTE: trailers\r\n" if wants_trailers else b""
+
+
+def _max_forwards_of(value: bytes, method: bytes) -> tuple[int, bytes]:
+    """Return the limit that `value` sets to a request, -1 for none, and the field for the node.
+
+    RFC 9110, section 7.6.2: it concerns TRACE and OPTIONS; with any other method it means nothing to us.
+    """
+    if method not in {b"TRACE", b"OPTIONS"}:
+        return -1, b"Max-Forwards: %s\r\n" % value
+    if not value.isdigit() or len(value) > _MAX_FORWARDS_DIGITS:
+        raise ClientError(400, "malformed request: Max-Forwards is not a number")
+    limit = int(value)
+    return limit, b"Max-Forwards: %d\r\n" % max(0, limit - 1)
 
 
 def parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
@@ -190,7 +237,7 @@ def _parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
         raise NodeError("malformed answer: the head ends early")
     if len(found.fields) > max_fields:
         raise NodeError(f"an answer of more than {max_fields} header fields")
-    minor = _minor_of(data)
+    minor = _MINORS.get(data[:8])
     if minor is None:
         raise NodeError("malformed answer: a protocol other than HTTP/1.1 and HTTP/1.0")
     status = parser.get_status_code()
@@ -198,9 +245,12 @@ def _parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
         raise NodeError("malformed answer: a status below 100")
     if not _PHRASE.fullmatch(found.phrase):
         raise NodeError("malformed answer: control characters in the reason phrase")
-    known, forwarded = _sort(found.fields, _RESPONSE_ROLES)
-    keep_alive = _keeps_alive(known, minor)
-    body_bytes = response_body_bytes(known, status)
+    known, forwarded = sort_fields(found.fields, RESPONSE_ROLES)
+    if status in {101, 426} and b"upgrade" in known:
+        # RFC 9110, sections 15.2.2 and 15.5.22: here the client must see it.
+        forwarded += b"Connection: upgrade\r\nUpgrade: %s\r\n" % known[b"upgrade"]
+    body_bytes = response_body_bytes(known, minor, status)
+    keep_alive = keeps_alive(known, minor)
     return ResponseHead(status, found.phrase, minor, keep_alive, known, forwarded, body_bytes)
 
 
@@ -210,64 +260,19 @@ _remembered_request_head = lru_cache(maxsize=_MAX_REMEMBERED_HEADS)(_parse_reque
 _remembered_response_head = lru_cache(maxsize=_MAX_REMEMBERED_HEADS)(_parse_response_head)
 
 
-def _sort(fields: list[tuple[bytes, bytes]], roles: dict[bytes, int]) -> tuple[dict[bytes, bytes], bytes]:
-    """Return the fields we look at, and the fields that travel on, rendered."""
-    known: dict[bytes, bytes] = {}
-    parts: list[bytes] = []
-    for name, value in fields:
-        key = name.lower()
-        role = roles.get(key, _FORWARD)
-        if role & _LOOK:
-            trimmed = value.rstrip(b" \t")  # llhttp takes blanks off the front only
-            known[key] = known[key] + b", " + trimmed if key in known else trimmed
-        if role & _FORWARD:
-            parts += (name, b": ", value, b"\r\n")
-    connection = known.get(b"connection")
-    if connection is not None:
-        nominated = _tokens(connection)
-        nominated.discard(b"keep-alive")
-        nominated.discard(b"close")
-        if nominated:
-            parts = _without(parts, nominated)
-    return known, b"".join(parts)
-
-
-def _keeps_alive(known: dict[bytes, bytes], minor: int) -> bool:
-    """Return whether the sender lets the connection stay open (RFC 9112, section 9.3)."""
-    connection = known.get(b"connection")
-    if connection is None:
-        return minor == 1
-    options = _tokens(connection)
-    return b"close" not in options and (minor == 1 or b"keep-alive" in options)
-
-
-def _without(parts: list[bytes], names: set[bytes]) -> list[bytes]:
-    kept: list[bytes] = []
-    for start in range(0, len(parts), 4):
-        if parts[start].lower() not in names:
-            kept += parts[start : start + 4]
-    return kept
-
-
-def _tokens(value: bytes) -> set[bytes]:
-    return {token.strip().lower() for token in value.split(b",")}
-
-
-def _minor_of(line: bytes) -> int | None:
-    """Return the minor version of HTTP/1 that `line` starts with; llhttp takes RTSP and HTTP/2.0 as well."""
-    version = line[:8]
-    return 1 if version == b"HTTP/1.1" else 0 if version == b"HTTP/1.0" else None
-
-
-def _split_target(target: bytes, method: bytes) -> tuple[bytes, bytes]:
-    """Return path and query of a request's target (RFC 9112, section 3.2)."""
+def _split_target(target: bytes, method: bytes) -> tuple[bytes | None, bytes, bytes]:
+    """Return authority (None when there is none), path and query of a target (RFC 9112, section 3.2)."""
     if method == b"CONNECT":
         raise ClientError(501, "the method CONNECT")
+    if b"#" in target:
+        raise ClientError(400, "malformed request: a fragment in the target")
     path, _, query = target.partition(b"?")
     if path[:1] == b"/" or (target == b"*" and method == b"OPTIONS"):
-        return path, query
+        return None, path, query
     scheme, separator, rest = path.partition(b"://")
-    host, slash, path = rest.partition(b"/")
-    if not separator or not host or scheme.lower() not in (b"http", b"https"):
+    authority, slash, path = rest.partition(b"/")
+    if not separator or scheme.lower() not in (b"http", b"https"):
         raise ClientError(400, "malformed request: the target is neither a path nor an http URL")
-    return (slash or b"/") + path, query
+    if not authority or not _HOST.fullmatch(authority):
+        raise ClientError(400, "malformed request: a target without a host, or with a user part")
+    return authority, (slash or b"/") + path, query

@@ -1,7 +1,7 @@
 """Answers of our own to a request that could not be served.
 
 A JSON-RPC request gets a JSON-RPC error with its own id (codes of EIP-1474), anything else a problem
-document (RFC 9457). In both stand the words of the original; `legacy` gives its statuses and plain text.
+document (RFC 9457). In both stand the words of the original. Proxy-Status (RFC 9209) tells programs the same.
 """
 
 from __future__ import annotations
@@ -23,27 +23,53 @@ _LIMIT_EXCEEDED: Final = -32005
 
 
 class _Answer:
-    __slots__ = ("code", "fields", "legacy_status", "status", "words")
+    __slots__ = ("code", "fields", "legacy_status", "proxy_error", "status", "words")
 
-    def __init__(self, status: int, words: str, code: int, legacy_status: int, fields: bytes = b"") -> None:
+    def __init__(
+        self,
+        status: int,
+        words: str,
+        code: int,
+        legacy_status: int,
+        proxy_error: bytes,
+        fields: bytes = b"",
+    ) -> None:
         self.status = status
         self.words = words
         self.code = code
         self.legacy_status = legacy_status
+        self.proxy_error = proxy_error
         self.fields = fields
 
 
+# Errors of RFC 9209, section 2.3.
+_LIMIT_REACHED: Final = b"connection_limit_reached"
+_UNAVAILABLE: Final = b"destination_unavailable"
+_REQUEST_ERROR: Final = b"http_request_error"
+
+# One line for each, to be read as a table.
+# fmt: off
 _ANSWERS: Final[dict[Reason, _Answer]] = {
-    Reason.BAD_REQUEST: _Answer(400, "bad request", _INVALID_REQUEST, 400),
-    Reason.PAYLOAD_TOO_LARGE: _Answer(413, "Payload too large", _LIMIT_EXCEEDED, 400),
-    Reason.QUEUE_FULL: _Answer(503, "queue full", _LIMIT_EXCEEDED, 500, RETRY_AFTER),
-    Reason.NO_NODES: _Answer(503, "no nodes available", _RESOURCE_UNAVAILABLE, 500, RETRY_AFTER),
-    Reason.DEADLINE: _Answer(504, "request timeout hit before processing", _RESOURCE_UNAVAILABLE, 500),
-    Reason.NODE_TIMEOUT: _Answer(504, "node timeout", _RESOURCE_UNAVAILABLE, 500),
-    Reason.NODE_UNREACHABLE: _Answer(502, "node unreachable", _INTERNAL_ERROR, 500),
-    Reason.NODE_BAD_ANSWER: _Answer(502, "bad answer from node", _INTERNAL_ERROR, 500),
-    Reason.SHUTTING_DOWN: _Answer(503, "shutting down", _RESOURCE_UNAVAILABLE, 500, RETRY_AFTER),
+    Reason.BAD_REQUEST: _Answer(400, "bad request", _INVALID_REQUEST, 400, _REQUEST_ERROR),
+    Reason.PAYLOAD_TOO_LARGE: _Answer(413, "Payload too large", _LIMIT_EXCEEDED, 400, _REQUEST_ERROR),
+    Reason.TOO_MANY_CONNECTIONS: _Answer(
+        429, "too many connections", _LIMIT_EXCEEDED, 500, b"http_request_denied", RETRY_AFTER),
+    Reason.LOOP: _Answer(508, "loop detected", _INTERNAL_ERROR, 500, b"proxy_loop_detected"),
+    Reason.QUEUE_FULL: _Answer(503, "queue full", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
+    Reason.UPGRADES_FULL: _Answer(
+        503, "too many upgraded connections", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
+    Reason.NO_NODES: _Answer(
+        503, "no nodes available", _RESOURCE_UNAVAILABLE, 500, _UNAVAILABLE, RETRY_AFTER),
+    Reason.DEADLINE: _Answer(
+        504, "request timeout hit before processing", _RESOURCE_UNAVAILABLE, 500, _LIMIT_REACHED),
+    Reason.NODE_TIMEOUT: _Answer(504, "node timeout", _RESOURCE_UNAVAILABLE, 500, b"http_response_timeout"),
+    Reason.NODE_UNREACHABLE: _Answer(502, "node unreachable", _INTERNAL_ERROR, 500, _UNAVAILABLE),
+    Reason.NODE_BAD_ANSWER: _Answer(
+        502, "bad answer from node", _INTERNAL_ERROR, 500, b"http_protocol_error"),
+    Reason.SHUTTING_DOWN: _Answer(
+        503, "shutting down", _RESOURCE_UNAVAILABLE, 500, b"proxy_internal_response", RETRY_AFTER),
 }
+# fmt: on
 
 # Larger bodies are not parsed on the event loop: their id is looked for at both ends.
 _MAX_PARSED_BYTES: Final = 65536
@@ -63,27 +89,41 @@ def looks_like_rpc(body: bytes) -> bool:
     return body[:1] in _JSON_STARTS or body[:64].lstrip(b" \t\r\n")[:1] in _JSON_STARTS
 
 
-def refusal(reason: Reason, body: bytes, legacy: bool, detail: str = "", status: int = 0) -> LocalResponse:
-    """Return the answer for a request that ended for `reason`.
+class Refusals:
+    """Makes our own answers.
 
     Args:
-        reason: why.
-        body: the request's body, as far as it is known: tells whether this is JSON-RPC, and its id.
-        legacy: answer as the original does.
-        detail: what exactly was wrong, for the client's eyes.
-        status: another status than the reason's own.
+        name: how this program calls itself in Proxy-Status; a token.
+        legacy: answer in the statuses and plain texts of the original, and with no field that it lacks.
     """
-    answer = _ANSWERS[reason]
-    words = f"{answer.words}: {detail}" if detail else answer.words
-    if legacy:
-        return LocalResponse(answer.legacy_status, words.encode() + b"\n")
-    status = status or answer.status
-    error = {"code": answer.code, "message": words}
-    rpc = _rpc_answer(body, error)
-    if rpc is not None:
-        return LocalResponse(status, _dump(rpc), b"application/json", answer.fields)
-    problem = {"type": "about:blank", "title": answer.words, "status": status, "detail": words}
-    return LocalResponse(status, _dump(problem), b"application/problem+json", answer.fields)
+
+    __slots__ = ("_legacy", "_name")
+
+    def __init__(self, name: str, legacy: bool) -> None:
+        self._name: bytes = name.encode()
+        self._legacy = legacy
+
+    def answer(self, reason: Reason, body: bytes, detail: str = "", status: int = 0) -> LocalResponse:
+        """Return the answer for a request that ended for `reason`.
+
+        Args:
+            reason: why.
+            body: the request's body, as far as it is known: tells whether this is JSON-RPC, and its id.
+            detail: what exactly was wrong, for the client's eyes.
+            status: another status than the reason's own.
+        """
+        answer = _ANSWERS[reason]
+        words = f"{answer.words}: {detail}" if detail else answer.words
+        if self._legacy:
+            return LocalResponse(answer.legacy_status, words.encode() + b"\n")
+        status = status or answer.status
+        fields = b"%sProxy-Status: %s; error=%s\r\n" % (answer.fields, self._name, answer.proxy_error)
+        error = {"code": answer.code, "message": words}
+        rpc = _rpc_answer(body, error)
+        if rpc is not None:
+            return LocalResponse(status, _dump(rpc), b"application/json", fields)
+        problem = {"type": "about:blank", "title": answer.words, "status": status, "detail": words}
+        return LocalResponse(status, _dump(problem), b"application/problem+json", fields)
 
 
 def _rpc_answer(body: bytes, error: dict[str, object]) -> object | None:

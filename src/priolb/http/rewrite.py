@@ -2,59 +2,69 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 # What curl and other form-minded clients say when nobody told them the type.
 _UNTYPED: Final = (None, b"application/x-www-form-urlencoded")
 _NO_BODY_METHODS: Final = frozenset({b"GET", b"HEAD", b"DELETE", b"OPTIONS", b"TRACE"})
 
+_DOT: Final = re.compile(rb"%2e", re.IGNORECASE)
+_MAY_CLIMB: Final = re.compile(rb"/(?:\.|%2e)", re.IGNORECASE)
+
 
 class Target:
     """Where a node's own URI points, ready to be joined with a request's path and query.
 
     Args:
-        host: value of the Host field.
+        host: host and port of the node.
         base_path: path of the node's URI, starting with a slash.
         query: query of the node's URI, without what is meant for us.
+        keeps_host: the node is told the host that the client asked for, rather than its own.
     """
 
-    __slots__ = ("_base", "_host_line", "_own", "_query")
+    __slots__ = ("_base", "_host_line", "_keeps_host", "_own", "_query")
 
-    def __init__(self, host: str, base_path: str, query: str) -> None:
+    def __init__(self, host: str, base_path: str, query: str, keeps_host: bool = False) -> None:
         self._base = base_path.rstrip("/").encode()
         self._query = query.encode()
         self._own = (base_path or "/").encode() + (b"?" + self._query if query else b"")
-        self._host_line = b" HTTP/1.1\r\nHost: " + host.encode() + b"\r\n"
+        self._host_line = _host_line(host.encode())
+        self._keeps_host = keeps_host
 
-    def request(self, method: bytes, path: bytes, query: bytes, fields: bytes, body: bytes) -> bytes:
+    def request(
+        self, method: bytes, path: bytes, query: bytes, authority: bytes, fields: bytes, body: bytes
+    ) -> bytes:
         """Return the whole request for this node.
 
         Args:
             method: as the client sent it.
             path: path to append to the node's own; empty for the node's own path alone.
             query: the client's query, appended to the node's own.
+            authority: host and port that the client asked for, may be empty.
             fields: end-to-end fields, rendered.
             body: whole body.
         """
+        start = self.start(method, path, query, authority)
+        if body or method not in _NO_BODY_METHODS:
+            return b"%s%sContent-Length: %d\r\n\r\n%s" % (start, fields, len(body), body)
+        return b"%s%s\r\n" % (start, fields)
+
+    def start(self, method: bytes, path: bytes, query: bytes, authority: bytes) -> bytes:
+        """Return the request line and the Host field; the arguments are those of `request`."""
         if not path and not query:
             target = self._own
         elif path == b"*":
             target = path
         else:
+            if self._base and _MAY_CLIMB.search(path):
+                path = _without_dots(path)
             target = self._base + path if path else self._own.partition(b"?")[0]
             both = self._query + b"&" + query if self._query and query else self._query or query
             if both:
                 target += b"?" + both
-        if body or method not in _NO_BODY_METHODS:
-            return b"%s %s%s%sContent-Length: %d\r\n\r\n%s" % (
-                method,
-                target,
-                self._host_line,
-                fields,
-                len(body),
-                body,
-            )
-        return b"%s %s%s%s\r\n" % (method, target, self._host_line, fields)
+        host_line = _host_line(authority) if self._keeps_host and authority else self._host_line
+        return b"%s %s%s" % (method, target, host_line)
 
 
 def typed_fields(fields: bytes, content_type: bytes | None) -> tuple[bytes, bytes]:
@@ -69,3 +79,23 @@ def typed_fields(fields: bytes, content_type: bytes | None) -> tuple[bytes, byte
     """
     own = fields if content_type is None else b"%sContent-Type: %s\r\n" % (fields, content_type)
     return own, fields + b"Content-Type: application/json\r\n" if content_type in _UNTYPED else own
+
+
+def _host_line(host: bytes) -> bytes:
+    return b" HTTP/1.1\r\nHost: %s\r\n" % host
+
+
+def _without_dots(path: bytes) -> bytes:
+    """Return `path` without `.` and `..` (RFC 3986, section 5.2.4), so that it stays below the node's own."""
+    kept: list[bytes] = []
+    segments = path.split(b"/")[1:]
+    for segment in segments:
+        dots = _DOT.sub(b".", segment)
+        if dots == b"..":
+            if kept:
+                kept.pop()
+        elif dots != b".":
+            kept.append(segment)
+    if _DOT.sub(b".", segments[-1]) in {b".", b".."}:
+        kept.append(b"")
+    return b"/" + b"/".join(kept)

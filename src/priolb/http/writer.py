@@ -9,11 +9,15 @@ from priolb.http.framing import CHUNKED, UNTIL_CLOSE
 from priolb.http.messages import LocalResponse, ResponseHead
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-LAST_CHUNK: Final = b"0\r\n\r\n"
 
 _STATUS_LINES: Final[dict[int, bytes]] = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus
 }
+
+
+def via_field(minor: int, name: str) -> bytes:
+    """Return the Via field of ours for an answer that came as HTTP/1.`minor` (RFC 9110, section 7.6.3)."""
+    return b"Via: 1.%d %s\r\n" % (minor, name.encode())
 
 
 def connection_field(minor: int, keep_alive: bool) -> bytes:
@@ -35,7 +39,7 @@ def local_response(response: LocalResponse, method: bytes, minor: int, keep_aliv
     )
 
 
-def answer_start(head: ResponseHead, method: bytes, body_bytes: int, minor: int) -> bytes:
+def answer_start(head: ResponseHead, method: bytes, body_bytes: int, minor: int, is_json: bool) -> bytes:
     """Return the head of a node's answer as the client shall see it, up to where fields of ours follow.
 
     Args:
@@ -43,16 +47,18 @@ def answer_start(head: ResponseHead, method: bytes, body_bytes: int, minor: int)
         method: method of the request it answers.
         body_bytes: length of the body in bytes, CHUNKED, or UNTIL_CLOSE.
         minor: minor version of the client's HTTP/1.
+        is_json: a body whose type the node does not tell is JSON, as with the original.
     """
-    if minor == 1 and body_bytes == head.body_bytes and method != b"HEAD":
+    is_usual = minor == 1 and body_bytes == head.body_bytes and method != b"HEAD"
+    if is_usual and (is_json or b"content-type" in head.known):
         # As mostly. Heads that are remembered come here again and again: once is enough.
         if not head.usual_start:
-            head.usual_start = _answer_start(head, method, body_bytes, minor)
+            head.usual_start = _answer_start(head, method, body_bytes, minor, is_json)
         return head.usual_start
-    return _answer_start(head, method, body_bytes, minor)
+    return _answer_start(head, method, body_bytes, minor, is_json)
 
 
-def _answer_start(head: ResponseHead, method: bytes, body_bytes: int, minor: int) -> bytes:
+def _answer_start(head: ResponseHead, method: bytes, body_bytes: int, minor: int, is_json: bool) -> bytes:
     known = head.known
     if body_bytes > 0:
         framing = b"Content-Length: %d\r\n" % body_bytes
@@ -66,14 +72,30 @@ def _answer_start(head: ResponseHead, method: bytes, body_bytes: int, minor: int
         framing = b"" if length is None else b"Content-Length: %s\r\n" % length
     else:
         framing = b"Content-Length: 0\r\n"
-    if b"content-type" not in known and body_bytes != 0:
+    if is_json and body_bytes != 0 and b"content-type" not in known:
         framing += b"Content-Type: application/json\r\n"
+    if b"trailer" in known and is_chunked_to_client(body_bytes, minor):
+        framing += b"Trailer: %s\r\n" % known[b"trailer"]
     return b"HTTP/1.1 %d %s\r\n%s%s" % (head.status, head.phrase, head.forwarded, framing)
 
 
 def is_chunked_to_client(body_bytes: int, minor: int) -> bool:
     """Return whether a body of `body_bytes` reaches a client of HTTP/1.`minor` in chunks."""
     return minor == 1 and body_bytes in (CHUNKED, UNTIL_CLOSE)
+
+
+def interim_answer(head: ResponseHead) -> bytes:
+    """Return an interim answer (1xx) of a node as the client shall see it."""
+    return b"HTTP/1.1 %d %s\r\n%s\r\n" % (head.status, head.phrase, head.forwarded)
+
+
+def last_chunk(trailers: bytes) -> bytes:
+    """Return the end of a chunked body.
+
+    Args:
+        trailers: fields of the trailer section, rendered.
+    """
+    return b"0\r\n%s\r\n" % trailers
 
 
 def chunk(data: bytes) -> bytes:

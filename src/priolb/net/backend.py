@@ -10,20 +10,25 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 from priolb.core.outcome import Phase
 from priolb.core.timers import Lapsing
 from priolb.errors import FramingError, NodeError, Reason
-from priolb.http.framing import CHUNKED, UNTIL_CLOSE, ChunkedDecoder
+from priolb.http.body import BodyReader, OpenReader, body_reader
+from priolb.http.fields import tokens
 from priolb.http.messages import ResponseHead
 from priolb.http.parser import HEAD_END, parse_response_head
 
 if TYPE_CHECKING:
     from priolb.net.pool import NodeLink
+    from priolb.net.upload import Upload
 
 CONNECTING: Final = 0
 IDLE: Final = 1
 AWAITING_HEAD: Final = 2
 IN_BODY: Final = 3
-CLOSED: Final = 4
+CLOSING: Final = 4  # the last bytes are on their way out
+CLOSED: Final = 5
 
 _CLOSED_DETAIL: Final = "the node closed the connection"
+# Each is passed on as it comes: without a bound, a node could speak for ever without answering.
+_MAX_INTERIM_ANSWERS: Final = 32
 
 
 class AnswerSink(Protocol):
@@ -33,6 +38,13 @@ class AnswerSink(Protocol):
     """
 
     method: bytes
+    upgrade: bytes
+
+    def on_interim(self, head: ResponseHead) -> None:
+        """Take an interim answer (1xx); another one follows."""
+
+    def on_upgrade(self, head: ResponseHead, now: float) -> None:
+        """Take note that the node switches to a protocol of `upgrade`; `on_body` has what follows."""
 
     def on_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
         """Take an answer that came whole."""
@@ -43,8 +55,8 @@ class AnswerSink(Protocol):
     def on_body(self, data: bytes) -> None:
         """Take a part of the body, never empty."""
 
-    def on_end(self, now: float) -> None:
-        """Take note that the body is complete."""
+    def on_end(self, trailers: bytes, now: float) -> None:
+        """Take note that the body is complete; `trailers` are fields that follow it, rendered."""
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
         """Take note that no more will come."""
@@ -60,41 +72,63 @@ class BackendConnection(Lapsing):
         "_body_until",
         "_buffer",
         "_cancel_connecting",
-        "_decoder",
+        "_idle_timeout_s",
+        "_interim_answers",
+        "_is_reusable",
         "_keep_alive",
         "_link",
         "_outbox",
-        "_remaining",
+        "_reader",
         "_reused",
         "_shared",
         "_sink",
         "_transport",
+        "_upload",
         "is_paused",
         "state",
     )
 
     def __init__(self, link: NodeLink) -> None:
         super().__init__()
+        # Node
         self._link = link
         self._shared = link.shared
+        # Connection
         self.state: int = CONNECTING
         self.is_paused: bool = False
         self._transport: asyncio.Transport | None = None
         self._cancel_connecting: Callable[[], object] | None = None
+        # Request
         self._sink: AnswerSink | None = None
+        self._upload: Upload | None = None
         self._outbox: bytes = b""
+        self._reused: bool = False
+        # Where a body ended that was passed on is for the node to find: what it reads behind it may not be
+        # what we send next, so such a connection serves no other request.
+        self._is_reusable: bool = True
+        # Answer
         self._buffer: bytes = b""
-        self._decoder: ChunkedDecoder | None = None
-        self._remaining: int = 0
+        self._interim_answers: int = 0
+        self._reader: BodyReader | None = None
+        self._idle_timeout_s: float = inf
         self._body_until: float = inf
         self._keep_alive: bool = False
-        self._reused: bool = False
 
     # What the engine does with it
 
-    def open(self, sink: AnswerSink, request: bytes, until: float) -> None:
-        """Connect, send `request`, and answer to `sink`; `until` bounds all up to the answer's head."""
+    def open(self, sink: AnswerSink, request: bytes, upload: Upload | None, until: float) -> None:
+        """Connect, send `request`, and answer to `sink`.
+
+        Args:
+            sink: who gets the answer.
+            request: the whole request, or its head when the body follows by `upload`.
+            upload: the body that is passed on, None for none.
+            until: monotonic seconds by which the answer's head must be there; when there is an upload, the
+                connection.
+        """
         self._sink = sink
+        self._upload = upload
+        self._is_reusable = upload is None
         self._outbox = request
         self.lapses_at = until
         self._shared.watch(self)
@@ -107,6 +141,7 @@ class BackendConnection(Lapsing):
             return False
         self._sink = sink
         self._reused = True
+        self._interim_answers = 0
         self.state = AWAITING_HEAD
         self.lapses_at = until
         if until < self.watched_at:
@@ -127,6 +162,42 @@ class BackendConnection(Lapsing):
         self._sink = None
         self._close()
 
+    def finish(self, now: float) -> None:
+        """Close the connection once all is sent; the sink hears nothing more."""
+        transport = self._transport
+        if transport is None or transport.get_write_buffer_size() == 0:
+            self.abort()
+            return
+        self._sink = self._upload = None
+        self.state = CLOSING
+        transport.close()
+        self.lapses_at = now + self._shared.node_idle_timeout_s
+        self._shared.watch(self)
+
+    # The body of a request
+
+    def pass_on(self, data: bytes) -> None:
+        """Send a part of the request's body, or of what follows a switch of protocols."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(data)
+        if self.state == IN_BODY and not self.is_paused:
+            self.lapses_at = self._shared.clock() + self._idle_timeout_s
+
+    def take_upload(self, upload: Upload) -> None:
+        """Send what comes by `upload`: the client's side of a connection that has switched protocols."""
+        self._upload = upload
+        upload.pass_to(self)
+
+    def end_body(self) -> None:
+        """Take note that the request's body is complete: from now on the node is waited for."""
+        self._upload = None
+        if self.state == AWAITING_HEAD:
+            self._expect_within(self._shared.try_timeout_s)
+
+    # Time and pressure
+
     def limit_body(self, until: float) -> None:
         """Give the rest of the answer no longer than `until`, however steadily it comes."""
         self._body_until = until
@@ -146,15 +217,17 @@ class BackendConnection(Lapsing):
             return
         self.is_paused = False
         if self._transport is not None and self.state == IN_BODY:
-            self.lapses_at = now + self._shared.node_idle_timeout_s
+            self.lapses_at = now + self._idle_timeout_s
             self._shared.watch(self)
             self._transport.resume_reading()
 
     def on_lapse(self, now: float) -> None:
-        if self.state == IDLE:
+        if self.state in {IDLE, CLOSING}:
             self._close()
         elif self.state == CONNECTING:
             self._fail(Reason.NODE_TIMEOUT, Phase.CONNECT, "not connected in time")
+        elif self.state == AWAITING_HEAD and self._upload is not None:
+            self._fail(Reason.NODE_TIMEOUT, Phase.SEND, "the node stopped reading the request")
         elif self.state == AWAITING_HEAD:
             self._fail(Reason.NODE_TIMEOUT, Phase.HEAD, "no answer in time")
         elif self.state == IN_BODY:
@@ -189,26 +262,39 @@ class BackendConnection(Lapsing):
         self.state = AWAITING_HEAD
         transport.write(self._outbox)
         self._outbox = b""
+        if self._upload is not None:
+            self.lapses_at = inf  # as long as the node reads, the client's connection has the time
+            self._upload.pass_to(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
         if self.state == CLOSED:
             return
-        if self.state == IDLE:
+        if self.state in {IDLE, CLOSING}:
             self._close()
         else:
             self._broken(str(error) if error else _CLOSED_DETAIL)
 
     def eof_received(self) -> bool:
-        if self.state == IN_BODY and self._remaining == UNTIL_CLOSE:
+        if self.state == IN_BODY and isinstance(self._reader, OpenReader):
             self._end(self._shared.clock())
         return False
 
     def pause_writing(self) -> None:
-        """Let the kernel take its time: the request is held for a retry anyway, so nothing more piles up."""
+        """Take note that the node reads slower than the client sends.
+
+        A request that is held for a retry may wait in the kernel: nothing more piles up behind it.
+        """
+        if self._upload is not None:
+            self._upload.hold()
+            if self.state == AWAITING_HEAD:
+                self._expect_within(self._shared.node_idle_timeout_s)
 
     def resume_writing(self) -> None:
-        """Nothing waits for this."""
+        if self._upload is not None:
+            if self.state == AWAITING_HEAD:
+                self.lapses_at = inf
+            self._upload.go_on()
 
     def data_received(self, data: bytes) -> None:
         if self.state == AWAITING_HEAD and self._outbox:
@@ -217,7 +303,7 @@ class BackendConnection(Lapsing):
             self._read_head(data)
         elif self.state == IN_BODY:
             self._read_body(data)
-        else:
+        elif self.state != CLOSING:
             self._close()  # nobody asked: what comes now could be taken for the next answer
 
     # The answer
@@ -244,14 +330,16 @@ class BackendConnection(Lapsing):
                 self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, str(error))
                 return
             data = data[end:]
-            if head.status >= 200:
+            if head.status >= 200 or head.status == 101:
                 break
-            if head.status == 101:
-                self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "an answer that switches protocols unasked")
+            if not self._pass_interim(head):
                 return
-        body_bytes = 0 if sink.method == b"HEAD" else head.body_bytes
         now = shared.clock()
-        self._keep_alive = head.keep_alive
+        if head.status == 101:
+            self._switch(head, data, now)
+            return
+        body_bytes = 0 if sink.method == b"HEAD" else head.body_bytes
+        self._keep_alive = head.keep_alive and self._is_reusable
         if 0 <= body_bytes <= len(data):
             if len(data) > body_bytes:
                 self._keep_alive = False
@@ -259,56 +347,70 @@ class BackendConnection(Lapsing):
             self._release(now)
             sink.on_answer(head, data, now)
             return
-        self.state = IN_BODY
-        self._remaining = body_bytes
-        self._decoder = ChunkedDecoder() if body_bytes == CHUNKED else None
-        self.lapses_at = now + shared.node_idle_timeout_s
-        shared.watch(self)
-        self._body_until = inf
+        self._begin_body(body_reader(body_bytes), shared.node_idle_timeout_s, now)
         sink.on_head(head, body_bytes, now)
         if data and self.state == IN_BODY:
             self._read_body(data)
 
-    def _read_body(self, data: bytes) -> None:
+    def _pass_interim(self, head: ResponseHead) -> bool:
+        """Tell the sink of an interim answer; False when that was one too many, and all is over."""
+        assert self._sink is not None
+        self._interim_answers += 1
+        if self._interim_answers > _MAX_INTERIM_ANSWERS:
+            self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "too many interim answers")
+            return False
+        if head.status != 100:  # which answers an expectation, and the client's was met by us
+            self._sink.on_interim(head)
+        return True
+
+    def _switch(self, head: ResponseHead, data: bytes, now: float) -> None:
+        """Read on as the other protocol: all up to the end of the connection."""
         sink = self._sink
         assert sink is not None
+        protocol = head.known.get(b"upgrade", b"").lower()
+        if not protocol or protocol not in tokens(sink.upgrade):
+            self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "an answer that switches protocols unasked")
+            return
+        self._begin_body(OpenReader(), self._shared.upgrade_idle_timeout_s, now)
+        sink.on_upgrade(head, now)
+        if data and self.state == IN_BODY:
+            self._read_body(data)
+
+    def _begin_body(self, reader: BodyReader, idle_timeout_s: float, now: float) -> None:
+        self.state = IN_BODY
+        self._reader = reader
+        self._idle_timeout_s = idle_timeout_s
+        self._body_until = inf
+        self._expect_within(idle_timeout_s)
+
+    def _read_body(self, data: bytes) -> None:
+        sink, reader = self._sink, self._reader
+        assert sink is not None and reader is not None
         now = self._shared.clock()
         if not self.is_paused:
-            self.lapses_at = min(now + self._shared.node_idle_timeout_s, self._body_until)
-        is_complete = False
-        if self._decoder is not None:
-            try:
-                data = self._decoder.feed(data)
-            except FramingError as error:
-                self._fail(Reason.NODE_BAD_ANSWER, Phase.BODY, str(error))
-                return
-            is_complete = self._decoder.done
-            if self._decoder.rest:
-                self._keep_alive = False
-        elif self._remaining != UNTIL_CLOSE:
-            if len(data) > self._remaining:
-                self._keep_alive = False
-                data = data[: self._remaining]
-            self._remaining -= len(data)
-            is_complete = self._remaining == 0
+            self.lapses_at = min(now + self._idle_timeout_s, self._body_until)
+        try:
+            data = reader.feed(data)
+        except FramingError as error:
+            self._fail(Reason.NODE_BAD_ANSWER, Phase.BODY, str(error))
+            return
         if data:
             sink.on_body(data)
-        if is_complete and self.state == IN_BODY:
+        if reader.done and self.state == IN_BODY:
             self._end(now)
 
     def _end(self, now: float) -> None:
-        sink = self._sink
-        assert sink is not None
-        if self._remaining == UNTIL_CLOSE:
-            self._keep_alive = False
+        sink, reader = self._sink, self._reader
+        assert sink is not None and reader is not None
+        if reader.rest or not reader.done:
+            self._keep_alive = False  # it said more than it had announced, or only its end ended the body
         self._release(now)
-        sink.on_end(now)
+        sink.on_end(reader.trailers, now)
 
     def _release(self, now: float) -> None:
         """Part from the sink: into the pool when the connection is clean, else closed."""
         transport = self._transport
-        self._sink = None
-        self._decoder = None
+        self._sink = self._reader = None
         if self.is_paused:
             self.is_paused = False
             if transport is not None:
@@ -328,10 +430,14 @@ class BackendConnection(Lapsing):
             sink.on_stale()
         elif self.state == AWAITING_HEAD:
             self._fail(Reason.NODE_UNREACHABLE, Phase.HEAD, detail)
-        elif self._remaining == UNTIL_CLOSE and detail == _CLOSED_DETAIL:
+        elif isinstance(self._reader, OpenReader) and detail == _CLOSED_DETAIL:
             self._end(self._shared.clock())
         else:
             self._fail(Reason.NODE_BAD_ANSWER, Phase.BODY, detail)
+
+    def _expect_within(self, seconds: float) -> None:
+        self.lapses_at = self._shared.clock() + seconds
+        self._shared.watch(self)
 
     def _fail(self, reason: Reason, phase: Phase, detail: str) -> None:
         sink = self._sink
@@ -344,6 +450,7 @@ class BackendConnection(Lapsing):
         was_idle = self.state == IDLE
         self.state = CLOSED
         self._outbox = self._buffer = b""
+        self._reader = self._upload = None
         self._link.forget(self, was_idle)
         if self._transport is not None:
             self._transport.abort()

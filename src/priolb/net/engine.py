@@ -13,7 +13,9 @@ from priolb.core.node import NodeState
 from priolb.core.scheduler import Scheduler
 from priolb.core.timers import Lapsing, TimingWheel
 from priolb.http.parser import HeadLimits
+from priolb.http.refusal import Refusals
 from priolb.http.rewrite import Target
+from priolb.http.writer import via_field
 from priolb.net.exchange import Exchange
 from priolb.net.pool import Flushing, IdleBudget, NodeLink
 from priolb.net.prober import probe
@@ -62,8 +64,14 @@ class Engine:
         request_timeout_s: longest time from a request's arrival to the start of a try, seconds.
         try_timeout_s: longest wait for the head of a node's answer, connecting included, seconds.
         node_idle_timeout_s: longest silence between two parts of an answer's body, seconds.
+        upgrade_idle_timeout_s: longest silence on a connection that has switched protocols, seconds.
+        upgrades_max: most requests at a time that ask for another protocol, 0 for no limit.
         head_limits: bounds on the head of a node's answer.
+        retry_methods: methods of requests that may be sent again once a node may have seen them.
+        via_name: how this program calls itself in Via and Proxy-Status.
         legacy_errors: answer refusals as the original does.
+
+    `upgrades` counts the requests under way that ask for another protocol, or have got it.
     """
 
     __slots__ = (
@@ -79,12 +87,17 @@ class Engine:
         "head_limits",
         "idle",
         "instrument",
-        "legacy_errors",
         "node_idle_timeout_s",
+        "refusals",
         "request_timeout_s",
+        "retry_methods",
         "scheduler",
         "tasks",
         "try_timeout_s",
+        "upgrade_idle_timeout_s",
+        "upgrades",
+        "upgrades_max",
+        "via",
     )
 
     def __init__(
@@ -97,7 +110,11 @@ class Engine:
         request_timeout_s: float,
         try_timeout_s: float,
         node_idle_timeout_s: float,
+        upgrade_idle_timeout_s: float,
+        upgrades_max: int,
         head_limits: HeadLimits,
+        retry_methods: frozenset[bytes],
+        via_name: str,
         legacy_errors: bool,
     ) -> None:
         self.scheduler = scheduler
@@ -106,7 +123,12 @@ class Engine:
         self.clock = clock
         self.request_timeout_s = request_timeout_s
         self.try_timeout_s = try_timeout_s
-        self.legacy_errors = legacy_errors
+        self.retry_methods = retry_methods
+        self.refusals = Refusals(via_name, legacy_errors)
+        self.via: tuple[bytes, bytes] = (via_field(0, via_name), via_field(1, via_name))
+        self.upgrade_idle_timeout_s = upgrade_idle_timeout_s
+        self.upgrades_max = upgrades_max
+        self.upgrades: int = 0
         self.idle = idle
         self.node_idle_timeout_s = node_idle_timeout_s
         self.head_limits = head_limits
@@ -127,7 +149,7 @@ class Engine:
         lease = scheduler.start_at_once(exchange, exchange.enqueued_at)
         if lease is not None:
             self.instrument.queued(
-                exchange.request_id, exchange.lane, len(exchange.body), _ALONE[exchange.lane]
+                exchange.request_id, exchange.lane, exchange.payload_bytes, _ALONE[exchange.lane]
             )
             exchange.begin(lease, self._links[lease.node.node_id], exchange.enqueued_at)
             return
@@ -137,7 +159,7 @@ class Engine:
             return
         sizes = scheduler.queue.lengths()
         exchange.size_at_start = sizes[exchange.lane]
-        self.instrument.queued(exchange.request_id, exchange.lane, len(exchange.body), sizes)
+        self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, sizes)
         self.expect(exchange.start_by)
         self.pump(exchange.enqueued_at)
 

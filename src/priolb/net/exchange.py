@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING, Final
 
 from priolb.core.node import Lease
 from priolb.core.outcome import Outcome, Phase, Source, answered
-from priolb.core.retry import RETRYABLE_METHODS
 from priolb.core.ticket import RUNNING, WAITING, Ticket
 from priolb.errors import Reason
+from priolb.http.framing import CHUNKED, UNTIL_CLOSE
 from priolb.http.messages import RequestHead, ResponseHead
-from priolb.http.refusal import looks_like_rpc, refusal
-from priolb.http.writer import LAST_CHUNK, answer_start, chunk, connection_field, is_chunked_to_client
+from priolb.http.refusal import looks_like_rpc
+from priolb.http.writer import (
+    answer_start,
+    chunk,
+    connection_field,
+    interim_answer,
+    is_chunked_to_client,
+    last_chunk,
+)
 from priolb.net.backend import BackendConnection
+from priolb.net.upload import Upload
 
 if TYPE_CHECKING:
     from priolb.net.engine import Engine
@@ -24,6 +32,8 @@ _MAX_KEPT_ANSWER_BYTES: Final = 65536
 
 _OWN_PATHS: Final = frozenset({b"/", b"/sim"})
 
+SWITCHING_PROTOCOLS: Final = 101
+
 
 class Exchange(Ticket):
     """One request of one client, which is its own ticket in line and the sink of its node's answer.
@@ -34,7 +44,8 @@ class Exchange(Ticket):
         engine: runs it.
         client: whom to answer.
         head: the request's head.
-        body: the request's whole body, kept so that it can be sent again.
+        body: the request's whole body, kept so that it can be sent again; empty when there is an upload.
+        upload: the body that is passed on as it comes, None for none.
         lane: index of its lane.
         now: monotonic seconds of its arrival.
     """
@@ -45,20 +56,30 @@ class Exchange(Ticket):
         "_engine",
         "_failing",
         "_head",
+        "_is_repeatable",
         "_keep_alive",
         "_kept",
         "_lease",
         "_link",
         "_stream",
         "_try_at",
+        "_upload",
         "body",
         "method",
         "request_id",
         "size_at_start",
+        "upgrade",
     )
 
     def __init__(
-        self, engine: Engine, client: FrontConnection, head: RequestHead, body: bytes, lane: int, now: float
+        self,
+        engine: Engine,
+        client: FrontConnection,
+        head: RequestHead,
+        body: bytes,
+        upload: Upload | None,
+        lane: int,
+        now: float,
     ) -> None:
         super().__init__(lane, now, now + engine.request_timeout_s)
         # Request
@@ -66,7 +87,10 @@ class Exchange(Ticket):
         self._client = client
         self._head = head
         self.method: bytes = head.method
+        self.upgrade: bytes = head.upgrade
         self.body: bytes = body
+        self._upload: Upload | None = upload
+        self._is_repeatable: bool = upload is None and head.method in engine.retry_methods
         self.request_id: bytes = head.request_id
         self.size_at_start: int = 1
         self._kept: tuple[ResponseHead, bytes, str] | None = None
@@ -80,6 +104,11 @@ class Exchange(Ticket):
         self._stream: _Stream | None = None
         self._keep_alive: bool = head.keep_alive
 
+    @property
+    def payload_bytes(self) -> int:
+        """Length of the request's body in bytes, as far as it has come."""
+        return len(self.body) if self._upload is None else self._upload.received_bytes
+
     # What the engine tells it
 
     def begin(self, lease: Lease, link: NodeLink, now: float) -> None:
@@ -88,11 +117,11 @@ class Exchange(Ticket):
         self._link = link
         self._try_at = now
         # Of a used connection that ends, nobody can tell whether the node has seen the request.
-        self._send(fresh=self.method not in RETRYABLE_METHODS)
+        self._send(fresh=not self._is_repeatable)
 
     def refuse(self, reason: Reason, detail: str = "") -> None:
         """Answer in our own words; the request is not in line and not at a node."""
-        response = refusal(reason, self.body, self._engine.legacy_errors, detail)
+        response = self._engine.refusals.answer(reason, self._known_body(), detail)
         self._engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
         self._client.answer(response)
 
@@ -123,10 +152,28 @@ class Exchange(Ticket):
 
     # What the client's connection tells it
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether a part of an answer has gone to the client."""
+        return self._stream is not None
+
+    def client_ended(self, now: float) -> None:
+        """Take note that the client sends no more: it has left, or ends what a switch of protocols began."""
+        stream = self._stream
+        if stream is None or stream.status != SWITCHING_PROTOCOLS:
+            self.client_gone(now)
+            return
+        if self._backend is not None:
+            self._backend.finish(now)
+            self._backend = None
+        lease = self._give_back(answered(stream.status, True), now)
+        self._note_completed(stream.status, lease.node.name, now)
+        self._engine.pump(now)
+
     def client_gone(self, now: float) -> None:
         """End it: nobody waits for the answer. Its place in line and its node are free at once."""
         engine = self._engine
-        engine.instrument.client_left(self.request_id, self.lane, self.tries, len(self.body))
+        engine.instrument.client_left(self.request_id, self.lane, self.tries, self.payload_bytes)
         if self.state == WAITING:
             engine.scheduler.cancel(self)
         elif self.state == RUNNING:
@@ -144,6 +191,20 @@ class Exchange(Ticket):
             self._backend.resume(now)
 
     # What the node's connection tells it
+
+    def on_interim(self, head: ResponseHead) -> None:
+        if self._head.minor == 1:
+            self._client.write(interim_answer(head))
+
+    def on_upgrade(self, head: ResponseHead, now: float) -> None:
+        """Let both sides speak what they have agreed on, until one of them ends it."""
+        backend = self._backend
+        assert backend is not None
+        self._keep_alive = False
+        self._stream = _Stream(head.status, UNTIL_CLOSE, is_chunked=False)
+        start = b"HTTP/1.1 %d %s\r\n%s" % (head.status, head.phrase, head.forwarded)
+        self._client.write(start + self._timings(head, now) + b"\r\n")
+        self._client.switch_protocols(backend)
 
     def on_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
         self._backend = None
@@ -163,11 +224,10 @@ class Exchange(Ticket):
             self._backend.limit_body(self._try_at + self._engine.try_timeout_s)
             return
         minor = self._head.minor
-        self._stream = stream = _Stream(head.status, body_bytes, minor)
+        self._stream = stream = _Stream(head.status, body_bytes, is_chunked_to_client(body_bytes, minor))
         if stream.until_close:
             self._keep_alive = False
-        start = answer_start(head, self.method, body_bytes, minor)
-        self._client.write(start + self._rest_of_head(now))
+        self._client.write(self._start_of_answer(head, body_bytes, now))
 
     def on_body(self, data: bytes) -> None:
         failing = self._failing
@@ -185,7 +245,7 @@ class Exchange(Ticket):
                 Outcome(Source.NODE, Phase.BODY, None, failing.head.status, True, False), self._engine.clock()
             )
 
-    def on_end(self, now: float) -> None:
+    def on_end(self, trailers: bytes, now: float) -> None:
         self._backend = None
         failing = self._failing
         if failing is not None:
@@ -195,7 +255,7 @@ class Exchange(Ticket):
         stream = self._stream
         assert stream is not None
         if stream.is_chunked:
-            self._client.write(LAST_CHUNK)
+            self._client.write(last_chunk(trailers))
         self._complete(answered(stream.status, True), now)
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
@@ -217,18 +277,29 @@ class Exchange(Ticket):
     def _send(self, fresh: bool) -> None:
         link = self._link
         assert link is not None
-        head = self._head
+        head, upload = self._head, self._upload
         path = head.path
         fields = head.forwarded
         if path in _OWN_PATHS:
             path = b""
-            if looks_like_rpc(self.body):
+            if looks_like_rpc(self._known_body()):
                 fields = head.rpc_forwarded
-        request = link.target.request(head.method, path, head.query, fields, self.body)
-        self._backend = link.start(self, request, self._try_at + self._engine.try_timeout_s, fresh)
+        fields += self._client.way_of(head)
+        target = link.target
+        if upload is None:
+            request = target.request(head.method, path, head.query, head.authority, fields, self.body)
+        else:
+            start = target.start(head.method, path, head.query, head.authority)
+            request = b"%s%s%s\r\n" % (start, fields, _framing(head))
+        until = self._try_at + self._engine.try_timeout_s
+        self._backend = link.start(self, request, until, fresh, upload)
+
+    def _known_body(self) -> bytes:
+        """Return the body, or the start of one that passes through."""
+        return self.body if self._upload is None else self._upload.first_part()
 
     def _may_retry(self, outcome: Outcome, now: float) -> bool:
-        return self._engine.scheduler.may_retry(self, outcome, self.method in RETRYABLE_METHODS, now)
+        return self._engine.scheduler.may_retry(self, outcome, self._is_repeatable, now)
 
     def _end_try(self, outcome: Outcome, now: float) -> None:
         """End a try that failed: back in line, or give up with the last thing a node said."""
@@ -265,7 +336,7 @@ class Exchange(Ticket):
         lease = self._lease
         assert lease is not None
         self._lease = None  # the lease knows its ticket: a circle would wait for the garbage collector
-        self._engine.scheduler.finished(lease, outcome, self.method in RETRYABLE_METHODS, now)
+        self._engine.scheduler.finished(lease, outcome, self._is_repeatable, now)
         return lease
 
     # The answer
@@ -283,21 +354,36 @@ class Exchange(Ticket):
         self._client.exchange_done(self._keep_alive, now)
 
     def _write_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
-        start = answer_start(head, self.method, len(body), self._head.minor)
-        self._client.write(start + self._rest_of_head(now) + body)
+        self._client.write(self._start_of_answer(head, len(body), now) + body)
 
-    def _rest_of_head(self, now: float) -> bytes:
-        arrived_at, try_at = self.enqueued_at, self._try_at
+    def _start_of_answer(self, head: ResponseHead, body_bytes: int, now: float) -> bytes:
+        request = self._head
+        if self._upload is not None and not self._upload.is_complete:
+            self._keep_alive = False  # what is left of the request would be read as the next one
+        is_json = request.method == b"POST" and request.path in _OWN_PATHS
+        return b"%s%s%s\r\n" % (
+            answer_start(head, request.method, body_bytes, request.minor, is_json),
+            self._timings(head, now),
+            connection_field(request.minor, self._keep_alive),
+        )
+
+    def _timings(self, head: ResponseHead, now: float) -> bytes:
+        """Return the fields of ours in an answer: how long it took, where, and which way it came."""
+        queue_us = (self._try_at - self.enqueued_at) * 1e6
+        node_us = (now - self._try_at) * 1e6
         return (
             b"X-PrioLB-QueueDurationUs: %d\r\nX-PrioLB-SimDurationUs: %d\r\nX-PrioLB-TotalDurationUs: %d\r\n"
-            b"X-PrioLB-QueueSizeStart: %d\r\nX-PrioLB-QueueSizeEnd: %d\r\n%s\r\n"
+            b"X-PrioLB-QueueSizeStart: %d\r\nX-PrioLB-QueueSizeEnd: %d\r\n"
+            b"Server-Timing: queue;dur=%.3f, node;dur=%.3f\r\n%s"
             % (
-                (try_at - arrived_at) * 1e6,
-                (now - try_at) * 1e6,
-                (now - arrived_at) * 1e6,
+                queue_us,
+                node_us,
+                (now - self.enqueued_at) * 1e6,
                 self.size_at_start,
                 self._engine.scheduler.queue.lanes[self.lane].length,
-                connection_field(self._head.minor, self._keep_alive),
+                queue_us * 1e-3,
+                node_us * 1e-3,
+                self._engine.via[head.minor],
             )
         )
 
@@ -313,15 +399,15 @@ class _Stream:
     Args:
         status: its status.
         body_bytes: length of its body, as in `framing`.
-        minor: minor version of the client's HTTP/1.
+        is_chunked: it goes to the client in chunks.
     """
 
     __slots__ = ("is_chunked", "status", "until_close")
 
-    def __init__(self, status: int, body_bytes: int, minor: int) -> None:
+    def __init__(self, status: int, body_bytes: int, is_chunked: bool) -> None:
         self.status = status
-        self.is_chunked = is_chunked_to_client(body_bytes, minor)
-        self.until_close = body_bytes < 0 and not self.is_chunked
+        self.is_chunked = is_chunked
+        self.until_close = body_bytes < 0 and not is_chunked
 
 
 class _FailingAnswer:
@@ -340,3 +426,12 @@ class _FailingAnswer:
 
     def body(self) -> bytes:
         return b"".join(self._parts)
+
+
+def _framing(head: RequestHead) -> bytes:
+    """Return the fields that tell the node where a body ends that is passed on."""
+    if head.body_bytes != CHUNKED:
+        return b"Content-Length: %d\r\n" % head.body_bytes
+    trailer = head.known.get(b"trailer")
+    announced = b"" if trailer is None else b"Trailer: %s\r\n" % trailer
+    return b"Transfer-Encoding: chunked\r\n" + announced

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
+from priolb.http.forwarding import Forwarding
 from priolb.http.messages import LocalRequest, LocalResponse
 from priolb.http.parser import HeadLimits
 from priolb.net.engine import Engine
 from priolb.net.front import FrontConnection
 from priolb.net.listen import BACKLOG, listen
+from priolb.net.peers import PeerCount
 from priolb.tasks import Tasks
+
+# How long a client may take to say goodbye in the way of TLS.
+_TLS_GOODBYE_S: Final = 2.0
 
 
 class LocalHandler(Protocol):
@@ -40,7 +46,12 @@ class Listener:
         local: serves what is for the program itself; None where all is for the nodes.
         forwards: whether anything is for the nodes here; False for a listener of the admin API alone.
         head_limits: bounds on the head of a request.
-        max_body_bytes: longest body.
+        forwarding: what nodes are told of the way of a request.
+        max_body_bytes: longest body, 0 for no limit.
+        replay_max_bytes: longest body that is held so that it can be sent again; a longer one is passed on as
+            it comes.
+        body_min_bytes_per_s: how fast a body must come, bytes per second; 0 for no matter.
+        connections_per_peer: most connections of one peer at a time, 0 for no limit; a /64 of IPv6 is one.
         head_timeout_s: longest time from the first byte of a head to its last, seconds.
         keepalive_timeout_s: longest time between requests, seconds.
         stall_timeout_s: longest time without progress of a body, in either direction, seconds.
@@ -48,9 +59,12 @@ class Listener:
 
     __slots__ = (
         "_is_empty",
+        "_peers",
         "_servers",
+        "body_min_bytes_per_s",
         "connections",
         "engine",
+        "forwarding",
         "forwards",
         "head_limits",
         "head_timeout_s",
@@ -59,6 +73,7 @@ class Listener:
         "keepalive_timeout_s",
         "local",
         "max_body_bytes",
+        "replay_max_bytes",
         "stall_timeout_s",
         "tasks",
     )
@@ -69,7 +84,11 @@ class Listener:
         local: LocalHandler | None,
         forwards: bool,
         head_limits: HeadLimits,
+        forwarding: Forwarding,
         max_body_bytes: int,
+        replay_max_bytes: int,
+        body_min_bytes_per_s: int,
+        connections_per_peer: int,
         head_timeout_s: float,
         keepalive_timeout_s: float,
         stall_timeout_s: float,
@@ -81,23 +100,28 @@ class Listener:
             self.is_local = _is_any
         self.forwards = forwards
         self.head_limits = head_limits
+        self.forwarding = forwarding
         self.max_body_bytes = max_body_bytes
+        self.replay_max_bytes = replay_max_bytes
+        self.body_min_bytes_per_s = body_min_bytes_per_s
         self.head_timeout_s = head_timeout_s
         self.keepalive_timeout_s = keepalive_timeout_s
         self.stall_timeout_s = stall_timeout_s
         self.is_draining: bool = False
         self.connections: set[FrontConnection] = set()
         self.tasks = Tasks()
+        self._peers = PeerCount(connections_per_peer, forwarding)
         self._servers: list[asyncio.Server] = []
         self._is_empty = asyncio.Event()
         self._is_empty.set()
 
-    async def open(self, host: str, port: int) -> int:
+    async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen, and return the port.
 
         Args:
             host: name or address; empty for all interfaces.
             port: TCP port; 0 lets the system choose.
+            tls: TLS settings of an https listener, None for http.
 
         Raises:
             ConfigError: cannot listen there; the text names address and cause.
@@ -105,17 +129,27 @@ class Listener:
         loop = asyncio.get_running_loop()
         sockets = listen(host, port)
         for each in sockets:
-            self._servers.append(await loop.create_server(self._connection, sock=each, backlog=BACKLOG))
+            server = await loop.create_server(
+                self._connection,
+                sock=each,
+                backlog=BACKLOG,
+                ssl=tls,
+                ssl_handshake_timeout=self.head_timeout_s if tls else None,
+                ssl_shutdown_timeout=_TLS_GOODBYE_S if tls else None,
+            )
+            self._servers.append(server)
         return int(sockets[0].getsockname()[1])
 
-    def add(self, connection: FrontConnection) -> None:
-        """Take note of a connection that is open."""
+    def add(self, connection: FrontConnection) -> bool:
+        """Take note of a connection that is open; False when its peer has too many."""
         self.connections.add(connection)
         self._is_empty.clear()
+        return self._peers.add(connection.peer_address)
 
     def remove(self, connection: FrontConnection) -> None:
         """Take note of a connection that is closed."""
         self.connections.discard(connection)
+        self._peers.remove(connection.peer_address)
         if not self.connections:
             self._is_empty.set()
 

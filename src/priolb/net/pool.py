@@ -12,6 +12,7 @@ from priolb.core.timers import Lapsing
 from priolb.http.parser import HeadLimits
 from priolb.http.rewrite import Target
 from priolb.net.backend import AnswerSink, BackendConnection
+from priolb.net.upload import Upload
 from priolb.tasks import Tasks
 
 
@@ -48,6 +49,8 @@ class Surroundings(Protocol):
     idle: IdleBudget
     node_idle_timeout_s: float
     tasks: Tasks
+    try_timeout_s: float
+    upgrade_idle_timeout_s: float
 
     def flush_later(self, connection: Flushing) -> None:
         """Call `flush` of `connection` at the end of this turn of the loop."""
@@ -91,14 +94,18 @@ class NodeLink:
         self._idle: list[BackendConnection] = []
         self._is_removed = False
 
-    def start(self, sink: AnswerSink, request: bytes, until: float, fresh: bool) -> BackendConnection:
+    def start(
+        self, sink: AnswerSink, request: bytes, until: float, fresh: bool, upload: Upload | None = None
+    ) -> BackendConnection:
         """Send `request` for `sink` and return the connection that carries it.
 
         Args:
             sink: who gets the answer.
-            request: the whole request.
-            until: monotonic seconds by which the answer's head must be there.
-            fresh: use a new connection even when an idle one is at hand.
+            request: the whole request, or its head when the body follows by `upload`.
+            until: monotonic seconds by which the answer's head must be there; when there is an upload, the
+                connection.
+            fresh: use a new connection even when an idle one is at hand; so it must be with an upload.
+            upload: the body that is passed on.
         """
         while self._idle and not fresh:
             connection = self._idle.pop()
@@ -107,7 +114,7 @@ class NodeLink:
                 return connection
             connection.abort()
         connection = BackendConnection(self)
-        connection.open(sink, request, until)
+        connection.open(sink, request, upload, until)
         return connection
 
     def keep(self, connection: BackendConnection, now: float) -> bool:

@@ -20,23 +20,30 @@ _QUESTION: Final = b'{"jsonrpc":"2.0","method":"net_version","params":[],"id":12
 class Probe:
     """Waits for the answer to one health check; only its status counts."""
 
-    __slots__ = ("_connection", "_name", "_result", "method")
+    __slots__ = ("_connection", "_name", "_result", "method", "upgrade")
 
     def __init__(self) -> None:
         self.method = b"POST"
+        self.upgrade = b""
         self._name: str = ""
         self._result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connection: BackendConnection | None = None
 
     async def run(self, link: NodeLink, timeout_s: float) -> None:
         """Ask the node of `link`; NodeError when it does not answer well within `timeout_s`."""
-        request = link.target.request(self.method, b"", b"", _FIELDS, _QUESTION)
+        request = link.target.request(self.method, b"", b"", b"", _FIELDS, _QUESTION)
         self._name = link.node.name
         self._connection = link.start(self, request, link.shared.clock() + timeout_s, fresh=True)
         try:
             await self._result
         finally:
             self._let_go()
+
+    def on_interim(self, head: ResponseHead) -> None:
+        """The answer follows."""
+
+    def on_upgrade(self, head: ResponseHead, now: float) -> None:
+        raise AssertionError("a probe asks for no other protocol")
 
     def on_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
         self._judge(head)
@@ -47,7 +54,7 @@ class Probe:
     def on_body(self, data: bytes) -> None:
         """The head has told."""
 
-    def on_end(self, now: float) -> None:
+    def on_end(self, trailers: bytes, now: float) -> None:
         """The head has told."""
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:

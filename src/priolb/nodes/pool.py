@@ -16,6 +16,7 @@ from priolb.errors import ConfigError, NodeError, StoreError
 from priolb.http.rewrite import Target
 from priolb.nodes.uri import NodeURI, parse_node_uri
 from priolb.tasks import Tasks
+from priolb.tls import NodeTLS
 
 HEALTH_CHECK_TIMEOUT_S: Final = 5.0
 _RECHECK_INTERVAL_S: Final = 2.0
@@ -69,21 +70,31 @@ class NodePool:
         traffic: what brings requests to nodes.
         default_slots: slots of a node whose URI does not say.
         max_slots: most slots of any node, 0 for no limit.
+        keeps_host: nodes are told the host that the client asked for, rather than their own.
+        tls: how connections to https nodes are secured.
         log: where changes are told.
     """
 
     def __init__(
-        self, store: NodeStore, traffic: Traffic, default_slots: int, max_slots: int, log: Log
+        self,
+        store: NodeStore,
+        traffic: Traffic,
+        default_slots: int,
+        max_slots: int,
+        keeps_host: bool,
+        tls: NodeTLS,
+        log: Log,
     ) -> None:
         self._store = store
         self._traffic = traffic
         self._default_slots = default_slots
         self._max_slots = max_slots
+        self._keeps_host = keeps_host
+        self._tls = tls
         self._log = log
         self._members: dict[str, _Member] = {}
         self._lock = asyncio.Lock()
         self._tasks = Tasks()
-        self._tls: ssl.SSLContext | None = None
 
     def uris(self) -> list[str]:
         """Return the URIs of all nodes, in the order they were added."""
@@ -224,9 +235,8 @@ class NodePool:
         slots = uri.slots or self._default_slots
         if self._max_slots:
             slots = min(slots, self._max_slots)
-        if uri.is_tls and self._tls is None:
-            self._tls = ssl.create_default_context()
-        target = Target(uri.authority, uri.path, uri.query)
-        return self._traffic.link(
-            uri.name, uri.host, uri.port, self._tls if uri.is_tls else None, target, slots
-        )
+        target = Target(uri.authority, uri.path, uri.query, self._keeps_host)
+        tls: ssl.SSLContext | None = None
+        if uri.is_tls:
+            tls = self._tls.unverified if uri.is_insecure else self._tls.verified
+        return self._traffic.link(uri.name, uri.host, uri.port, tls, target, slots)

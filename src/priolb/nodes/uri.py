@@ -1,6 +1,6 @@
 """Node URIs: what the operator writes, and what it means.
 
-    http[s]://host[:port][/path][?[_workers=N][&query for the node]]
+    http[s]://host[:port][/path][?[_workers=N][&_insecure=1][&query for the node]]
 
 The whole string is the node's identity in the API and in the store. Parameters whose names start with an
 underscore are meant for us and never reach the node.
@@ -21,6 +21,8 @@ MAX_SLOTS: Final = 10_000
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 # Label by label, so that there is one way to match and time is linear in the length.
 _HOST_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+# What is meant for us, and what each may be.
+_PARAMETERS: Final = {"_workers": (1, MAX_SLOTS), "_insecure": (0, 1)}
 _ATTESTED: Final = ("SEV_", "SGX_")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -36,14 +38,24 @@ class NodeURI:
         path: path of the node's own resource, may be empty.
         query: query for the node, without our parameters.
         slots: its `_workers`, None when not given.
+        is_insecure: whether its certificate counts for nothing.
     """
 
-    __slots__ = ("host", "is_tls", "path", "port", "query", "slots", "uri")
+    __slots__ = ("host", "is_insecure", "is_tls", "path", "port", "query", "slots", "uri")
 
     def __init__(
-        self, uri: str, is_tls: bool, host: str, port: int, path: str, query: str, slots: int | None
+        self,
+        uri: str,
+        is_tls: bool,
+        host: str,
+        port: int,
+        path: str,
+        query: str,
+        slots: int | None,
+        is_insecure: bool,
     ) -> None:
         self.uri = uri
+        self.is_insecure = is_insecure
         self.is_tls = is_tls
         self.host = host
         self.port = port
@@ -92,9 +104,20 @@ def parse_node_uri(uri: str) -> NodeURI:
         raise ConfigError(f"node URI {_shown(parts)}: {host!r} is no host name and no address")
     if port == 0:
         raise ConfigError(f"node URI {_shown(parts)}: port 0 cannot be connected to")
-    slots, query = _own_parameters(parts)
+    own, query = _own_parameters(parts)
     is_tls = parts.scheme == "https"
-    return NodeURI(uri, is_tls, host, port or _DEFAULT_PORTS[parts.scheme], parts.path, query, slots)
+    if "_insecure" in own and not is_tls:
+        raise ConfigError(f"node URI {_shown(parts)}: _insecure is for https nodes")
+    return NodeURI(
+        uri,
+        is_tls,
+        host,
+        port or _DEFAULT_PORTS[parts.scheme],
+        parts.path,
+        query,
+        own.get("_workers"),
+        is_insecure=own.get("_insecure") == 1,
+    )
 
 
 def _about_user_part(parts: SplitResult) -> str:
@@ -112,25 +135,27 @@ def _is_host(host: str, bracketed: bool) -> bool:
         return False
 
 
-def _own_parameters(parts: SplitResult) -> tuple[int | None, str]:
-    """Return our slots and the query for the node."""
-    slots: int | None = None
+def _own_parameters(parts: SplitResult) -> tuple[dict[str, int], str]:
+    """Return the parameters that are meant for us, and the query for the node."""
+    own: dict[str, int] = {}
     theirs: list[str] = []
     for parameter in parts.query.split("&") if parts.query else ():
         name, _, value = parameter.partition("=")
         if not name.startswith("_"):
             theirs.append(parameter)
-        elif name != "_workers":
-            raise ConfigError(f"node URI {_shown(parts)}: unknown parameter {name}; did you mean _workers?")
-        elif slots is not None:
-            raise ConfigError(f"node URI {_shown(parts)}: _workers is given twice")
-        else:
-            if not re.fullmatch("[0-9]{1,5}", value) or not 1 <= int(value) <= MAX_SLOTS:
-                raise ConfigError(
-                    f"node URI {_shown(parts)}: _workers must be a number from 1 to {MAX_SLOTS}"
-                )
-            slots = int(value)
-    return slots, "&".join(theirs)
+            continue
+        if name not in _PARAMETERS:
+            known = ", ".join(_PARAMETERS)
+            raise ConfigError(f"node URI {_shown(parts)}: unknown parameter {name}; there are {known}")
+        if name in own:
+            raise ConfigError(f"node URI {_shown(parts)}: {name} is given twice")
+        minimum, maximum = _PARAMETERS[name]
+        if not re.fullmatch("[0-9]{1,5}", value) or not minimum <= int(value) <= maximum:
+            raise ConfigError(
+                f"node URI {_shown(parts)}: {name} must be a number from {minimum} to {maximum}"
+            )
+        own[name] = int(value)
+    return own, "&".join(theirs)
 
 
 def _shown(parts: SplitResult) -> str:

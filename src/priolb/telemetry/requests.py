@@ -28,7 +28,9 @@ class Request(Protocol):
     enqueued_at: float
     tries: int
     request_id: bytes
-    body: bytes
+
+    @property
+    def payload_bytes(self) -> int: ...
 
 
 class RequestLog:
@@ -98,14 +100,14 @@ class RequestLog:
             line = self._completed_with_id[request.lane] % (
                 self._logger.stamp(), self._render_id(request.request_id),
                 total_us * 1e-3, total_us, (now - started_at) * 1e6, (started_at - arrived_at) * 1e6,
-                len(request.body), status, self._render_node(node), request.tries,
+                request.payload_bytes, status, self._render_node(node), request.tries,
                 fast + high + low, fast, high, low,
             )  # fmt: skip
         else:
             line = self._completed[request.lane] % (
                 self._logger.stamp(),
                 total_us * 1e-3, total_us, (now - started_at) * 1e6, (started_at - arrived_at) * 1e6,
-                len(request.body), status, self._render_node(node), request.tries,
+                request.payload_bytes, status, self._render_node(node), request.tries,
                 fast + high + low, fast, high, low,
             )  # fmt: skip
         self._write(line)

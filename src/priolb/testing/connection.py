@@ -6,7 +6,7 @@ import asyncio
 from typing import Final, Protocol, cast
 
 from priolb.errors import ClientError, FramingError
-from priolb.http.framing import CHUNKED, ChunkedDecoder
+from priolb.http.body import BodyReader, body_reader
 from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
 from priolb.http.parser import HEAD_END, parse_request_head
 from priolb.http.writer import CONTINUE, local_response
@@ -47,7 +47,7 @@ class Connection(asyncio.Protocol):
         self._head: RequestHead | None = None
         self._body_parts: list[bytes] = []
         self._body_bytes = 0
-        self._decoder: ChunkedDecoder | None = None
+        self._reader: BodyReader | None = None
         self._is_busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -116,31 +116,27 @@ class Connection(asyncio.Protocol):
         self._head = head
         self._body_parts = []
         self._body_bytes = 0
-        self._decoder = ChunkedDecoder() if head.body_bytes == CHUNKED else None
         if head.body_bytes == 0:
             self._serve()
-        elif not self._buffer and head.known.get(b"expect", b"").lower() == b"100-continue":
+            return True
+        self._reader = body_reader(head.body_bytes)
+        if not self._buffer and head.expects_continue:
             self._write(CONTINUE)
         return True
 
     def _read_body(self) -> bool:
         """Take what is there of a body out of the buffer; False when more is to come."""
-        head, decoder = self._head, self._decoder
-        assert head is not None
-        if decoder is not None:
-            part = decoder.feed(self._buffer)
-            self._buffer = decoder.rest
-        else:
-            missing_bytes = head.body_bytes - self._body_bytes
-            part, self._buffer = self._buffer[:missing_bytes], self._buffer[missing_bytes:]
+        reader = self._reader
+        assert reader is not None
+        part = reader.feed(self._buffer)
+        self._buffer = reader.rest
         self._body_parts.append(part)
         self._body_bytes += len(part)
         if self._body_bytes > _MAX_BODY_BYTES:
             raise ClientError(413, "the body of the request is too large")
-        is_complete = decoder.done if decoder is not None else self._body_bytes == head.body_bytes
-        if is_complete:
+        if reader.done:
             self._serve()
-        return is_complete
+        return reader.done
 
     def _serve(self) -> None:
         head = self._head

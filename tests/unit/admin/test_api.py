@@ -16,6 +16,7 @@ from priolb.http.rewrite import Target
 from priolb.net.listener import LocalHandler
 from priolb.nodes.pool import NodePool
 from priolb.store.memory import MemoryStore
+from priolb.tls import NodeTLS
 from support.local_requests import RecordingLog, local_request
 
 TEXT = b"text/plain; charset=utf-8"
@@ -348,7 +349,7 @@ def test_changes_reach_the_node_pool_and_its_refusals_reach_the_client() -> None
     async def main() -> None:
         store, log = MemoryStore(), RecordingLog()
         await store.open()
-        pool = NodePool(store, FakeTraffic(), 8, 0, log)
+        pool = NodePool(store, FakeTraffic(), 8, 0, keeps_host=False, tls=NodeTLS("", "", ""), log=log)
         access = AdminAccess([ip_network("127.0.0.0/8")], "")
         api: LocalHandler = AdminApi(pool, access, lambda: True, None, log)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from priolb.core.outcome import Outcome, Phase, Source
-from priolb.core.retry import RETRYABLE_METHODS, RetryPolicy
+from priolb.core.retry import RetryPolicy
 from priolb.errors import Reason
 from support.tickets import answered, client_left, timed_out, unreachable
 
@@ -47,9 +47,3 @@ def test_the_maximum_counts_all_tries_and_the_first_is_always_given(
     policy = RetryPolicy(max_tries)
     assert [policy.allows(tries, True, answered(502)) for tries in (1, 2, 3, 4)] == allowed
     assert policy.max_tries == max(1, max_tries)
-
-
-def test_a_patch_may_have_an_effect_twice_and_is_not_repeated() -> None:
-    """POST is, for JSON-RPC travels in it."""
-    assert b"POST" in RETRYABLE_METHODS
-    assert b"PATCH" not in RETRYABLE_METHODS

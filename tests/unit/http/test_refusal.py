@@ -6,9 +6,12 @@ import pytest
 
 from priolb.errors import Reason
 from priolb.http.messages import LocalResponse
-from priolb.http.refusal import RETRY_AFTER, looks_like_rpc, refusal
+from priolb.http.refusal import RETRY_AFTER, Refusals, looks_like_rpc
 
 LARGE = 65536
+
+OURS = Refusals("lb", legacy=False)
+LEGACY = Refusals("lb", legacy=True)
 
 PROBLEM = object()
 """Stands for: answered with a problem document."""
@@ -16,7 +19,7 @@ PROBLEM = object()
 
 def rpc_id(body: bytes) -> object:
     """Return the id under which `body` is refused, or PROBLEM."""
-    response = refusal(Reason.DEADLINE, body, legacy=False)
+    response = OURS.answer(Reason.DEADLINE, body)
     if response.content_type == b"application/problem+json":
         return PROBLEM
     answer = strictly(response.body)
@@ -43,28 +46,62 @@ def large(start: str, end: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("reason", "status", "code", "words", "legacy_status", "fields"),
+    ("reason", "status", "code", "words", "legacy_status", "proxy_error", "fields"),
     [
-        (Reason.BAD_REQUEST, 400, -32600, "bad request", 400, b""),
-        (Reason.PAYLOAD_TOO_LARGE, 413, -32005, "Payload too large", 400, b""),
-        (Reason.QUEUE_FULL, 503, -32005, "queue full", 500, RETRY_AFTER),
-        (Reason.NO_NODES, 503, -32002, "no nodes available", 500, RETRY_AFTER),
-        (Reason.DEADLINE, 504, -32002, "request timeout hit before processing", 500, b""),
-        (Reason.NODE_TIMEOUT, 504, -32002, "node timeout", 500, b""),
-        (Reason.NODE_UNREACHABLE, 502, -32603, "node unreachable", 500, b""),
-        (Reason.NODE_BAD_ANSWER, 502, -32603, "bad answer from node", 500, b""),
-        (Reason.SHUTTING_DOWN, 503, -32002, "shutting down", 500, RETRY_AFTER),
+        (Reason.BAD_REQUEST, 400, -32600, "bad request", 400, "http_request_error", b""),
+        (Reason.PAYLOAD_TOO_LARGE, 413, -32005, "Payload too large", 400, "http_request_error", b""),
+        (
+            Reason.TOO_MANY_CONNECTIONS,
+            429,
+            -32005,
+            "too many connections",
+            500,
+            "http_request_denied",
+            RETRY_AFTER,
+        ),
+        (Reason.LOOP, 508, -32603, "loop detected", 500, "proxy_loop_detected", b""),
+        (Reason.QUEUE_FULL, 503, -32005, "queue full", 500, "connection_limit_reached", RETRY_AFTER),
+        (
+            Reason.UPGRADES_FULL,
+            503,
+            -32005,
+            "too many upgraded connections",
+            500,
+            "connection_limit_reached",
+            RETRY_AFTER,
+        ),
+        (Reason.NO_NODES, 503, -32002, "no nodes available", 500, "destination_unavailable", RETRY_AFTER),
+        (
+            Reason.DEADLINE,
+            504,
+            -32002,
+            "request timeout hit before processing",
+            500,
+            "connection_limit_reached",
+            b"",
+        ),
+        (Reason.NODE_TIMEOUT, 504, -32002, "node timeout", 500, "http_response_timeout", b""),
+        (Reason.NODE_UNREACHABLE, 502, -32603, "node unreachable", 500, "destination_unavailable", b""),
+        (Reason.NODE_BAD_ANSWER, 502, -32603, "bad answer from node", 500, "http_protocol_error", b""),
+        (Reason.SHUTTING_DOWN, 503, -32002, "shutting down", 500, "proxy_internal_response", RETRY_AFTER),
     ],
 )
 def test_each_reason_has_its_status_code_and_words(
-    reason: Reason, status: int, code: int, words: str, legacy_status: int, fields: bytes
+    reason: Reason,
+    status: int,
+    code: int,
+    words: str,
+    legacy_status: int,
+    proxy_error: str,
+    fields: bytes,
 ) -> None:
-    rpc = refusal(reason, b'{"method":"a","id":1}', legacy=False)
+    fields += f"Proxy-Status: lb; error={proxy_error}\r\n".encode()
+    rpc = OURS.answer(reason, b'{"method":"a","id":1}')
     assert (rpc.status, rpc.content_type, rpc.fields) == (status, b"application/json", fields)
     assert rpc.body == (
         b'{"jsonrpc":"2.0","id":1,"error":{"code":%d,"message":"%s"}}\n' % (code, words.encode())
     )
-    problem = refusal(reason, b"text", legacy=False)
+    problem = OURS.answer(reason, b"text")
     assert (problem.status, problem.content_type, problem.fields) == (
         status,
         b"application/problem+json",
@@ -77,17 +114,17 @@ def test_each_reason_has_its_status_code_and_words(
         "detail": words,
     }
     for body in (b'{"method":"a","id":1}', b"text", b""):
-        legacy = refusal(reason, body, legacy=True)
+        legacy = LEGACY.answer(reason, body)
         assert (legacy.status, legacy.body, legacy.fields) == (legacy_status, words.encode() + b"\n", b"")
         assert legacy.content_type == b"text/plain; charset=utf-8"
 
 
 def test_every_reason_has_an_answer() -> None:
-    assert all(isinstance(refusal(reason, b"", legacy=False), LocalResponse) for reason in Reason)
+    assert all(isinstance(OURS.answer(reason, b""), LocalResponse) for reason in Reason)
 
 
 def test_a_detail_stands_behind_the_words_and_a_status_of_its_own_counts() -> None:
-    problem = refusal(Reason.BAD_REQUEST, b"", legacy=False, detail="the head is too large", status=431)
+    problem = OURS.answer(Reason.BAD_REQUEST, b"", detail="the head is too large", status=431)
     assert problem.status == 431
     assert strictly(problem.body) == {
         "type": "about:blank",
@@ -95,12 +132,12 @@ def test_a_detail_stands_behind_the_words_and_a_status_of_its_own_counts() -> No
         "status": 431,
         "detail": "bad request: the head is too large",
     }
-    rpc = refusal(Reason.BAD_REQUEST, b'{"method":"a","id":1}', legacy=False, detail='a "b"', status=431)
+    rpc = OURS.answer(Reason.BAD_REQUEST, b'{"method":"a","id":1}', detail='a "b"', status=431)
     assert (rpc.status, strictly(rpc.body)) == (
         431,
         {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": 'bad request: a "b"'}},
     )
-    legacy = refusal(Reason.BAD_REQUEST, b"", legacy=True, detail="the head is too large", status=431)
+    legacy = LEGACY.answer(Reason.BAD_REQUEST, b"", detail="the head is too large", status=431)
     assert (legacy.status, legacy.body) == (400, b"bad request: the head is too large\n")
 
 
@@ -202,14 +239,14 @@ def test_what_is_no_json_rpc_gets_a_problem_document(body: bytes) -> None:
     ],
 )
 def test_a_batch_gets_an_error_for_each_call_that_awaits_one(body: bytes, ids: list[object]) -> None:
-    response = refusal(Reason.QUEUE_FULL, body, legacy=False)
+    response = OURS.answer(Reason.QUEUE_FULL, body)
     assert response.content_type == b"application/json"
     error = {"code": -32005, "message": "queue full"}
     assert strictly(response.body) == [{"jsonrpc": "2.0", "id": each, "error": error} for each in ids]
 
 
 def test_a_batch_of_notifications_gets_one_error_without_id() -> None:
-    response = refusal(Reason.QUEUE_FULL, b'[{"method":"a"},{"method":"b"}]', legacy=False)
+    response = OURS.answer(Reason.QUEUE_FULL, b'[{"method":"a"},{"method":"b"}]')
     assert strictly(response.body) == {
         "jsonrpc": "2.0",
         "id": None,

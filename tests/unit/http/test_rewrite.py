@@ -8,7 +8,7 @@ JSON = b"Content-Type: application/json\r\n"
 
 
 def target_of(target: Target, path: bytes, query: bytes = b"") -> bytes:
-    return target.request(b"GET", path, query, b"", b"").split(b" ")[1]
+    return target.request(b"GET", path, query, b"", b"", b"").split(b" ")[1]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_paths_and_queries_are_joined(
 
 def test_a_request_is_its_line_host_fields_length_and_body() -> None:
     target = Target("node:8545", "/rpc", "key=1")
-    assert target.request(b"POST", b"", b"", b"X-A: b\r\n", b"{}") == (
+    assert target.request(b"POST", b"", b"", b"a", b"X-A: b\r\n", b"{}") == (
         b"POST /rpc?key=1 HTTP/1.1\r\nHost: node:8545\r\nX-A: b\r\nContent-Length: 2\r\n\r\n{}"
     )
 
@@ -69,7 +69,7 @@ def test_a_length_is_written_where_a_body_is_or_would_be_expected(
 ) -> None:
     """RFC 9110, section 8.6."""
     length = b"Content-Length: %d\r\n" % len(body) if has_length else b""
-    assert Target("n", "", "").request(method, b"", b"", b"", body) == (
+    assert Target("n", "", "").request(method, b"", b"", b"", b"", body) == (
         method + b" / HTTP/1.1\r\nHost: n\r\n" + length + b"\r\n" + body
     )
 

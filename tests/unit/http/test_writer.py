@@ -6,12 +6,14 @@ from priolb.http.framing import CHUNKED, UNTIL_CLOSE
 from priolb.http.messages import LocalResponse, ResponseHead
 from priolb.http.writer import (
     CONTINUE,
-    LAST_CHUNK,
     answer_start,
     chunk,
     connection_field,
+    interim_answer,
     is_chunked_to_client,
+    last_chunk,
     local_response,
+    via_field,
 )
 
 JSON = b"Content-Type: application/json\r\n"
@@ -24,11 +26,13 @@ def head(
     return ResponseHead(status, phrase, 1, True, known or {}, forwarded, UNTIL_CLOSE)
 
 
-def written(answer: ResponseHead, body_bytes: int, method: bytes = b"POST", minor: int = 1) -> bytes:
+def written(
+    answer: ResponseHead, body_bytes: int, method: bytes = b"POST", minor: int = 1, is_json: bool = True
+) -> bytes:
     """The lines behind the status line; the second time, when the head may have noted them, the same."""
-    line, end, lines = answer_start(answer, method, body_bytes, minor).partition(b"\r\n")
+    line, end, lines = answer_start(answer, method, body_bytes, minor, is_json).partition(b"\r\n")
     assert line + end == b"HTTP/1.1 %d OK\r\n" % answer.status
-    assert answer_start(answer, method, body_bytes, minor) == line + end + lines
+    assert answer_start(answer, method, body_bytes, minor, is_json) == line + end + lines
     return lines
 
 
@@ -64,14 +68,14 @@ def test_the_answer_to_head_tells_the_length_of_the_body_it_leaves_out() -> None
 
 def test_an_answer_of_a_node_keeps_its_status_phrase_and_fields() -> None:
     answer = head(418, {b"content-type": b"a/b"}, b"Content-Type: a/b\r\nX: y\r\n", b"Teapot, I am")
-    assert answer_start(answer, b"POST", 4, 1) == (
+    assert answer_start(answer, b"POST", 4, 1, is_json=False) == (
         b"HTTP/1.1 418 Teapot, I am\r\nContent-Type: a/b\r\nX: y\r\nContent-Length: 4\r\n"
     )
 
 
 def test_an_answer_without_a_phrase_keeps_the_space_before_it() -> None:
     """RFC 9112, section 4: the space is no part of the phrase."""
-    assert answer_start(head(phrase=b""), b"POST", 1, 1).startswith(b"HTTP/1.1 200 \r\n")
+    assert answer_start(head(phrase=b""), b"POST", 1, 1, is_json=False).startswith(b"HTTP/1.1 200 \r\n")
 
 
 @pytest.mark.parametrize(
@@ -136,5 +140,30 @@ def test_only_a_body_of_unknown_length_is_chunked_and_only_for_http_1_1(
 
 def test_chunks_and_interim_answers_are_as_rfc_9112_spells_them() -> None:
     assert chunk(b"0123456789abcdef!") == b"11\r\n0123456789abcdef!\r\n"
-    assert LAST_CHUNK == b"0\r\n\r\n"
+    assert last_chunk(b"") == b"0\r\n\r\n"
+    assert last_chunk(b"X-Sum: 1\r\n") == b"0\r\nX-Sum: 1\r\n\r\n"
     assert CONTINUE == b"HTTP/1.1 100 Continue\r\n\r\n"
+    hints = ResponseHead(103, b"Early Hints", 1, True, {}, b"Link: </a>\r\n", 0)
+    assert interim_answer(hints) == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+
+
+@pytest.mark.parametrize("body_bytes", [5, CHUNKED, UNTIL_CLOSE])
+def test_a_type_that_the_node_does_not_tell_is_left_open_unless_it_must_be_json(body_bytes: int) -> None:
+    """The head may be one that is remembered: what was made of it for JSON must not come back."""
+    answer = ResponseHead(200, b"OK", 1, True, {}, b"", body_bytes)
+    untyped = written(answer, body_bytes, is_json=False)
+    assert b"Content-Type" not in untyped
+    assert written(answer, body_bytes, is_json=True) == untyped + JSON
+    assert written(answer, body_bytes, is_json=False) == untyped
+
+
+def test_trailers_are_announced_where_they_can_come() -> None:
+    known = {b"trailer": b"X-Sum", b"content-type": b"a/b"}
+    assert written(head(known=known), CHUNKED) == b"Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n"
+    assert written(head(known=known), CHUNKED, minor=0) == b""
+    assert written(head(known=known), 5) == b"Content-Length: 5\r\n"
+
+
+@pytest.mark.parametrize(("minor", "field"), [(0, b"Via: 1.0 lb-1\r\n"), (1, b"Via: 1.1 lb-1\r\n")])
+def test_via_tells_the_version_in_which_an_answer_came(minor: int, field: bytes) -> None:
+    assert via_field(minor, "lb-1") == field

@@ -7,7 +7,7 @@ import pytest
 from priolb.http.parser import HeadLimits
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
-from support.messages import ANSWER, POST, POST_AT_NODE, answer_at_client, problem, timings
+from support.messages import ANSWER, CLOSE, POST, POST_AT_NODE, answer_at_client, problem, timings
 from support.rig import MemoryNode, Rig
 
 BAD_ANSWER = problem(b"502 Bad Gateway", "bad answer from node")
@@ -155,7 +155,7 @@ def test_a_request_that_must_not_be_sent_twice_goes_over_a_fresh_connection() ->
         fresh = node.accept()
         assert used.take() == b""
         fresh.send(ANSWER)
-        assert client.take() == answer_at_client()
+        assert client.take() == answer_at_client(is_json=False)
         assert rig.engine.idle.count == 2
 
 
@@ -195,7 +195,7 @@ def test_a_node_that_answers_before_it_has_read_the_request_is_not_sent_another_
         call.stop_reading(after_bytes=1000)
         client.send(b"PUT / HTTP/1.1\r\nHost: balancer\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000)
         call.send(ANSWER)
-        assert client.take() == answer_at_client()
+        assert client.take() == answer_at_client(is_json=False)
         assert call.was_aborted
         client.send(POST)
         node.accept().send(ANSWER)
@@ -248,15 +248,53 @@ def test_an_answer_byte_by_byte_reaches_the_client() -> None:
         assert client.take() == answer_at_client()
 
 
-def test_interim_answers_are_passed_over() -> None:
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+
+
+def test_interim_answers_are_passed_on_but_for_100_which_nobody_asked_the_node_for() -> None:
+    """RFC 9110, section 15.2."""
     with Rig() as rig:
         node, client = rig.node(), rig.client()
         client.send(POST)
         call = node.accept()
-        call.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
-        call.send(b"HTTP/1.1 100 Continue\r\n\r\n" + ANSWER)
-        assert client.take() == answer_at_client()
+        call.send(b"HTTP/1.1 100 Continue\r\n\r\n" + HINTS[:30])
+        call.send(HINTS[30:] + b"HTTP/1.1 102 Processing\r\nConnection: x\r\nX: y\r\n\r\n" + ANSWER)
+        assert client.take() == HINTS + b"HTTP/1.1 102 Processing\r\n\r\n" + answer_at_client()
         assert rig.engine.idle.count == 1
+
+
+def test_a_client_of_http_1_0_sees_no_interim_answers() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(b"POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}")
+        node.accept().send(HINTS + ANSWER)
+        assert client.take() == answer_at_client(connection=CLOSE)
+
+
+def test_a_node_that_never_ends_its_interim_answers_is_dropped_after_32() -> None:
+    with Rig(max_tries=1) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(HINTS * 32)
+        assert client.take() == HINTS * 32
+        call.send(HINTS)
+        assert client.take() == BAD_ANSWER
+        assert call.was_aborted
+        assert rig.notes.take("node_failed") == [
+            ("node_failed", b"", "http://node-1", "node_bad_answer", "too many interim answers", 1)
+        ]
+
+
+def test_interim_answers_are_counted_for_each_request() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(HINTS * 32 + ANSWER)
+        client.send(POST)
+        call.send(HINTS * 32 + ANSWER)
+        assert client.take() == (HINTS * 32 + answer_at_client()) * 2
 
 
 @pytest.mark.parametrize("size", [50, 1000])

@@ -239,9 +239,9 @@ def test_legacy_answers_are_those_of_the_original() -> None:
         )
         client.send(b"nonsense\r\n\r\n")
         assert client.take() == (
-            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 59\r\n"
+            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 49\r\n"
             + CLOSE
-            + b"\r\nbad request: malformed request: Invalid method encountered\n"
+            + b"\r\nbad request: malformed request: the request line\n"
         )
 
 

@@ -92,7 +92,7 @@ def test_a_path_of_the_client_is_appended_to_that_of_the_node_but_for_its_own_tw
         node, client = rig.node(path="/rpc", query="key=1"), rig.client()
         client.send(b"GET %s HTTP/1.1\r\nHost: balancer\r\n\r\n" % target)
         call = node.accept()
-        assert call.take() == b"GET %s HTTP/1.1\r\nHost: node-1\r\n\r\n" % at_node
+        assert call.take() == b"GET %s HTTP/1.1\r\nHost: node-1\r\nVia: 1.1 lb\r\n\r\n" % at_node
         call.send(ANSWER)
 
 
@@ -116,7 +116,7 @@ def test_json_that_nobody_typed_is_typed_on_the_nodes_own_path(
         call = node.accept()
         path = b"/" if type_at_node or body == b"text" else target
         assert call.take() == (
-            b"PUT %s HTTP/1.1\r\nHost: node-1\r\n%sContent-Length: %d\r\n\r\n%s"
+            b"PUT %s HTTP/1.1\r\nHost: node-1\r\n%sVia: 1.1 lb\r\nContent-Length: %d\r\n\r\n%s"
             % (path, type_at_node, len(body), body)
         )
         call.send(ANSWER)
@@ -165,9 +165,7 @@ def test_chunks_reach_a_client_of_http_1_0_bare_and_end_with_the_connection() ->
         client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         node.accept().send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
         rig.run()
-        assert client.take() == (
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + timings() + CLOSE + b"\r\nx"
-        )
+        assert client.take() == b"HTTP/1.1 200 OK\r\n" + timings() + CLOSE + b"\r\nx"
         assert client.is_lost and not client.was_reset
 
 
@@ -198,9 +196,7 @@ def test_an_answer_until_the_end_of_the_connection_is_the_same_for_http_1_0() ->
         call.send(b"HTTP/1.0 200 OK\r\n\r\nabc")
         call.end()
         rig.run()
-        assert client.take() == (
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + timings() + CLOSE + b"\r\nabc"
-        )
+        assert client.take() == b"HTTP/1.1 200 OK\r\n" + timings(minor=0) + CLOSE + b"\r\nabc"
         assert client.is_lost and not client.was_reset
 
 

@@ -75,11 +75,9 @@ def test_a_head_that_is_no_http_is_refused() -> None:
         client = rig.client()
         client.send(b"\x16\x03\x01 hello\r\n\r\n")
         assert client.take() == problem(
-            b"400 Bad Request", "bad request: malformed request: Invalid method encountered", CLOSE
+            b"400 Bad Request", "bad request: malformed request: the request line", CLOSE
         )
-        assert rig.notes.take() == [
-            ("rejected", "192.0.2.1", 400, "malformed request: Invalid method encountered")
-        ]
+        assert rig.notes.take() == [("rejected", "192.0.2.1", 400, "malformed request: the request line")]
 
 
 @pytest.mark.parametrize("size", [1, 64, 1000])
@@ -102,7 +100,7 @@ def test_a_head_at_the_bounds_is_served() -> None:
         node, client = rig.node(), rig.client()
         client.send(head)
         node.accept().send(ANSWER)
-        assert client.take() == answer_at_client()
+        assert client.take() == answer_at_client(is_json=False)
 
 
 @pytest.mark.parametrize("parts", [(b"\r", b"GET / HTTP/1.1\r\nHost: balancer\r\n\r\n"), (b"\r\n\r\r",)])

@@ -10,13 +10,23 @@ import uvloop
 from priolb.core.limits import ByteBudget
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.http.forwarding import Forwarding
 from priolb.http.parser import HeadLimits
 from priolb.net.engine import Engine
 from priolb.net.listener import Listener
 from priolb.net.pool import IdleBudget
 from support.manual_loop import TICK_S
-from support.messages import ANSWER, CLOSE, POST, RETRY_AFTER, answer_at_client, problem, timings
-from support.rig import Notes, Rig
+from support.messages import (
+    ANSWER,
+    CLOSE,
+    POST,
+    RETRY_AFTER,
+    VIA_NAME,
+    answer_at_client,
+    problem,
+    timings,
+)
+from support.rig import RETRY_METHODS, Notes, Rig
 from support.tickets import new_queue
 
 SHUTTING_DOWN = problem(b"503 Service Unavailable", "shutting down", RETRY_AFTER + CLOSE)
@@ -227,7 +237,11 @@ def real_listener(notes: Notes) -> Listener:
         request_timeout_s=5.0,
         try_timeout_s=3.0,
         node_idle_timeout_s=30.0,
+        upgrade_idle_timeout_s=600.0,
+        upgrades_max=0,
         head_limits=limits,
+        retry_methods=RETRY_METHODS,
+        via_name=VIA_NAME,
         legacy_errors=False,
     )
     return Listener(
@@ -235,7 +249,11 @@ def real_listener(notes: Notes) -> Listener:
         None,
         forwards=True,
         head_limits=limits,
+        forwarding=Forwarding(VIA_NAME, "http", tells_client=True, trusted=()),
         max_body_bytes=1024,
+        replay_max_bytes=1024,
+        body_min_bytes_per_s=0,
+        connections_per_peer=0,
         head_timeout_s=10.0,
         keepalive_timeout_s=75.0,
         stall_timeout_s=30.0,
@@ -258,7 +276,7 @@ def test_it_listens_until_it_drains(new_loop: Callable[[], asyncio.AbstractEvent
         assert (await reader.read()).startswith(b"HTTP/1.1 400 Bad Request\r\n")
         assert notes.take("refused", "rejected") == [
             ("refused", b"", "no_nodes", 503),
-            ("rejected", "127.0.0.1", 400, "malformed request: Invalid method encountered"),
+            ("rejected", "127.0.0.1", 400, "malformed request: the request line"),
         ]
         writer.close()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

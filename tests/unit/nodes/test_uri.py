@@ -88,7 +88,7 @@ def test_the_host_field_leaves_out_the_schemes_own_port_and_the_name_what_may_be
         ("http://foo?_workers=10001", "'http://foo': _workers must be a number from 1 to 10000"),
         (f"http://foo?_workers={'9' * 5000}", "'http://foo': _workers must be a number from 1 to 10000"),
         ("http://foo?_workers=1&_workers=1", "'http://foo': _workers is given twice"),
-        ("http://foo?_worker=1", "'http://foo': unknown parameter _worker; did you mean _workers?"),
+        ("http://foo?_worker=1", "'http://foo': unknown parameter _worker; there are _workers, _insecure"),
         ("http://u@foo", "'http://foo': a user part is only for attested nodes (SEV_..., SGX_...)"),
         ("http://u:p@foo?a", "'http://foo': a user part is only for attested nodes (SEV_..., SGX_...)"),
         ("http://@foo", "'http://foo': a user part is only for attested nodes (SEV_..., SGX_...)"),

@@ -16,7 +16,7 @@ class ARequest:
     def __init__(self, request_id: bytes, lane: int, body: bytes, tries: int) -> None:
         self.request_id = request_id
         self.lane = lane
-        self.body = body
+        self.payload_bytes = len(body)
         self.tries = tries
         self.enqueued_at = 8.0
 

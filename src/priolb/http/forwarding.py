@@ -1,0 +1,113 @@
+"""What nodes are told of the way of a request: Via, Forwarded and the X-Forwarded fields.
+
+A proxy in front of this one may say for whom it asks; anybody else who says so is not believed, and what he
+claims does not reach a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+from priolb.http.fields import PROXY_CLAIMS
+from priolb.http.messages import RequestHead
+
+_UNKNOWN: Final = b"unknown"  # RFC 7239, section 6.2
+
+
+class Peer:
+    """The other end of a client's connection.
+
+    Args:
+        address: its address, empty when it has none (a Unix socket).
+        node_id: the same as Forwarded spells it (RFC 7239, section 6).
+        is_trusted: whether it may say for whom it asks.
+    """
+
+    __slots__ = ("address", "is_trusted", "node_id")
+
+    def __init__(self, address: bytes, node_id: bytes, is_trusted: bool) -> None:
+        self.address = address
+        self.node_id = node_id
+        self.is_trusted = is_trusted
+
+
+class Forwarding:
+    """What is told to nodes of the way of each request.
+
+    Args:
+        name: how this program calls itself in Via, and nobody else does, since it tells loops.
+        proto: what clients speak, http or https.
+        tells_client: whether nodes are told who the client is: Forwarded, X-Forwarded-For, -Proto and -Host.
+        trusted: networks of the proxies that are believed.
+    """
+
+    __slots__ = ("_name", "_proto", "_tells_client", "_trusted", "_via")
+
+    def __init__(
+        self, name: str, proto: str, tells_client: bool, trusted: Sequence[IPv4Network | IPv6Network]
+    ) -> None:
+        self._name: bytes = name.encode()
+        self._proto: bytes = proto.encode()
+        self._tells_client = tells_client
+        self._trusted: tuple[IPv4Network | IPv6Network, ...] = tuple(trusted)
+        self._via: tuple[bytes, bytes] = (b"1.0 " + self._name, b"1.1 " + self._name)
+
+    def peer(self, address: str) -> Peer:
+        """Return what is to know of a peer with this address, empty for none."""
+        if not address:
+            return Peer(b"", _UNKNOWN, is_trusted=False)
+        spelled = address.encode()
+        known = ip_address(address.partition("%")[0])  # without the zone of a link-local address
+        if isinstance(known, IPv6Address):
+            node_id = b'"[%s]"' % spelled.partition(b"%")[0]
+            known = known.ipv4_mapped or known
+        else:
+            node_id = spelled
+        return Peer(spelled, node_id, any(known in network for network in self._trusted))
+
+    def is_loop(self, head: RequestHead) -> bool:
+        """Return whether a request has passed this program before (RFC 9110, section 7.6.3)."""
+        via = head.known.get(b"via")
+        if via is None or self._name not in via:
+            return False
+        return any(self._name in member.split()[1:2] for member in via.split(b","))
+
+    def fields(self, head: RequestHead, peer: Peer) -> bytes:
+        """Return the fields that tell a node of the way of a request, rendered.
+
+        Args:
+            head: the request's head; its own fields of these names are in what is returned, or dropped.
+            peer: who sent it.
+        """
+        known = head.known
+        earlier = known.get(b"via")
+        via = self._via[head.minor] if earlier is None else b"%s, %s" % (earlier, self._via[head.minor])
+        lines = b"Via: %s\r\n" % via
+        if peer.is_trusted:
+            for name in PROXY_CLAIMS:
+                if name in known:
+                    lines += b"%s: %s\r\n" % (name, known[name])
+        if not self._tells_client:
+            return lines
+        hop = b"for=%s;proto=%s" % (peer.node_id, self._proto)
+        if head.authority:
+            hop += b';host="%s"' % head.authority
+        addresses, proto, host = peer.address or _UNKNOWN, self._proto, head.authority
+        if peer.is_trusted:
+            hop = _behind(known.get(b"forwarded"), hop)
+            addresses = _behind(known.get(b"x-forwarded-for"), addresses)
+            proto = known.get(b"x-forwarded-proto") or proto
+            host = known.get(b"x-forwarded-host") or host
+        lines += b"Forwarded: %s\r\nX-Forwarded-For: %s\r\nX-Forwarded-Proto: %s\r\n" % (
+            hop,
+            addresses,
+            proto,
+        )
+        return lines + b"X-Forwarded-Host: %s\r\n" % host if host else lines
+
+
+def _behind(earlier: bytes | None, last: bytes) -> bytes:
+    """Return a list with one more member."""
+    return b"%s, %s" % (earlier, last) if earlier else last

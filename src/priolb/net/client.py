@@ -1,0 +1,169 @@
+"""One client connection as a way out: answers leave by it, and it ends as the client understands."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import TYPE_CHECKING, Final
+
+from priolb.core.timers import Lapsing
+from priolb.http.forwarding import Peer
+from priolb.http.messages import RequestHead
+
+if TYPE_CHECKING:
+    from priolb.net.listener import Listener
+
+# States of a connection
+AT_HEAD: Final = 0  # waiting for, or in the middle of, a head
+AT_BODY: Final = 1  # collecting the body of a request
+PASSING: Final = 2  # a request is under way, and its body passes through, or another protocol does
+BUSY: Final = 3  # a request is in line, at a node, or with the admin API
+LINGERING: Final = 4  # answered; what still comes is thrown away, so that the answer is not lost to a reset
+CLOSING: Final = 5  # the last bytes are on their way out
+
+# More than this is not put off to the end of the turn: the loop may read from a node many times in a turn.
+_MAX_PUT_OFF_BYTES: Final = 16384
+_LINGER_S: Final = 2.0
+_RESET: Final = struct.pack("ii", 1, 0)  # linger for no time: what is not sent is lost, and the peer is told
+
+
+class ClientConnection(Lapsing):
+    """A connection to a client.
+
+    Args:
+        listener: what took it, and what it shares with others.
+
+    `peer_address` is the client's address, empty for a Unix socket.
+    """
+
+    __slots__ = (
+        "_engine",
+        "_is_paused",
+        "_listener",
+        "_outgoing",
+        "_peer",
+        "_state",
+        "_transport",
+        "_unsent_bytes",
+        "_way",
+        "_way_of",
+        "_writing_paused",
+        "peer_address",
+    )
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__()
+        self._listener = listener
+        self._engine = listener.engine
+        self._transport: asyncio.Transport | None = None
+        self._state: int = AT_HEAD
+        self._is_paused: bool = False
+        # Answers
+        self._outgoing: bytes = b""
+        self._writing_paused: bool = False
+        self._unsent_bytes: int = 0
+        # Who it is, and the way of its last request: that of the next, if its head is the same, as mostly
+        self.peer_address: str = ""
+        self._peer: Peer | None = None
+        self._way_of: RequestHead | None = None
+        self._way: bytes = b""
+
+    def write(self, data: bytes) -> None:
+        """Send a part of an answer, at the end of this turn of the loop."""
+        if self._outgoing:
+            self._outgoing += data
+        else:
+            self._outgoing = data
+            self._engine.flush_later(self)
+        if len(self._outgoing) > _MAX_PUT_OFF_BYTES:
+            self.flush()  # so that a client that is slower than the node is noticed before more is read
+
+    def flush(self) -> None:
+        """Send what was written."""
+        data, self._outgoing = self._outgoing, b""
+        transport = self._transport
+        if data and transport is not None and not transport.is_closing():
+            transport.write(data)
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def way_of(self, head: RequestHead) -> bytes:
+        """Return the fields that tell a node which way a request with this head has come."""
+        if head is not self._way_of:
+            forwarding = self._listener.forwarding
+            if self._peer is None:
+                self._peer = forwarding.peer(self.peer_address)
+            self._way_of = head
+            self._way = forwarding.fields(head, self._peer)
+        return self._way
+
+    # For whoever reads from it
+
+    def _connected(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self.peer_address = str(peer[0]) if isinstance(peer, tuple) else ""
+
+    def _pause_reading(self) -> None:
+        if not self._is_paused and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            if self._transport is not None:
+                self._transport.resume_reading()
+
+    def _watch_unsent(self) -> None:
+        """Take note of how much the client has to read, and look again in a while."""
+        if self._transport is not None:
+            self._unsent_bytes = self._transport.get_write_buffer_size()
+            self._lapse_in(self._listener.stall_timeout_s)
+
+    def _drop_if_stuck(self) -> None:
+        """Reset the connection of a client that has read nothing of its answer since the last look."""
+        assert self._transport is not None
+        # More than before: what the node had sent by then was added, and for once tells nothing.
+        if self._transport.get_write_buffer_size() != self._unsent_bytes and self._state != LINGERING:
+            self._watch_unsent()
+            return
+        self._reject(0, "a client that does not read its answer")
+        self._reset()
+
+    def _reject(self, status: int, detail: str) -> None:
+        self._engine.instrument.rejected(self.peer_address, status, detail)
+
+    def _linger(self) -> None:
+        """Send all, and read what still comes for a while, so that the answer is not lost to a reset."""
+        self.flush()
+        transport = self._transport
+        if transport is None or not transport.can_write_eof():
+            self._close()
+            return
+        self._resume_reading()
+        transport.write_eof()
+        self._state = LINGERING
+        self._lapse_in(_LINGER_S)
+
+    def _close(self) -> None:
+        """Close once all is sent."""
+        self._state = CLOSING
+        self.flush()
+        if self._transport is not None:
+            self._transport.close()
+            self._watch_unsent()
+
+    def _reset(self) -> None:
+        """Close at once and let the client know that something is missing."""
+        if self._transport is not None:
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._transport.abort()
+
+    def _lapse_in(self, seconds: float) -> None:
+        self.lapses_at = self._engine.clock() + seconds
+        self._engine.watch(self)

@@ -1,0 +1,149 @@
+"""TLS on both sides: the certificate that clients are shown, and what nodes have to show."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Final, Protocol
+
+from priolb.errors import ConfigError
+
+_LOOK_INTERVAL_S: Final = 1.0
+
+
+class Log(Protocol):
+    """Where it is told that a certificate was taken up, or was not."""
+
+    def info(self, msg: str, /, **fields: object) -> None: ...
+    def warning(self, msg: str, /, **fields: object) -> None: ...
+
+
+class Certificate:
+    """A certificate with its key, in files that may be replaced while it is in use.
+
+    Args:
+        cert_file: PEM file of the certificate and what leads from it to a root.
+        key_file: PEM file of its key, without a password; empty when it is in the first file.
+
+    `context` serves connections with the certificate that was read last.
+
+    Raises:
+        ConfigError: the files cannot be read, or do not belong together.
+    """
+
+    def __init__(self, cert_file: str, key_file: str) -> None:
+        self._cert_file = Path(cert_file)
+        self._key_file = Path(key_file or cert_file)
+        self._seen = self._state_of_files()
+        self._current = self._read()
+        # Another certificate in the same context would stand beside the first if its key is of another kind.
+        self.context: ssl.SSLContext = self._current
+        self.context.sni_callback = self._use_current
+
+    async def follow(self, log: Log) -> None:
+        """Read the files again whenever they change, as long as this runs; what is broken is not taken up."""
+        while True:
+            await asyncio.sleep(_LOOK_INTERVAL_S)
+            try:
+                if self.refresh():
+                    log.info("Certificate was taken up anew", file=str(self._cert_file))
+            except ConfigError as error:
+                log.warning("Certificate has changed and cannot be used; the old one stays", err=str(error))
+
+    def refresh(self) -> bool:
+        """Read the files again if they have changed; True when there is another certificate now.
+
+        Raises:
+            ConfigError: they cannot be used; the certificate stays, and they are looked at again on the next
+                change.
+        """
+        state = self._state_of_files()
+        if state == self._seen:
+            return False
+        self._seen = state
+        self._current = self._read()
+        return True
+
+    def _read(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.set_alpn_protocols(["http/1.1"])
+        load_chain(context, str(self._cert_file), str(self._key_file))
+        return context
+
+    def _use_current(
+        self, connection: ssl.SSLSocket | ssl.SSLObject, _name: str, _context: ssl.SSLContext
+    ) -> None:
+        connection.context = self._current
+
+    def _state_of_files(self) -> tuple[tuple[int, int, int], ...]:
+        return tuple(_state_of(file) for file in (self._cert_file, self._key_file))
+
+
+class NodeTLS:
+    """How connections to https nodes are secured.
+
+    Args:
+        ca_file: PEM file of the roots that nodes are verified against; empty for those of the system.
+        cert_file: PEM file of a certificate to show to nodes that ask for one; empty for none.
+        key_file: PEM file of its key; empty when it is in `cert_file`.
+
+    `verified` is for nodes that must prove who they are, `unverified` for those that need not.
+
+    Raises:
+        ConfigError: a file cannot be used.
+    """
+
+    def __init__(self, ca_file: str, cert_file: str, key_file: str) -> None:
+        if key_file and not cert_file:
+            raise ConfigError("NODE_TLS_KEY: a key without a certificate (NODE_TLS_CERT)")
+        self.verified: ssl.SSLContext = _node_context(ca_file, cert_file, key_file)
+        self.unverified: ssl.SSLContext = _node_context(ca_file, cert_file, key_file)
+        self.unverified.check_hostname = False
+        self.unverified.verify_mode = ssl.CERT_NONE
+
+
+def load_chain(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
+    """Load a certificate and its key into a context.
+
+    Args:
+        context: where they go.
+        cert_file: PEM file of the certificate and what leads from it to a root.
+        key_file: PEM file of its key, without a password; empty when it is in the first file.
+
+    Raises:
+        ConfigError: the files cannot be read, or do not belong together.
+    """
+    files = f"certificate {cert_file}, key {key_file or 'in the same file'}"
+    try:
+        context.load_cert_chain(cert_file, key_file or None, password=_no_password)
+    except ssl.SSLError as error:
+        raise ConfigError(f"{files}: {error.reason or error}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{files}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _node_context(ca_file: str, cert_file: str, key_file: str) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+    except ssl.SSLError as error:
+        raise ConfigError(f"NODE_TLS_CA {ca_file}: {error.reason or error}") from None
+    except OSError as error:
+        raise ConfigError(f"NODE_TLS_CA {ca_file}: {error.strerror or error}") from None
+    context.set_alpn_protocols(["http/1.1"])
+    if cert_file:
+        load_chain(context, cert_file, key_file)
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key has a password")  # rather than ask a terminal that nobody looks at
+
+
+def _state_of(file: Path) -> tuple[int, int, int]:
+    """Return what changes when a file does; zeros when it is not there."""
+    try:
+        status = file.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_mtime_ns, status.st_ino, status.st_size)

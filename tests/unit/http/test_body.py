@@ -1,0 +1,114 @@
+"""Readers of bodies: what is taken off, where a body ends, and what travels behind it."""
+
+import pytest
+
+from priolb.errors import FramingError
+from priolb.http.body import ChunkedReader
+
+# Chunks
+
+
+def feed_byte_by_byte(reader: ChunkedReader, data: bytes) -> bytes:
+    return b"".join([reader.feed(data[position : position + 1]) for position in range(len(data))])
+
+
+WHOLE = [
+    (b"0\r\n\r\n", b""),
+    (b"5\r\nhello\r\n0\r\n\r\n", b"hello"),
+    (b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", b"hello world"),
+    (b"A\r\n0123456789\r\n0\r\n\r\n", b"0123456789"),
+    (b"a\r\n0123456789\r\n0\r\n\r\n", b"0123456789"),
+    (b"0000000000000002\r\nab\r\n00\r\n\r\n", b"ab"),
+    (b"2\r\n\r\n\r\n0\r\n\r\n", b"\r\n"),
+    (b"5;name=value\r\nhello\r\n0;last\r\n\r\n", b"hello"),
+    (b'5 \t; a="b;c"\r\nhello\r\n0\r\n\r\n', b"hello"),
+    (b"5;\r\nhello\r\n0\r\n\r\n", b"hello"),
+    (b"1\r\na\r\n0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n", b"a"),
+]
+
+
+@pytest.mark.parametrize(("data", "body"), WHOLE)
+def test_a_body_that_comes_whole(data: bytes, body: bytes) -> None:
+    reader = ChunkedReader()
+    assert reader.feed(data) == body
+    assert (reader.done, reader.rest) == (True, b"")
+
+
+@pytest.mark.parametrize(("data", "body"), WHOLE)
+def test_a_body_that_comes_byte_by_byte(data: bytes, body: bytes) -> None:
+    reader = ChunkedReader()
+    start = feed_byte_by_byte(reader, data[:-1])
+    assert reader.done is False
+    assert start + reader.feed(data[-1:]) == body
+    assert (reader.done, reader.rest) == (True, b"")
+
+
+@pytest.mark.parametrize(("data", "body"), WHOLE)
+def test_the_bytes_behind_a_body_are_left_alone(data: bytes, body: bytes) -> None:
+    reader = ChunkedReader()
+    assert reader.feed(data + b"GET / HTTP/1.1\r\n") == body
+    assert (reader.done, reader.rest) == (True, b"GET / HTTP/1.1\r\n")
+
+
+def test_a_part_of_a_chunk_is_given_as_it_comes() -> None:
+    reader = ChunkedReader()
+    assert reader.feed(b"a\r\n0123") == b"0123"
+    assert reader.feed(b"") == b""
+    assert reader.feed(b"456789\r\n2\r\na") == b"456789a"
+    assert reader.feed(b"b\r\n0\r\n\r\n") == b"b"
+    assert reader.done is True
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"\r\n", "a chunk size that is not a hexadecimal number"),
+        (b"g\r\n", "a chunk size that is not a hexadecimal number"),
+        (b"-1\r\n", "a chunk size that is not a hexadecimal number"),
+        (b"+1\r\n", "a chunk size that is not a hexadecimal number"),
+        (b"0x1\r\n", "a chunk size that is not a hexadecimal number"),
+        (b"1_0\r\n", "a chunk size that is not a hexadecimal number"),
+        (b" 1\r\n", "a chunk size that is not a hexadecimal number"),
+        (b"1 \r\n", "a chunk size that is not a hexadecimal number"),
+        (b"1 1;a\r\n", "a chunk size that is not a hexadecimal number"),
+        (b"1\r\r\n", "a chunk size that is not a hexadecimal number"),
+        (b";a\r\n", "a chunk size that is not a hexadecimal number"),
+        (b"00000000000000001\r\n", "a chunk size that is not a hexadecimal number"),
+        (b"1\n", "a line of a chunked body that does not end in CR LF"),
+        (b"1;a\n", "a line of a chunked body that does not end in CR LF"),
+        (b"1;" + b"a" * 255 + b"\r\n", "a chunk-size line that is too long"),
+        (b"1;" + b"a" * 255, "a chunk-size line that is too long"),
+        (b"2\r\nabc\r\n", "a chunk longer than its size"),
+        (b"2\r\nab\n", "a chunk longer than its size"),
+        (b"2\r\nab\rc", "a chunk longer than its size"),
+        (b"2\r\nab0\r\n\r\n", "a chunk longer than its size"),
+        (b"0\r\nX: y\n\r\n", "a line of a chunked body that does not end in CR LF"),
+        (b"0\r\n\n", "a line of a chunked body that does not end in CR LF"),
+        (b"0\r\n" + b"X: y\r\n" * 2731, "a trailer section that is too long"),
+        (b"0\r\nX: " + b"y" * 16384, "a trailer section that is too long"),
+    ],
+)
+def test_broken_framing_is_told_whole_and_byte_by_byte(data: bytes, complaint: str) -> None:
+    with pytest.raises(FramingError) as error:
+        ChunkedReader().feed(data)
+    assert str(error.value) == complaint
+    reader = ChunkedReader()
+    with pytest.raises(FramingError) as error:
+        feed_byte_by_byte(reader, data)
+    assert str(error.value) == complaint
+    assert reader.done is False
+
+
+def test_a_size_line_and_a_trailer_section_may_be_as_long_as_their_bounds() -> None:
+    reader = ChunkedReader()
+    line = b"1;" + b"a" * 252 + b"\r\n"
+    trailer = b"X: " + b"y" * 16377 + b"\r\n\r\n"
+    assert (len(line), len(trailer)) == (256, 16384)
+    assert reader.feed(line + b"z\r\n0\r\n" + trailer) == b"z"
+    assert reader.done is True
+
+
+def test_the_largest_size_is_taken_at_its_word() -> None:
+    reader = ChunkedReader()
+    assert reader.feed(b"ffffffffffffffff\r\nab") == b"ab"
+    assert reader.done is False
