@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _MAX_REQUEST_ID_BYTES: Final = 512
+_OWN_PATHS: Final = frozenset({b"/", b"/sim"})
 
 
 class RequestHead:
@@ -26,6 +27,8 @@ class RequestHead:
         max_forwards: how many more proxies a TRACE or OPTIONS may pass; -1 for no limit.
 
     `request_id` is the client's X-Request-ID, as much of it as the log shows, empty when there was none.
+    `node_path` is what is appended to a node's own path, for which `/` and its alias `/sim` stand; `is_rpc`
+    says that JSON-RPC goes there, so that an answer is JSON unless the node says otherwise.
     `expects_continue` says that the client waits for 100 Continue before it sends the body. `is_special`
     says that the request asks for more than to be forwarded, which only few do: it has passed a proxy, must
     not pass another, wants to switch protocols, or expects something.
@@ -36,12 +39,14 @@ class RequestHead:
         "body_bytes",
         "expects_continue",
         "forwarded",
+        "is_rpc",
         "is_special",
         "keep_alive",
         "known",
         "max_forwards",
         "method",
         "minor",
+        "node_path",
         "path",
         "query",
         "request_id",
@@ -77,6 +82,9 @@ class RequestHead:
         self.body_bytes = body_bytes
         self.upgrade = upgrade
         self.max_forwards = max_forwards
+        is_own = path in _OWN_PATHS
+        self.node_path: bytes = b"" if is_own else path
+        self.is_rpc: bool = is_own and method == b"POST"
         expectation = known.get(b"expect") if minor == 1 else None
         # RFC 9110, section 10.1.1: without a body there is nothing to wait for.
         self.expects_continue: bool = expectation is not None and body_bytes != 0

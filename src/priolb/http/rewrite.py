@@ -23,13 +23,14 @@ class Target:
         keeps_host: the node is told the host that the client asked for, rather than its own.
     """
 
-    __slots__ = ("_base", "_host_line", "_keeps_host", "_own", "_query")
+    __slots__ = ("_base", "_host_line", "_keeps_host", "_own", "_query", "_usual_start")
 
     def __init__(self, host: str, base_path: str, query: str, keeps_host: bool = False) -> None:
         self._base = base_path.rstrip("/").encode()
         self._query = query.encode()
         self._own = (base_path or "/").encode() + (b"?" + self._query if query else b"")
         self._host_line = _host_line(host.encode())
+        self._usual_start = b" " + self._own + self._host_line
         self._keeps_host = keeps_host
 
     def request(
@@ -45,7 +46,10 @@ class Target:
             fields: end-to-end fields, rendered.
             body: whole body.
         """
-        start = self.start(method, path, query, authority)
+        if path or query or self._keeps_host:
+            start = self.start(method, path, query, authority)
+        else:
+            start = method + self._usual_start  # as mostly
         if body or method not in _NO_BODY_METHODS:
             return b"%s%sContent-Length: %d\r\n\r\n%s" % (start, fields, len(body), body)
         return b"%s%s\r\n" % (start, fields)

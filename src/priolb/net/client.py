@@ -40,14 +40,15 @@ class ClientConnection(Lapsing):
     __slots__ = (
         "_engine",
         "_is_paused",
+        "_last_fields",
+        "_last_head",
+        "_last_is_rpc",
         "_listener",
         "_outgoing",
         "_peer",
         "_state",
         "_transport",
         "_unsent_bytes",
-        "_way",
-        "_way_of",
         "_writing_paused",
         "peer_address",
     )
@@ -63,11 +64,13 @@ class ClientConnection(Lapsing):
         self._outgoing: bytes = b""
         self._writing_paused: bool = False
         self._unsent_bytes: int = 0
-        # Who it is, and the way of its last request: that of the next, if its head is the same, as mostly
+        # Who it is
         self.peer_address: str = ""
         self._peer: Peer | None = None
-        self._way_of: RequestHead | None = None
-        self._way: bytes = b""
+        # What nodes were told of its last request: the same as of the next if its head is the same, as mostly
+        self._last_head: RequestHead | None = None
+        self._last_is_rpc: bool = False
+        self._last_fields: bytes = b""
 
     def write(self, data: bytes) -> None:
         """Send a part of an answer, at the end of this turn of the loop."""
@@ -91,15 +94,21 @@ class ClientConnection(Lapsing):
         if self._transport is not None:
             self._transport.abort()
 
-    def way_of(self, head: RequestHead) -> bytes:
-        """Return the fields that tell a node which way a request with this head has come."""
-        if head is not self._way_of:
+    def fields_for_node(self, head: RequestHead, is_rpc: bool) -> bytes:
+        """Return the fields of a request as a node shall see them, rendered, without Host and framing.
+
+        Args:
+            head: the request's head.
+            is_rpc: whether the body is JSON-RPC for the node's own path.
+        """
+        if head is not self._last_head or is_rpc is not self._last_is_rpc:
             forwarding = self._listener.forwarding
             if self._peer is None:
                 self._peer = forwarding.peer(self.peer_address)
-            self._way_of = head
-            self._way = forwarding.fields(head, self._peer)
-        return self._way
+            fields = head.rpc_forwarded if is_rpc else head.forwarded
+            self._last_head, self._last_is_rpc = head, is_rpc
+            self._last_fields = fields + forwarding.fields(head, self._peer)
+        return self._last_fields
 
     # For whoever reads from it
 

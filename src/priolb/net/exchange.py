@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 # A failing answer is kept while another try runs; a larger one is not worth the memory.
 _MAX_KEPT_ANSWER_BYTES: Final = 65536
 
-_OWN_PATHS: Final = frozenset({b"/", b"/sim"})
-
 SWITCHING_PROTOCOLS: Final = 101
 
 
@@ -48,6 +46,8 @@ class Exchange(Ticket):
         upload: the body that is passed on as it comes, None for none.
         lane: index of its lane.
         now: monotonic seconds of its arrival.
+
+    `payload_bytes` is how much of the body has come.
     """
 
     __slots__ = (
@@ -66,6 +66,7 @@ class Exchange(Ticket):
         "_upload",
         "body",
         "method",
+        "payload_bytes",
         "request_id",
         "size_at_start",
         "upgrade",
@@ -90,6 +91,7 @@ class Exchange(Ticket):
         self.upgrade: bytes = head.upgrade
         self.body: bytes = body
         self._upload: Upload | None = upload
+        self.payload_bytes: int = len(body) if upload is None else upload.received_bytes
         self._is_repeatable: bool = upload is None and head.method in engine.retry_methods
         self.request_id: bytes = head.request_id
         self.size_at_start: int = 1
@@ -104,11 +106,6 @@ class Exchange(Ticket):
         self._stream: _Stream | None = None
         self._keep_alive: bool = head.keep_alive
 
-    @property
-    def payload_bytes(self) -> int:
-        """Length of the request's body in bytes, as far as it has come."""
-        return len(self.body) if self._upload is None else self._upload.received_bytes
-
     # What the engine tells it
 
     def begin(self, lease: Lease, link: NodeLink, now: float) -> None:
@@ -121,7 +118,8 @@ class Exchange(Ticket):
 
     def refuse(self, reason: Reason, detail: str = "") -> None:
         """Answer in our own words; the request is not in line and not at a node."""
-        response = self._engine.refusals.answer(reason, self._known_body(), detail)
+        body = self.body if self._upload is None else self._upload.first_part()
+        response = self._engine.refusals.answer(reason, body, detail)
         self._engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
         self._client.answer(response)
 
@@ -173,6 +171,7 @@ class Exchange(Ticket):
     def client_gone(self, now: float) -> None:
         """End it: nobody waits for the answer. Its place in line and its node are free at once."""
         engine = self._engine
+        self._count_payload()
         engine.instrument.client_left(self.request_id, self.lane, self.tries, self.payload_bytes)
         if self.state == WAITING:
             engine.scheduler.cancel(self)
@@ -278,25 +277,18 @@ class Exchange(Ticket):
         link = self._link
         assert link is not None
         head, upload = self._head, self._upload
-        path = head.path
-        fields = head.forwarded
-        if path in _OWN_PATHS:
-            path = b""
-            if looks_like_rpc(self._known_body()):
-                fields = head.rpc_forwarded
-        fields += self._client.way_of(head)
+        is_rpc = not head.node_path and looks_like_rpc(self.body if upload is None else upload.first_part())
+        fields = self._client.fields_for_node(head, is_rpc)
         target = link.target
         if upload is None:
-            request = target.request(head.method, path, head.query, head.authority, fields, self.body)
+            request = target.request(
+                head.method, head.node_path, head.query, head.authority, fields, self.body
+            )
         else:
-            start = target.start(head.method, path, head.query, head.authority)
+            start = target.start(head.method, head.node_path, head.query, head.authority)
             request = b"%s%s%s\r\n" % (start, fields, _framing(head))
         until = self._try_at + self._engine.try_timeout_s
         self._backend = link.start(self, request, until, fresh, upload)
-
-    def _known_body(self) -> bytes:
-        """Return the body, or the start of one that passes through."""
-        return self.body if self._upload is None else self._upload.first_part()
 
     def _may_retry(self, outcome: Outcome, now: float) -> bool:
         return self._engine.scheduler.may_retry(self, outcome, self._is_repeatable, now)
@@ -360,37 +352,45 @@ class Exchange(Ticket):
         request = self._head
         if self._upload is not None and not self._upload.is_complete:
             self._keep_alive = False  # what is left of the request would be read as the next one
-        is_json = request.method == b"POST" and request.path in _OWN_PATHS
         return b"%s%s%s\r\n" % (
-            answer_start(head, request.method, body_bytes, request.minor, is_json),
+            answer_start(head, request.method, body_bytes, request.minor, request.is_rpc),
             self._timings(head, now),
             connection_field(request.minor, self._keep_alive),
         )
 
     def _timings(self, head: ResponseHead, now: float) -> bytes:
         """Return the fields of ours in an answer: how long it took, where, and which way it came."""
-        queue_us = (self._try_at - self.enqueued_at) * 1e6
-        node_us = (now - self._try_at) * 1e6
+        queue_us = int((self._try_at - self.enqueued_at) * 1e6)
+        node_us = int((now - self._try_at) * 1e6)
+        queue_ms, queue_us_of_ms = divmod(queue_us, 1000)
+        node_ms, node_us_of_ms = divmod(node_us, 1000)
         return (
             b"X-PrioLB-QueueDurationUs: %d\r\nX-PrioLB-SimDurationUs: %d\r\nX-PrioLB-TotalDurationUs: %d\r\n"
             b"X-PrioLB-QueueSizeStart: %d\r\nX-PrioLB-QueueSizeEnd: %d\r\n"
-            b"Server-Timing: queue;dur=%.3f, node;dur=%.3f\r\n%s"
+            b"Server-Timing: queue;dur=%d.%03d, node;dur=%d.%03d\r\n%s"
             % (
                 queue_us,
                 node_us,
                 (now - self.enqueued_at) * 1e6,
                 self.size_at_start,
                 self._engine.scheduler.queue.lanes[self.lane].length,
-                queue_us * 1e-3,
-                node_us * 1e-3,
+                queue_ms,
+                queue_us_of_ms,
+                node_ms,
+                node_us_of_ms,
                 self._engine.via[head.minor],
             )
         )
 
     def _note_completed(self, status: int, node: str, now: float) -> None:
         engine = self._engine
+        self._count_payload()
         sizes = engine.scheduler.queue.lengths()
         engine.instrument.completed(self, status, node, self._try_at, now, sizes)
+
+    def _count_payload(self) -> None:
+        if self._upload is not None:
+            self.payload_bytes = self._upload.received_bytes
 
 
 class _Stream:

@@ -159,14 +159,15 @@ class FrontConnection(ClientConnection):
 
     def exchange_done(self, keep_alive: bool, now: float) -> None:
         """The answer is complete: next request, or the end."""
-        is_sending = self._is_sending()
-        self._end_request()
         if not keep_alive:
+            is_sending = self._is_sending()
+            self._end_request()
             if is_sending:
                 self._linger()
             else:
                 self._close()
             return
+        self._end_request()
         self._state = AT_HEAD
         if not self._writing_paused:  # else the client first reads what it has asked for
             self._await_head(now)
@@ -297,7 +298,7 @@ class FrontConnection(ClientConnection):
         inbox = self._inbox
         if (
             0 < body_bytes <= len(inbox.data)
-            and body_bytes <= self._replay_max_bytes()
+            and body_bytes <= listener.replay_max_bytes
             and self._engine.body_budget.take(body_bytes)
         ):
             # The whole body came with the head, as mostly: no detour.

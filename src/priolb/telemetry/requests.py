@@ -28,9 +28,7 @@ class Request(Protocol):
     enqueued_at: float
     tries: int
     request_id: bytes
-
-    @property
-    def payload_bytes(self) -> int: ...
+    payload_bytes: int
 
 
 class RequestLog:
