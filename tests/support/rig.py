@@ -182,6 +182,7 @@ class Rig:
         body_min_bytes_per_s: int = 0,
         connections_per_peer: int = 0,
         upgrades_max: int = 0,
+        keeps_host: bool = False,
     ) -> None:
         self.clock = ManualClock()
         # The rest of an event loop is of no use here, and refuses to be used.
@@ -189,6 +190,7 @@ class Rig:
         self.nodes: dict[str, MemoryNode] = {}
         self.clients: list[MemoryTransport] = []
         self.notes = Notes()
+        self._keeps_host = keeps_host
         head_limits = head_limits or HeadLimits(65536, 100)
         asyncio._set_running_loop(self.loop)
         self.scheduler = Scheduler(new_queue(limits=lane_limits), RetryPolicy(max_tries))
@@ -247,7 +249,9 @@ class Rig:
     def node(self, slots: int = 8, path: str = "", query: str = "", is_healthy: bool = True) -> MemoryNode:
         """Return a new node, `node-1` for the first, that takes part."""
         host = f"node-{len(self.nodes) + 1}"
-        state = self.engine.link(f"http://{host}", host, 80, None, Target(host, path, query), slots)
+        state = self.engine.link(
+            f"http://{host}", host, 80, None, Target(host, path, query, self._keeps_host), slots
+        )
         self.nodes[host] = node = MemoryNode(self.loop, state, self.engine.flush)
         self.engine.attach(state)
         self.engine.set_healthy(state, is_healthy)
