@@ -71,7 +71,8 @@ class MemoryNode:
         end_turn: what connections put off to the end of a turn of the loop.
 
     `fault`, when set, is how connecting to it fails; `is_silent` means that connecting to it takes until
-    `let_in`; `answers`, when set, makes the answer to each request, which must come in one write.
+    `let_in`; `answers`, when set, makes the answer to each request, which must come in one write. `is_busy`
+    means that it reads nothing of new connections until told.
     """
 
     def __init__(self, loop: ManualLoop, state: NodeState, end_turn: Callable[[], None]) -> None:
@@ -80,6 +81,7 @@ class MemoryNode:
         self.connections: list[MemoryTransport] = []
         self.fault: OSError | UnicodeError | None = None
         self.is_silent = False
+        self.is_busy = False
         self.answers: Answers | None = None
         self.attempts = 0
         self.given_up = 0
@@ -122,6 +124,8 @@ class MemoryNode:
             transport = MemoryTransport(self._loop, protocol, end_turn=self._end_turn)
         else:
             transport = AnsweringTransport(self._loop, protocol, self.answers, self._end_turn)
+        if self.is_busy:
+            transport.stop_reading()
         self.connections.append(transport)
         # As event loops do it: a turn passes, and who gives up in it has a connection made all the same.
         is_made = self._loop.create_future()

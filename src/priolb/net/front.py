@@ -389,7 +389,7 @@ class FrontConnection(ClientConnection):
                 self._state = BUSY
                 if not self._writing_paused:
                     self.lapses_at = inf
-            elif upload.has_trailers:
+            elif upload.has_trailers or upload.held_bytes > self._replay_max_bytes():
                 self._let_pass(upload)
             else:
                 self._held_bytes = upload.held_bytes
