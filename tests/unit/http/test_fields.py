@@ -1,0 +1,103 @@
+"""Header fields: lists, trailers, and what concerns one connection alone."""
+
+import pytest
+
+from priolb.errors import FramingError
+from priolb.http.fields import REQUEST_ROLES, RESPONSE_ROLES, keeps_alive, sort_fields, tokens, trailer_line
+
+
+def test_a_list_is_read_without_case_and_blanks() -> None:
+    assert tokens(b" A, b\t,,C d , a") == {b"a", b"b", b"", b"c d"}
+
+
+def test_fields_are_known_travel_on_or_both() -> None:
+    fields = [
+        (b"Host", b"a"),
+        (b"X-Request-ID", b"1 "),
+        (b"X", b"y "),
+        (b"Keep-Alive", b"1"),
+        (b"x-request-id", b"2"),
+    ]
+    assert sort_fields(fields, REQUEST_ROLES) == (
+        {b"host": b"a", b"x-request-id": b"1, 2"},
+        b"X-Request-ID: 1 \r\nX: y \r\nx-request-id: 2\r\n",
+    )
+
+
+def test_what_connection_names_stays_behind() -> None:
+    fields = [(b"X", b"1"), (b"Connection", b"x, Y-Y, close"), (b"y-y", b"2"), (b"Z", b"3"), (b"Close", b"4")]
+    assert sort_fields(fields, RESPONSE_ROLES) == ({b"connection": b"x, Y-Y, close"}, b"Z: 3\r\nClose: 4\r\n")
+
+
+@pytest.mark.parametrize(
+    ("connection", "minor", "stays"),
+    [
+        (None, 1, True),
+        (None, 0, False),
+        (b"close", 1, False),
+        (b"keep-alive", 0, True),
+        (b"Keep-Alive, CLOSE", 0, False),
+        (b"x", 1, True),
+    ],
+)
+def test_whether_a_connection_stays(connection: bytes | None, minor: int, stays: bool) -> None:
+    """RFC 9112, section 9.3."""
+    assert keeps_alive({} if connection is None else {b"connection": connection}, minor) is stays
+
+
+@pytest.mark.parametrize(
+    ("line", "travels"),
+    [
+        (b"X-Sum: 1", b"X-Sum: 1\r\n"),
+        (b"x-sum:1", b"x-sum: 1\r\n"),
+        (b"X-Sum: \t a b \t", b"X-Sum: a b\r\n"),
+        (b"X-Sum:", b"X-Sum: \r\n"),
+        (b"X: \x80\xff\t~", b"X: \x80\xff\t~\r\n"),
+        (b"Server-Timing: a", b"Server-Timing: a\r\n"),
+    ],
+)
+def test_a_trailer_travels_on(line: bytes, travels: bytes) -> None:
+    assert trailer_line(line) == travels
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(b"Content-Length", b"transfer-encoding", b"Host", b"Connection", b"TE", b"Trailer", b"Upgrade"),
+        *(b"Authorization", b"Proxy-Authorization", b"Cookie", b"Set-Cookie", b"WWW-Authenticate"),
+        *(b"Content-Type", b"Content-Encoding", b"Content-Range", b"Range", b"If-Match", b"Expect"),
+        *(b"Cache-Control", b"Location", b"Vary", b"Date", b"Max-Forwards", b"X-Forwarded-For", b"Via"),
+        *(b"X-Fast-Track", b"X-PrioLB-QueueSizeEnd", b"Keep-Alive", b"Forwarded", b"Retry-After"),
+    ],
+)
+def test_a_trailer_that_was_needed_before_the_body_is_dropped(name: bytes) -> None:
+    """RFC 9110, section 6.5.1."""
+    assert trailer_line(name + b": 1") == b""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"X",
+        b": y",
+        b"X : y",
+        b" X: y",
+        b"X: a\x00",
+        b"X: a\rb",
+        b"X: \x7f",
+        b"X\xe9: y",
+        b"X Y: z",
+        b"\tX: y",
+    ],
+)
+def test_a_trailer_that_is_no_field_breaks_the_framing(line: bytes) -> None:
+    with pytest.raises(FramingError) as error:
+        trailer_line(line)
+    assert str(error.value) == "a trailer section with a malformed field"
+
+
+def test_a_trailer_of_many_blanks_is_judged_in_linear_time() -> None:
+    """A pattern that tried every split of them would take seconds for these."""
+    assert trailer_line(b"X: a" + b" " * 16000 + b"b") == b"X: a" + b" " * 16000 + b"b\r\n"
+    with pytest.raises(FramingError):
+        trailer_line(b"X: a" + b" " * 16000 + b"\x00")

@@ -1,0 +1,99 @@
+"""Heads off the front of what a client has sent."""
+
+import pytest
+
+from priolb.errors import ClientError
+from priolb.http.inbox import Inbox
+from priolb.http.parser import HeadLimits
+
+HEAD = b"GET /a HTTP/1.1\r\nHost: b\r\n\r\n"
+
+
+def inbox(data: bytes = b"", max_bytes: int = 100, max_fields: int = 10) -> Inbox:
+    opened = Inbox(HeadLimits(max_bytes, max_fields))
+    opened.data = data
+    return opened
+
+
+def path_of(taken: Inbox) -> bytes | None:
+    head = taken.take_head()
+    return None if head is None else head.path
+
+
+def refused(taken: Inbox) -> tuple[int, str]:
+    with pytest.raises(ClientError) as error:
+        taken.take_head()
+    return error.value.status, str(error.value)
+
+
+def test_a_head_is_taken_and_what_is_behind_it_stays() -> None:
+    taken = inbox(HEAD + b"body" + HEAD)
+    assert path_of(taken) == b"/a"
+    assert taken.data == b"body" + HEAD
+
+
+@pytest.mark.parametrize("size", range(1, len(HEAD)))
+def test_a_head_that_comes_in_two_parts_is_taken_with_the_second(size: int) -> None:
+    taken = inbox(HEAD[:size])
+    assert taken.take_head() is None
+    assert taken.data == HEAD[:size]
+    taken.data += HEAD[size:] + b"x"
+    assert path_of(taken) == b"/a"
+    assert taken.data == b"x"
+
+
+def test_a_short_head_behind_a_long_one_that_came_in_parts_is_found() -> None:
+    taken = inbox(b"GET /long HTTP/1.1\r\nHost: b\r\nX: " + b"y" * 40)
+    assert taken.take_head() is None
+    taken.data += b"\r\n\r\n" + HEAD
+    assert [path_of(taken), path_of(taken)] == [b"/long", b"/a"]
+
+
+@pytest.mark.parametrize("lines", [1, 2, 1000])
+def test_empty_lines_before_a_head_are_passed_over(lines: int) -> None:
+    """RFC 9112, section 2.2."""
+    taken = inbox(b"\r\n" * lines + HEAD)
+    assert path_of(taken) == b"/a"
+
+
+def test_empty_lines_alone_are_nothing() -> None:
+    taken = inbox(b"\r\n\r\n")
+    assert taken.take_head() is None
+    assert taken.data == b""
+    taken.data = b"\r"
+    assert taken.take_head() is None
+    assert taken.data == b"\r"
+    taken.data += b"\n" + HEAD
+    assert path_of(taken) == b"/a"
+
+
+def test_a_head_at_its_bound_is_taken_and_one_beyond_it_is_refused() -> None:
+    assert path_of(inbox(HEAD, max_bytes=len(HEAD))) == b"/a"
+    too_large = (431, "the head of the request is too large")
+    assert refused(inbox(HEAD, max_bytes=len(HEAD) - 1)) == too_large
+    assert refused(inbox(HEAD[:-1], max_bytes=len(HEAD) - 2)) == too_large
+
+
+def test_a_request_line_beyond_the_bound_is_another_refusal() -> None:
+    """RFC 9110, section 15.5.15."""
+    too_long = (414, "the request line is too long")
+    assert refused(inbox(b"GET /" + b"a" * 100)) == too_long
+    assert refused(inbox(b"GET /" + b"a" * 100 + b" HTTP/1.1\r\nHost: b\r\n\r\n")) == too_long
+
+
+def test_the_number_of_fields_is_bounded() -> None:
+    assert refused(inbox(HEAD, max_fields=0)) == (431, "more than 0 header fields")
+
+
+@pytest.mark.parametrize("data", [b"\rx", b"\r\r\n", b"\rGET / HTTP/1.1\r\n\r\n"])
+def test_a_carriage_return_alone_is_malformed(data: bytes) -> None:
+    assert refused(inbox(data)) == (400, "malformed request: a line that does not end in CR LF")
+
+
+def test_what_was_cleared_is_forgotten_with_how_far_it_was_looked_through() -> None:
+    taken = inbox(b"GET /" + b"x" * 50)
+    assert taken.take_head() is None
+    taken.clear()
+    assert taken.data == b""
+    taken.data = HEAD
+    assert path_of(taken) == b"/a"
