@@ -118,7 +118,7 @@ def load_chain(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
     try:
         context.load_cert_chain(cert_file, key_file or None, password=_no_password)
     except ssl.SSLError as error:
-        raise ConfigError(f"{files}: {error.reason or error}") from None
+        raise ConfigError(f"{files}: {error.reason or 'nothing in PEM form'}") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{files}: {getattr(error, 'strerror', None) or error}") from None
 

@@ -56,6 +56,7 @@ class FakeTraffic:
         self.taking_part: list[NodeState] = []
         self.probes: list[tuple[str, float]] = []
         self.hosts: list[tuple[str, int, bool]] = []
+        self.tls: list[ssl.SSLContext | None] = []
 
     @property
     def attached(self) -> list[str]:
@@ -73,6 +74,7 @@ class FakeTraffic:
         node = NodeState(len(self.linked), name, slots)
         self.linked.append(node)
         self.hosts.append((host, port, tls is not None))
+        self.tls.append(tls)
         return node
 
     def attach(self, node: NodeState) -> None:
@@ -103,13 +105,14 @@ class Desk:
         self.store = FakeStore(stored, shared)
         self.traffic = FakeTraffic()
         self.log = RecordingLog()
+        self.tls = NodeTLS("", "", "")
         self.pool = NodePool(
             self.store,
             self.traffic,
             default_slots,
             max_slots,
             keeps_host=False,
-            tls=NodeTLS("", "", ""),
+            tls=self.tls,
             log=self.log,
         )
 

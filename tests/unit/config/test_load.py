@@ -192,3 +192,8 @@ def test_admin_and_clients_cannot_share_an_address() -> None:
     assert message == "ADMIN_LISTEN: ':9000' is the address for clients (LISTEN_ADDR)"
     free_ports = load_settings(["-http", "localhost:0"], {"ADMIN_LISTEN": "localhost:0"})
     assert free_ports.admin_listen == Address("localhost", 0)
+
+
+def test_a_key_without_its_certificate_is_refused() -> None:
+    assert mistake([], {"TLS_KEY": "key.pem"}) == "TLS_KEY: a key without a certificate (TLS_CERT)"
+    assert load_settings([], {"TLS_CERT": "both.pem"}).tls_key == ""

@@ -12,6 +12,8 @@ from priolb.config.parse import (
     Count,
     HostPort,
     Kind,
+    Methods,
+    Name,
     OptionalHostPort,
     Switch,
     Text,
@@ -51,6 +53,11 @@ def refusal(kind: Kind[object], text: str) -> str:
         (Switch(), "false", False),
         (Switch(), "No", False),
         (Switch(), "oFF", False),
+        (Name(), "", ""),
+        (Name(), "lb-1.eu_west", "lb-1.eu_west"),
+        (Name(), "a" * 63, "a" * 63),
+        (Methods(), "", frozenset()),
+        (Methods(), "GET, POST ,,M-SEARCH", frozenset({b"GET", b"POST", b"M-SEARCH"})),
         (Text(), "", ""),
         (Text(), "zwölf = 12", "zwölf = 12"),
         (Token(), "", ""),
@@ -64,6 +71,16 @@ def test_value_is_parsed(kind: Kind[object], text: str, value: object) -> None:
     parsed = kind.parse(text)
     assert parsed == value
     assert type(parsed) is type(value)
+
+
+@pytest.mark.parametrize("text", ["1lb", "-a", "a b", "a,b", "é", "a" * 64, "a/b", "a\n"])
+def test_a_name_that_is_no_token_is_refused(text: str) -> None:
+    assert refusal(Name(), text) == "is not a name (letters, digits, - . _, a letter first)"
+
+
+@pytest.mark.parametrize("text", ["get", "GET POST", "GET;POST", "GÉT", "1GET", "GET,post", "A" * 33])
+def test_a_method_that_nobody_sends_is_refused(text: str) -> None:
+    assert refusal(Methods(), text) == "is not a list of methods with commas between them (like GET,POST)"
 
 
 NO_COUNT = "is not a whole number (0 to 1000)"

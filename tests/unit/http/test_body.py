@@ -3,7 +3,8 @@
 import pytest
 
 from priolb.errors import FramingError
-from priolb.http.body import ChunkedReader
+from priolb.http.body import ChunkedReader, OpenReader, SizedReader, body_reader
+from priolb.http.framing import CHUNKED, UNTIL_CLOSE
 
 # Chunks
 
@@ -112,3 +113,58 @@ def test_the_largest_size_is_taken_at_its_word() -> None:
     reader = ChunkedReader()
     assert reader.feed(b"ffffffffffffffff\r\nab") == b"ab"
     assert reader.done is False
+
+
+@pytest.mark.parametrize("extension", [b"a\x00b", b"a\x01", b"a\x7f", b"a\rb"])
+def test_control_characters_in_an_extension_break_the_framing(extension: bytes) -> None:
+    with pytest.raises(FramingError) as error:
+        ChunkedReader().feed(b"1;" + extension + b"\r\n")
+    assert str(error.value) == "a chunk extension with control characters"
+
+
+@pytest.mark.parametrize("is_split", [False, True])
+def test_trailers_that_may_travel_on_are_kept_as_they_shall_be_written(is_split: bool) -> None:
+    data = b"1\r\na\r\n0\r\nX-A:  1 \r\nContent-Length: 5\r\nx-b:2\r\n\r\nrest"
+    reader = ChunkedReader()
+    if is_split:
+        assert feed_byte_by_byte(reader, data[:-4]) == b"a"
+        assert reader.rest == b""
+    else:
+        assert reader.feed(data) == b"a"
+        assert reader.rest == b"rest"
+    assert (reader.done, reader.trailers) == (True, b"X-A: 1\r\nx-b: 2\r\n")
+
+
+@pytest.mark.parametrize("line", [b"X", b"X : y", b" X: y", b"X: \x00"])
+def test_a_trailer_that_is_no_field_breaks_the_framing(line: bytes) -> None:
+    with pytest.raises(FramingError) as error:
+        ChunkedReader().feed(b"0\r\n" + line + b"\r\n\r\n")
+    assert str(error.value) == "a trailer section with a malformed field"
+
+
+# Lengths, and bodies without any
+
+
+def test_a_sized_body_ends_with_its_last_byte() -> None:
+    reader = SizedReader(5)
+    assert (reader.feed(b"ab"), reader.done) == (b"ab", False)
+    assert (reader.feed(b""), reader.done) == (b"", False)
+    assert (reader.feed(b"cde"), reader.done, reader.rest) == (b"cde", True, b"")
+
+
+def test_what_is_behind_a_sized_body_is_left_alone() -> None:
+    reader = SizedReader(5)
+    assert reader.feed(b"abcdefg") == b"abcde"
+    assert (reader.done, reader.rest, reader.trailers) == (True, b"fg", b"")
+
+
+def test_a_body_without_a_length_has_no_end_of_its_own() -> None:
+    reader = OpenReader()
+    assert (reader.feed(b"ab"), reader.feed(b"0\r\n\r\n"), reader.done) == (b"ab", b"0\r\n\r\n", False)
+
+
+@pytest.mark.parametrize(
+    ("body_bytes", "kind"), [(1, SizedReader), (CHUNKED, ChunkedReader), (UNTIL_CLOSE, OpenReader)]
+)
+def test_each_length_has_its_reader(body_bytes: int, kind: type) -> None:
+    assert type(body_reader(body_bytes)) is kind

@@ -43,6 +43,52 @@ def test_paths_and_queries_are_joined(
     assert target_of(Target("node", base_path, base_query), path, query) == joined
 
 
+@pytest.mark.parametrize(
+    ("path", "joined"),
+    [
+        (b"/../x", b"/v3/key/x"),
+        (b"/a/../../../x", b"/v3/key/x"),
+        (b"/a/./b/../c", b"/v3/key/a/c"),
+        (b"/%2e%2E/x", b"/v3/key/x"),
+        (b"/.%2e/x", b"/v3/key/x"),
+        (b"/a/..", b"/v3/key/"),
+        (b"/a/.", b"/v3/key/a/"),
+        (b"/..", b"/v3/key/"),
+        (b"/...", b"/v3/key/..."),
+        (b"/.a/b..", b"/v3/key/.a/b.."),
+        (b"/a//../b", b"/v3/key/a/b"),
+        (b"/a%2F..%2Fb", b"/v3/key/a%2F..%2Fb"),
+    ],
+)
+def test_a_path_does_not_climb_out_of_that_of_the_node(path: bytes, joined: bytes) -> None:
+    """What stands there may be a key (RFC 3986, section 5.2.4)."""
+    assert target_of(Target("node", "/v3/key", ""), path) == joined
+
+
+def test_dots_are_left_to_a_node_that_has_no_path_of_its_own() -> None:
+    assert target_of(Target("node", "/", ""), b"/a/../b") == b"/a/../b"
+    assert target_of(Target("node", "", "k=1"), b"/%2e./b") == b"/%2e./b?k=1"
+
+
+@pytest.mark.parametrize(
+    ("authority", "host"), [(b"client:1", b"client:1"), (b"[::1]", b"[::1]"), (b"", b"node:8545")]
+)
+def test_a_node_is_told_the_host_that_the_client_asked_for_when_that_is_wished(
+    authority: bytes, host: bytes
+) -> None:
+    target = Target("node:8545", "/rpc", "", keeps_host=True)
+    line = b"POST /rpc HTTP/1.1\r\nHost: " + host + b"\r\n"
+    assert target.request(b"POST", b"", b"", authority, b"", b"x") == line + b"Content-Length: 1\r\n\r\nx"
+    assert target.start(b"POST", b"", b"", authority) == line
+
+
+def test_the_start_of_a_request_is_its_line_and_host() -> None:
+    target = Target("node:8545", "/rpc", "key=1")
+    assert target.start(b"PUT", b"/a", b"b", b"client") == (
+        b"PUT /rpc/a?key=1&b HTTP/1.1\r\nHost: node:8545\r\n"
+    )
+
+
 def test_a_request_is_its_line_host_fields_length_and_body() -> None:
     target = Target("node:8545", "/rpc", "key=1")
     assert target.request(b"POST", b"", b"", b"a", b"X-A: b\r\n", b"{}") == (

@@ -179,3 +179,12 @@ def test_after_close_nothing_goes_on() -> None:
             assert (at.store.reads, len(at.traffic.probes)) == before
 
     run(main)
+
+
+def test_https_nodes_are_verified_unless_their_uri_says_otherwise() -> None:
+    async def main() -> None:
+        async with desk("http://a", "https://b", "https://c?_insecure=1", "https://d?_insecure=0") as at:
+            await at.pool.start([])
+            assert at.traffic.tls == [None, at.tls.verified, at.tls.unverified, at.tls.verified]
+
+    run(main)

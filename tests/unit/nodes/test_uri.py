@@ -88,6 +88,12 @@ def test_the_host_field_leaves_out_the_schemes_own_port_and_the_name_what_may_be
         ("http://foo?_workers=10001", "'http://foo': _workers must be a number from 1 to 10000"),
         (f"http://foo?_workers={'9' * 5000}", "'http://foo': _workers must be a number from 1 to 10000"),
         ("http://foo?_workers=1&_workers=1", "'http://foo': _workers is given twice"),
+        ("http://foo?_insecure=1", "'http://foo': _insecure is for https nodes"),
+        ("http://foo?_insecure=0", "'http://foo': _insecure is for https nodes"),
+        ("https://foo?_insecure", "'https://foo': _insecure must be a number from 0 to 1"),
+        ("https://foo?_insecure=2", "'https://foo': _insecure must be a number from 0 to 1"),
+        ("https://foo?_insecure=true", "'https://foo': _insecure must be a number from 0 to 1"),
+        ("https://foo?_insecure=1&_insecure=1", "'https://foo': _insecure is given twice"),
         ("http://foo?_worker=1", "'http://foo': unknown parameter _worker; there are _workers, _insecure"),
         ("http://u@foo", "'http://foo': a user part is only for attested nodes (SEV_..., SGX_...)"),
         ("http://u:p@foo?a", "'http://foo': a user part is only for attested nodes (SEV_..., SGX_...)"),
@@ -147,3 +153,13 @@ def test_a_uri_has_a_longest_length() -> None:
     assert parse_node_uri(longest).uri == longest
     with pytest.raises(ConfigError, match=f"^node URI: longer than {MAX_URI_CHARACTERS} characters$"):
         parse_node_uri(longest + "x")
+
+
+@pytest.mark.parametrize(
+    ("query", "is_insecure"),
+    [("", False), ("?_insecure=0", False), ("?_insecure=1", True), ("?_workers=2&_insecure=1&a", True)],
+)
+def test_a_certificate_counts_unless_the_uri_says_that_it_does_not(query: str, is_insecure: bool) -> None:
+    parsed = parse_node_uri(f"https://foo{query}")
+    assert parsed.is_insecure is is_insecure
+    assert "_insecure" not in parsed.query
