@@ -88,6 +88,19 @@ class Child:
             except OSError as error:
                 answer = repr(error).encode()
 
+    def wait_until_printed(self, text: str) -> None:
+        """Wait until the process has printed this text.
+
+        Raises:
+            BenchmarkError: not within START_TIMEOUT_S, or the process ended.
+        """
+        give_up_at = time.monotonic() + START_TIMEOUT_S
+        while text not in self.log.read_text(errors="replace"):
+            self.check_running()
+            if time.monotonic() > give_up_at:
+                raise BenchmarkError(f"{self.name} has not printed {text!r}")
+            time.sleep(0.05)
+
     def forget_log(self) -> None:
         """Empty the log file, which a balancer that logs each request fills fast."""
         os.truncate(self.log, 0)

@@ -126,6 +126,7 @@ def _haproxy_configuration(task: Task, port: int, mode: str) -> str:
         f"  maxconn {CONNECTIONS_MAX}",
         "  timeout connect 5s",
         "  timeout client 600s",
+        "  timeout http-request 10s",
         f"  timeout queue {task.queue_timeout_s}s",
         f"  timeout server {task.try_timeout_s}s",
         "listen balancer",
