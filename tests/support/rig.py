@@ -24,7 +24,8 @@ from support.tickets import new_queue
 
 RETRY_METHODS = frozenset({b"POST", b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
 
-Answers = Callable[[bytes], bytes]
+# What a node answers to the bytes of a request; None while that is not complete.
+Answers = Callable[[bytes], bytes | None]
 
 # All that is told of a request, as a tuple that starts with what happened.
 Note = tuple[object, ...]
@@ -71,8 +72,8 @@ class MemoryNode:
         end_turn: what connections put off to the end of a turn of the loop.
 
     `fault`, when set, is how connecting to it fails; `is_silent` means that connecting to it takes until
-    `let_in`; `answers`, when set, makes the answer to each request, which must come in one write. `is_busy`
-    means that it reads nothing of new connections until told.
+    `let_in`; `answers`, when set, makes the answer to each request. `is_busy` means that it reads nothing of
+    new connections until told.
     """
 
     def __init__(self, loop: ManualLoop, state: NodeState, end_turn: Callable[[], None]) -> None:
@@ -145,17 +146,22 @@ def _settle(future: asyncio.Future[None]) -> None:
 
 
 class AnsweringTransport(MemoryTransport):
-    """A connection to a node whose answers come by themselves, in the turn after the request."""
+    """A connection to a node whose answers come by themselves, in the turn after the end of the request."""
 
     def __init__(
         self, loop: ManualLoop, protocol: Any, answers: Answers, end_turn: Callable[[], None]
     ) -> None:
         super().__init__(loop, protocol, end_turn=end_turn)
         self._answers = answers
+        self._request = b""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         super().write(data)
-        self._loop.call_soon(self.send, self._answers(self.take()))
+        self._request += self.take()
+        answer = self._answers(self._request)
+        if answer is not None:
+            self._request = b""
+            self._loop.call_soon(self.send, answer)
 
 
 class Rig:
