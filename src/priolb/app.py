@@ -129,6 +129,7 @@ class _Balancer:
             ),
             RequestLog(log),
             time.monotonic,
+            time.time,
             request_timeout_s=settings.request_timeout_s,
             try_timeout_s=settings.request_proxy_timeout_s,
             node_idle_timeout_s=settings.node_idle_timeout_s,

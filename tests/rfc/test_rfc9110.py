@@ -10,6 +10,7 @@ from support.memory import MemoryTransport
 from support.messages import (
     ANSWER,
     CLOSE,
+    DATE,
     POST,
     RETRY_AFTER,
     VIA,
@@ -138,8 +139,8 @@ def test_7_6_2_trace_without_forwards_is_answered_here_with_what_has_come_but_no
         client.send(trace + POST)
         body = b"TRACE /a?b HTTP/1.1\r\nHost: balancer\r\nVia: 1.1 front\r\nX: y\r\nMax-Forwards: 0\r\n\r\n"
         assert client.take() == (
-            b"HTTP/1.1 200 OK\r\nContent-Type: message/http\r\nContent-Length: %d\r\n\r\n%s"
-            % (len(body), body)
+            b"HTTP/1.1 200 OK\r\nContent-Type: message/http\r\nContent-Length: %d\r\n%s\r\n%s"
+            % (len(body), DATE, body)
         )
         node.accept().send(ANSWER)
         assert client.take() == answer_at_client()
@@ -151,7 +152,7 @@ def test_7_6_2_options_without_forwards_is_answered_here() -> None:
         client.send(get(b"Max-Forwards: 0\r\n", b"OPTIONS * HTTP/1.1"))
         assert client.take() == (
             b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 0\r\n"
-            b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n\r\n"
+            b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n" + DATE + b"\r\n"
         )
         assert node.is_quiet()
 
@@ -205,7 +206,22 @@ def test_7_6_3_a_client_sees_which_way_an_answer_has_come() -> None:
     with Rig() as rig:
         received = exchanged(rig, POST, answer)[1]
         assert received.startswith(b"HTTP/1.1 200 OK\r\nVia: 1.1 inner\r\n")
-        assert received.endswith(b"Via: 1.0 lb\r\n\r\n[]")
+        assert received.endswith(b"Via: 1.0 lb\r\n" + DATE + b"\r\n[]")
+
+
+# 6.6.1 Date
+
+
+def test_6_6_1_an_answer_tells_its_time_if_not_by_the_nodes_clock_then_by_ours() -> None:
+    with Rig() as rig:
+        dated = b"Date: Mon, 01 Jan 2024 00:00:00 GMT\r\n"
+        answer = b"HTTP/1.1 200 OK\r\n" + dated + b"Content-Length: 0\r\n\r\n"
+        received = exchanged(rig, get(), answer)[1]
+        assert dated in received and received.count(b"Date: ") == 1
+        node, client = rig.nodes["node-1"], rig.client()
+        client.send(get())
+        node.connections[-1].send(ANSWER)
+        assert DATE in client.take()
 
 
 # 7.8 Upgrade

@@ -21,6 +21,9 @@ PROXY_ERRORS = {
     "shutting down": b"proxy_internal_response",
 }
 
+NOON = 1795348800.0
+DATE = b"Date: Sun, 22 Nov 2026 12:00:00 GMT\r\n"
+
 VIA_NAME = "lb"
 VIA = b"Via: 1.1 lb\r\n"
 
@@ -39,8 +42,8 @@ def timings(
     return (
         b"X-PrioLB-QueueDurationUs: %d\r\nX-PrioLB-SimDurationUs: %d\r\nX-PrioLB-TotalDurationUs: %d\r\n"
         b"X-PrioLB-QueueSizeStart: %d\r\nX-PrioLB-QueueSizeEnd: %d\r\n"
-        b"Server-Timing: queue;dur=%.3f, node;dur=%.3f\r\nVia: 1.%d lb\r\n"
-        % (queue_us, node_us, total_us, start, end, queue_us / 1000, node_us / 1000, minor)
+        b"Server-Timing: queue;dur=%.3f, node;dur=%.3f\r\nVia: 1.%d lb\r\n%s"
+        % (queue_us, node_us, total_us, start, end, queue_us / 1000, node_us / 1000, minor, DATE)
     )
 
 
@@ -80,7 +83,12 @@ def problem(status: bytes, words: str, fields: bytes = b"") -> bytes:
     """
     title = words.partition(":")[0]
     close = CLOSE if fields.endswith(CLOSE) else b""
-    fields = b"%sProxy-Status: lb; error=%s\r\n%s" % (fields.removesuffix(close), PROXY_ERRORS[title], close)
+    fields = b"%sProxy-Status: lb; error=%s\r\n%s%s" % (
+        fields.removesuffix(close),
+        PROXY_ERRORS[title],
+        DATE,
+        close,
+    )
     document = {
         "type": "about:blank",
         "title": title,

@@ -19,7 +19,7 @@ from priolb.net.listener import Listener, LocalHandler
 from priolb.net.pool import IdleBudget
 from support.manual_loop import ManualClock, ManualLoop
 from support.memory import MemoryTransport
-from support.messages import VIA_NAME
+from support.messages import NOON, VIA_NAME
 from support.tickets import new_queue
 
 RETRY_METHODS = frozenset({b"POST", b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
@@ -210,6 +210,7 @@ class Rig:
             IdleBudget(max_idle, max_idle_per_node, idle_timeout_s),
             self.notes,
             self.clock,
+            lambda: NOON,
             request_timeout_s=request_timeout_s,
             try_timeout_s=try_timeout_s,
             node_idle_timeout_s=30.0,

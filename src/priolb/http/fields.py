@@ -54,6 +54,7 @@ RESPONSE_ROLES: Final[dict[bytes, int]] = {
     b"upgrade": _LOOK,
     b"content-length": _LOOK,
     b"content-type": _LOOK | _FORWARD,
+    b"date": _LOOK | _FORWARD,
     b"x-priolb-queuedurationus": 0,
     b"x-priolb-simdurationus": 0,
     b"x-priolb-totaldurationus": 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
@@ -27,13 +28,29 @@ def connection_field(minor: int, keep_alive: bool) -> bytes:
     return b"" if minor == 1 else b"Connection: keep-alive\r\n"
 
 
-def local_response(response: LocalResponse, method: bytes, minor: int, keep_alive: bool) -> bytes:
-    """Return a whole answer of our own; without its body when `method` is HEAD."""
-    return b"%sContent-Type: %s\r\nContent-Length: %d\r\n%s%s\r\n%s" % (
+def date_field(unix_s: float) -> bytes:
+    """Return the Date field for this time in seconds since 1970 (RFC 9110, section 6.6.1)."""
+    return b"Date: %s\r\n" % formatdate(unix_s, usegmt=True).encode()
+
+
+def local_response(
+    response: LocalResponse, method: bytes, minor: int, keep_alive: bool, date: bytes = b""
+) -> bytes:
+    """Return a whole answer of our own.
+
+    Args:
+        response: the answer.
+        method: method of the request; with HEAD the body is left out.
+        minor: minor version of the client's HTTP/1.
+        keep_alive: whether the connection stays.
+        date: the Date field, rendered; empty for a server without a clock.
+    """
+    return b"%sContent-Type: %s\r\nContent-Length: %d\r\n%s%s%s\r\n%s" % (
         _STATUS_LINES[response.status],
         response.content_type,
         len(response.body),
         response.fields,
+        date,
         connection_field(minor, keep_alive),
         b"" if method == b"HEAD" else response.body,
     )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from priolb.core.timers import Lapsing
 from priolb.http.forwarding import Peer
-from priolb.http.messages import RequestHead
+from priolb.http.messages import LocalResponse, RequestHead
+from priolb.http.writer import local_response
 
 if TYPE_CHECKING:
     from priolb.net.listener import Listener
@@ -143,6 +144,11 @@ class ClientConnection(Lapsing):
             return
         self._reject(0, "a client that does not read its answer")
         self._reset()
+
+    def _write_own(self, response: LocalResponse, method: bytes, minor: int, keep_alive: bool) -> None:
+        """Send a whole answer of our own; the arguments are those of `writer.local_response`."""
+        engine = self._engine
+        self.write(local_response(response, method, minor, keep_alive, engine.date(engine.clock())))
 
     def _reject(self, status: int, detail: str) -> None:
         self._engine.instrument.rejected(self.peer_address, status, detail)

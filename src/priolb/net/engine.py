@@ -15,7 +15,7 @@ from priolb.core.timers import Lapsing, TimingWheel
 from priolb.http.parser import HeadLimits
 from priolb.http.refusal import Refusals
 from priolb.http.rewrite import Target
-from priolb.http.writer import via_field
+from priolb.http.writer import date_field, via_field
 from priolb.net.exchange import Exchange
 from priolb.net.pool import Flushing, IdleBudget, NodeLink
 from priolb.net.prober import probe
@@ -61,6 +61,7 @@ class Engine:
         idle: bounds on idle connections to nodes.
         instrument: is told of every request.
         clock: monotonic seconds.
+        wall_clock: seconds since 1970.
         request_timeout_s: longest time from a request's arrival to the start of a try, seconds.
         try_timeout_s: longest wait for the head of a node's answer, connecting included, seconds.
         node_idle_timeout_s: longest silence between two parts of an answer's body, seconds.
@@ -77,6 +78,8 @@ class Engine:
     __slots__ = (
         "_alarm",
         "_alarm_at",
+        "_date",
+        "_date_until",
         "_links",
         "_loop",
         "_next_node_id",
@@ -98,6 +101,7 @@ class Engine:
         "upgrades",
         "upgrades_max",
         "via",
+        "wall_clock",
     )
 
     def __init__(
@@ -107,6 +111,7 @@ class Engine:
         idle: IdleBudget,
         instrument: Instrument,
         clock: Callable[[], float],
+        wall_clock: Callable[[], float],
         request_timeout_s: float,
         try_timeout_s: float,
         node_idle_timeout_s: float,
@@ -121,6 +126,9 @@ class Engine:
         self.body_budget = body_budget
         self.instrument = instrument
         self.clock = clock
+        self.wall_clock = wall_clock
+        self._date: bytes = b""
+        self._date_until: float = -inf
         self.request_timeout_s = request_timeout_s
         self.try_timeout_s = try_timeout_s
         self.retry_methods = retry_methods
@@ -237,6 +245,13 @@ class Engine:
             connection.flush()
 
     # Time
+
+    def date(self, now: float) -> bytes:
+        """Return the Date field of answers at `now` (monotonic seconds); it may be a second old."""
+        if now >= self._date_until:
+            self._date = date_field(self.wall_clock())
+            self._date_until = now + 1.0
+        return self._date
 
     def watch(self, item: Lapsing) -> None:
         """Make sure that `item` is told when it lapses."""

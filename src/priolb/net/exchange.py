@@ -277,7 +277,8 @@ class Exchange(Ticket):
         link = self._link
         assert link is not None
         head, upload = self._head, self._upload
-        is_rpc = not head.node_path and looks_like_rpc(self.body if upload is None else upload.first_part())
+        # Of a body that passes through, nothing may have come yet: as with the original, it is JSON.
+        is_rpc = head.is_rpc if upload is not None else not head.node_path and looks_like_rpc(self.body)
         fields = self._client.fields_for_node(head, is_rpc)
         target = link.target
         if upload is None:
@@ -359,7 +360,7 @@ class Exchange(Ticket):
         )
 
     def _timings(self, head: ResponseHead, now: float) -> bytes:
-        """Return the fields of ours in an answer: how long it took, where, and which way it came."""
+        """Return the fields of ours in an answer: how long it took, where, which way it came, and when."""
         queue_us = int((self._try_at - self.enqueued_at) * 1e6)
         node_us = int((now - self._try_at) * 1e6)
         queue_ms, queue_us_of_ms = divmod(queue_us, 1000)
@@ -367,7 +368,7 @@ class Exchange(Ticket):
         return (
             b"X-PrioLB-QueueDurationUs: %d\r\nX-PrioLB-SimDurationUs: %d\r\nX-PrioLB-TotalDurationUs: %d\r\n"
             b"X-PrioLB-QueueSizeStart: %d\r\nX-PrioLB-QueueSizeEnd: %d\r\n"
-            b"Server-Timing: queue;dur=%d.%03d, node;dur=%d.%03d\r\n%s"
+            b"Server-Timing: queue;dur=%d.%03d, node;dur=%d.%03d\r\n%s%s"
             % (
                 queue_us,
                 node_us,
@@ -379,6 +380,7 @@ class Exchange(Ticket):
                 node_ms,
                 node_us_of_ms,
                 self._engine.via[head.minor],
+                b"" if b"date" in head.known else self._engine.date(now),
             )
         )
 

@@ -14,7 +14,7 @@ from priolb.http.framing import CHUNKED
 from priolb.http.inbox import Inbox
 from priolb.http.last_stop import answer_of_last
 from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
-from priolb.http.writer import CONTINUE, local_response
+from priolb.http.writer import CONTINUE
 from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING, ClientConnection
 from priolb.net.exchange import Exchange
 from priolb.net.upload import Upload, tunnel
@@ -68,7 +68,7 @@ class FrontConnection(ClientConnection):
         if not self._listener.add(self):
             response = self._engine.refusals.answer(Reason.TOO_MANY_CONNECTIONS, b"")
             self._reject(response.status, Reason.TOO_MANY_CONNECTIONS.value)
-            self.write(local_response(response, b"", 1, keep_alive=False))
+            self._write_own(response, b"", 1, keep_alive=False)
             self._close()
             return
         self._lapse_in(self._listener.keepalive_timeout_s)
@@ -177,7 +177,7 @@ class FrontConnection(ClientConnection):
         head = self._head
         assert head is not None
         keep_alive = head.keep_alive and not self._listener.is_draining and not self._is_sending()
-        self.write(local_response(response, head.method, head.minor, keep_alive))
+        self._write_own(response, head.method, head.minor, keep_alive)
         self.exchange_done(keep_alive, self._engine.clock())
 
     def switch_protocols(self, backend: BackendConnection) -> None:
@@ -462,7 +462,7 @@ class FrontConnection(ClientConnection):
             if is_answering:
                 self._reset()
                 return
-        self.write(local_response(response, head.method if head else b"", 1, keep_alive=False))
+        self._write_own(response, head.method if head else b"", 1, keep_alive=False)
         self._linger()
 
     def _leave(self) -> None:

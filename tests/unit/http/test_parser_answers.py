@@ -40,6 +40,7 @@ def test_an_answer_of_the_usual_kind() -> None:
         "known": {
             b"content-type": b"application/json",
             b"content-length": b"12",
+            b"date": b"Sun, 22 Nov 2026 08:00:00 GMT",
             b"connection": b"keep-alive",
         },
         "forwarded": (

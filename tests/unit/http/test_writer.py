@@ -9,6 +9,7 @@ from priolb.http.writer import (
     answer_start,
     chunk,
     connection_field,
+    date_field,
     interim_answer,
     is_chunked_to_client,
     last_chunk,
@@ -55,6 +56,8 @@ def test_an_answer_of_our_own_is_whole() -> None:
         b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n"
         b"Retry-After: 1\r\n\r\nno\n"
     )
+    dated = local_response(response, b"POST", 1, keep_alive=True, date=date_field(1795348800.9))
+    assert dated.endswith(b"Retry-After: 1\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\n\r\nno\n")
     assert local_response(response, b"GET", 1, keep_alive=False).endswith(
         b"Retry-After: 1\r\nConnection: close\r\n\r\nno\n"
     )

@@ -9,6 +9,8 @@ from support.manual_loop import TICK_S
 from support.messages import (
     ANSWER,
     CLOSE,
+    DATE,
+    NOON,
     POST,
     POST_AT_NODE,
     RETRY_AFTER,
@@ -235,14 +237,23 @@ def test_legacy_answers_are_those_of_the_original() -> None:
         client.send(POST)
         assert client.take() == (
             b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n"
-            b"Content-Length: 19\r\n\r\nno nodes available\n"
+            b"Content-Length: 19\r\n" + DATE + b"\r\nno nodes available\n"
         )
         client.send(b"nonsense\r\n\r\n")
         assert client.take() == (
             b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 49\r\n"
+            + DATE
             + CLOSE
             + b"\r\nbad request: malformed request: the request line\n"
         )
+
+
+def test_the_date_of_answers_is_read_off_the_clock_on_the_wall_once_a_second() -> None:
+    with Rig() as rig:
+        wall = iter([NOON, NOON + 1.5])
+        rig.engine.wall_clock = lambda: next(wall)
+        assert rig.engine.date(10.0) == rig.engine.date(10.99) == DATE
+        assert rig.engine.date(11.0) == DATE.replace(b"12:00:00", b"12:00:01")
 
 
 # Writes

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from priolb.http.messages import LocalRequest, LocalResponse
-from support.messages import ANSWER, CLOSE, POST, POST_AT_NODE, answer_at_client, problem
+from support.messages import ANSWER, CLOSE, DATE, POST, POST_AT_NODE, answer_at_client, problem
 from support.rig import Rig
 
 OWN = b"GET /own HTTP/1.1\r\nHost: balancer\r\n\r\n"
@@ -14,6 +14,7 @@ OWN = b"GET /own HTTP/1.1\r\nHost: balancer\r\n\r\n"
 def own_answer(connection: bytes = b"") -> bytes:
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 4\r\n"
+        + DATE
         + connection
         + b"\r\nown\n"
     )

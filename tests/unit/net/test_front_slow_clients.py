@@ -159,9 +159,9 @@ def test_what_an_answer_adds_after_the_pause_does_not_hide_that_the_client_reads
         node, client = rig.node(), rig.client()
         client.stop_reading()
         client.send(GET % 1 + GET % 2)
-        first = b"x" * 65280
+        first = b"x" * 65200
         call = node.accept()
-        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 65280\r\n\r\n" + first)
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 65200\r\n\r\n" + first)
         second = b"y" * 200000
         call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 200001\r\n\r\n" + second)
         for _ in range(30):

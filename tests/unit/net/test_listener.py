@@ -19,6 +19,7 @@ from support.manual_loop import TICK_S
 from support.messages import (
     ANSWER,
     CLOSE,
+    NOON,
     POST,
     RETRY_AFTER,
     VIA_NAME,
@@ -234,6 +235,7 @@ def real_listener(notes: Notes) -> Listener:
         IdleBudget(1, 1, 1.0),
         notes,
         time.monotonic,
+        lambda: NOON,
         request_timeout_s=5.0,
         try_timeout_s=3.0,
         node_idle_timeout_s=30.0,

@@ -98,12 +98,29 @@ def test_a_chunked_body_passes_through_as_soon_as_it_is_longer_than_what_is_held
         assert client.take() == answer_at_client()
 
 
-def test_json_rpc_that_passes_through_is_typed_by_its_start() -> None:
+@pytest.mark.parametrize(
+    ("line", "fields", "type_at_node"),
+    [
+        (b"POST /", b"", b"application/json"),
+        (b"POST /sim", b"Content-Type: application/x-www-form-urlencoded\r\n", b"application/json"),
+        (b"POST /", b"Content-Type: a/b\r\n", b"a/b"),
+        (b"PUT /", b"", None),
+        (b"POST /a", b"", None),
+    ],
+)
+@pytest.mark.parametrize("start", [b"", b"{", b"x"])
+def test_a_post_that_nobody_typed_and_that_passes_through_is_json(
+    line: bytes, fields: bytes, type_at_node: bytes | None, start: bytes
+) -> None:
+    """Whatever has come of it when a node is there."""
     with rig() as rig_:
         node, client = rig_.node(), rig_.client()
-        client.send(b"POST / HTTP/1.1\r\n" + HOST + b'Content-Length: 200\r\n\r\n{"method":')
-        call = node.accept()
-        assert b"Content-Type: application/json\r\n" in call.take()
+        client.send(line + b" HTTP/1.1\r\n" + HOST + fields + b"Content-Length: 200\r\n\r\n" + start)
+        head = node.accept().take()
+        if type_at_node is None:
+            assert b"Content-Type" not in head
+        else:
+            assert b"\r\nContent-Type: %s\r\n" % type_at_node in head
         client.end()
 
 
