@@ -78,9 +78,7 @@ class Attestors:
         try:
             attestation = Attestation(self._verifier(expectation), changed)
         except ImportError as error:
-            raise ConfigError(
-                f"attested nodes need more packages: pip install 'prio-load-balancer[tee]' ({error})"
-            ) from None
+            raise packages_missing(error) from None
         self._attestations.append(attestation)
         return attestation
 
@@ -135,3 +133,8 @@ class Attestors:
                 reason=verdict.reason,
                 detail=verdict.detail,
             )
+
+
+def packages_missing(error: ImportError) -> ConfigError:
+    """Return what to tell the operator when the extra `tee` is not installed."""
+    return ConfigError(f"attested nodes need more packages: pip install 'prio-load-balancer[tee]' ({error})")
