@@ -21,6 +21,7 @@ from priolb.attest.reader import MalformedError
 
 COLLATERAL_MAX_BYTES: Final = 4 * 1024 * 1024
 
+_SIGNATURE_BYTES: Final = 64
 _CAS: Final = {b"Platform CA": "platform", b"Processor CA": "processor"}
 
 
@@ -61,6 +62,9 @@ class Collateral:
     qe_identity_signature: bytes
 
     def __post_init__(self) -> None:
+        for signature in (self.tcb_info_signature, self.qe_identity_signature):
+            if len(signature) != _SIGNATURE_BYTES:
+                raise MalformedError(f"a signature of the collateral is not {_SIGNATURE_BYTES} bytes")
         # Read now, so that whoever has collateral knows that it can be read.
         _ = self.platform, self.valid_from, self.expires_at
 
@@ -121,8 +125,9 @@ class Collateral:
 
 
 def _hex(owner: dict[str, Any], name: str) -> bytes:
+    text = member(owner, name, str)
     try:
-        return bytes.fromhex(member(owner, name, str))
+        return bytes.fromhex(text)
     except ValueError:
         raise MalformedError(f"{name} is not in hex") from None
 
@@ -133,10 +138,9 @@ def _json_period(text: str) -> tuple[float, float]:
 
 
 def _iso_time(owner: dict[str, Any], name: str) -> float:
+    text = member(owner, name, str)
     try:
-        return (
-            datetime.strptime(member(owner, name, str), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
-        )
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
         raise MalformedError(f"{name} is no time") from None
 

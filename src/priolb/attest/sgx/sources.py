@@ -146,8 +146,9 @@ def _signed_member(body: bytes, name: str) -> tuple[str, bytes]:
     """Return a member of a JSON object as the very text that was signed, and the signature beside it."""
     outer = parse_object(body, "what the service gave")
     member(outer, name, dict)
+    digits = member(outer, "signature", str)
     try:
-        signature = bytes.fromhex(member(outer, "signature", str))
+        signature = bytes.fromhex(digits)
     except ValueError:
         raise MalformedError("signature is not in hex") from None
     text = body.decode()

@@ -352,7 +352,7 @@ def test_firmware_at_the_minimum(node: SevNode) -> None:
 
 
 def test_the_current_firmware_in_its_second_part(node: SevNode) -> None:
-    node.report_fields = {name: (3, 1, 8, 115) for name in ("committed_tcb", "launch_tcb")}
+    node.report_fields = dict.fromkeys(("committed_tcb", "launch_tcb"), (3, 1, 8, 115))
     node.vcek = vcek(vcek_extensions((3, 1, 8, 115)))
     refused(judge(node), Refusal.TCB_CURRENT)
 
