@@ -79,6 +79,11 @@ class Collateral:
         return Platform(fmspc.upper(), cas[0])
 
     @cached_property
+    def issued_at(self) -> tuple[float, ...]:
+        """Unix seconds at which TCB info, QE identity, PCK CRL and root CRL were issued."""
+        return tuple(start for start, _ in self._dated)
+
+    @cached_property
     def valid_from(self) -> float:
         """Unix seconds from which all parts are valid."""
         return max(start for start, _ in self._periods)
@@ -95,13 +100,17 @@ class Collateral:
 
     @cached_property
     def _periods(self) -> list[tuple[float, float]]:
-        periods = [_parse_crl(crl)[1] for crl in (self.root_ca_crl, self.pck_crl)]
-        periods += [_json_period(text) for text in (self.tcb_info, self.qe_identity)]
+        periods = list(self._dated)
         for chain in (self.pck_crl_issuer_chain, self.tcb_info_issuer_chain, self.qe_identity_issuer_chain):
             for data in pem_blocks(chain):
                 certificate = parse_certificate(data)
                 periods.append((certificate.not_before, certificate.not_after))
         return periods
+
+    @cached_property
+    def _dated(self) -> list[tuple[float, float]]:
+        periods = [_json_period(text) for text in (self.tcb_info, self.qe_identity)]
+        return periods + [_parse_crl(crl)[1] for crl in (self.pck_crl, self.root_ca_crl)]
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Collateral:

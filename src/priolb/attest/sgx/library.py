@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from operator import lt
 from typing import Final, Protocol
 
 from priolb.attest.reader import MalformedError
@@ -137,8 +138,11 @@ class CollateralLibrary:
         if fetched.platform != platform:
             raise MalformedError(f"the source gave collateral for {fetched.platform}")
         held = self.held.get(platform)
-        if held is not None and (fetched.digest == held.digest or fetched.valid_from < held.valid_from):
-            return  # an older one is not taken: nobody between us and the source can turn the clock back
+        if held is not None and fetched.digest == held.digest:
+            return
+        if held is not None and any(map(lt, fetched.issued_at, held.issued_at)):
+            # Still valid, perhaps, but nobody between us and the source may turn the clock back.
+            raise MalformedError("the source gave collateral that is older than what is at hand")
         self.held[platform] = fetched
         self._log.info("SGX collateral is at hand", platform=str(platform), expiresAt=int(fetched.expires_at))
         self._on_change()

@@ -58,7 +58,7 @@ class DirectorySource:
                 collateral = Collateral.from_json(text)
             except MalformedError as error:
                 raise MalformedError(f"{file}: {error}") from None
-            is_newer = found is None or collateral.valid_from > found.valid_from
+            is_newer = found is None or collateral.issued_at > found.issued_at
             if collateral.platform == platform and is_newer:
                 found = collateral
         if found is None:

@@ -44,6 +44,11 @@ def test_certificates_expire_too() -> None:
     assert intel().collateral(end=far, **lists).expires_at == NOW + 3000 * DAY_S
 
 
+def test_each_dated_part_tells_when_it_was_issued() -> None:
+    changes = {"pck_crl": intel().ca.crl(start=NOW - 3), "root_ca_crl": intel().root.crl(start=NOW - 4)}
+    assert intel().collateral(start=NOW - 1, **changes).issued_at == (NOW - 1, NOW - 1, NOW - 3, NOW - 4)
+
+
 def test_json_and_back() -> None:
     held = intel().collateral()
     again = Collateral.from_json(held.to_json())
