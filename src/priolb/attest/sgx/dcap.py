@@ -34,6 +34,7 @@ _CAUSES: Final = (
     ("Crl", Refusal.COLLATERAL_INVALID),
     ("Fmspc mismatch", Refusal.COLLATERAL_INVALID),
     ("quote_collateral", Refusal.COLLATERAL_INVALID),
+    ("TCBInfo", Refusal.COLLATERAL_INVALID),
     ("TcbInfo", Refusal.COLLATERAL_INVALID),
     ("QeIdentity", Refusal.COLLATERAL_INVALID),
     ("QE Identity", Refusal.COLLATERAL_INVALID),
