@@ -308,7 +308,7 @@ def cbor(value: Any) -> bytes:
     if isinstance(value, bytes):
         return cbor_head(2, len(value)) + value
     if isinstance(value, str):
-        return cbor_head(3, len(value)) + value.encode()
+        return cbor_head(3, len(value.encode())) + value.encode()
     if isinstance(value, int):
         return cbor_head(0, value)
     if isinstance(value, list):
