@@ -1,4 +1,4 @@
-"""Nodes that prove what they run, on a loop and a thread of their own, for commands that have one themselves."""
+"""Nodes that prove what they run, on a loop and a thread of their own: a command has a loop itself."""
 
 from __future__ import annotations
 

@@ -72,10 +72,10 @@ class Attestation:
             verdict = self._verifier.verify(leaf, nonce)
         except Exception as error:  # noqa: BLE001 - a fault of the verifier proves nothing about the node
             verdict = _failed(self._verifier.kind, error)
-        if verdict.ok:
+        if verdict.refusal is None:
             self.accepted += 1
             self.warned += bool(verdict.warnings)
-        elif verdict.refusal is not None:
+        else:
             self.refused[verdict.refusal] = self.refused.get(verdict.refusal, 0) + 1
         self._last_leaf = leaf
         self._keep(verdict)

@@ -15,6 +15,7 @@ from priolb.attest.signatures import EcKey, is_signed_by_ec_key, load_ec_key
 from priolb.attest.verdict import NotProven, Refusal, refusing
 
 LEAF_MAX_BYTES: Final = 256 * 1024
+EXTENSIONS_MAX: Final = 64
 
 _BASIC_CONSTRAINTS: Final = "2.5.29.19"
 _KEY_USAGE: Final = "2.5.29.15"
@@ -24,6 +25,7 @@ _UNDERSTOOD: Final = frozenset(
     {_BASIC_CONSTRAINTS, _KEY_USAGE, _EXTENDED_KEY_USAGE, _SUBJECT_ALTERNATIVE_NAMES}
 )
 _FOR_SERVERS: Final = frozenset({"1.3.6.1.5.5.7.3.1", "2.5.29.37.0"})
+_PURPOSES_MAX_BYTES: Final = 1024
 _CERT_SIGN: Final = 0x04  # of the first octet of KeyUsage
 
 _PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----")
@@ -171,6 +173,8 @@ def _extensions(fields: Der) -> tuple[Extension, ...]:
     wrapped.end()
     extensions: list[Extension] = []
     while not listed.is_at_end:
+        if len(extensions) == EXTENSIONS_MAX:
+            raise MalformedError(f"the certificate has more than {EXTENSIONS_MAX} extensions")
         one = listed.inside(der.SEQUENCE)
         oid = der.oid(one.content(der.OID))
         is_critical = one.next_is(der.BOOLEAN) and one.content(der.BOOLEAN) != b"\0"
@@ -187,6 +191,8 @@ def _check_extensions(certificate: Certificate) -> None:
         if each.is_critical and each.oid not in _UNDERSTOOD:
             raise MalformedError(f"it has the critical extension {each.oid}, which is not understood")
     for value in certificate.values(_EXTENDED_KEY_USAGE):
+        if len(value) > _PURPOSES_MAX_BYTES:
+            raise MalformedError("it has too many purposes")
         purposes = Der(value).inside(der.SEQUENCE)
         found = set()
         while not purposes.is_at_end:

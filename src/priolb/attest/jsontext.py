@@ -6,13 +6,15 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from priolb.attest.reader import MalformedError
 
 T = TypeVar("T")
 
-_NAMES = {dict: "an object", list: "a list", str: "text", int: "a whole number", bool: "true or false"}
+OBJECTS_MAX: Final = 10_000  # each costs time on the event loop
+
+_NAMES: Final = {dict: "an object", list: "a list", str: "text", int: "a whole number", bool: "true or false"}
 
 
 def parse_object(text: bytes | str, what: str) -> dict[str, Any]:
@@ -21,6 +23,8 @@ def parse_object(text: bytes | str, what: str) -> dict[str, Any]:
     Raises:
         MalformedError: it holds something else, or nothing that is JSON.
     """
+    if text.count("{" if isinstance(text, str) else b"{") > OBJECTS_MAX:  # type: ignore[arg-type] # of one kind
+        raise MalformedError(f"{what} has more than {OBJECTS_MAX} objects")
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except MalformedError:

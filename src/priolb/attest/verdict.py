@@ -141,7 +141,7 @@ class Refusal(Enum):
     INTEL_REVOKED = ("intel_revoked", Step.DCAP)
     SGX_QUOTE_SIGNATURE = ("sgx_quote_signature", Step.DCAP)
     DCAP_REFUSED = ("dcap_refused", Step.DCAP)
-    TCB_REVOKED = ("tcb_revoked", Step.TCB_STATUS)
+    TCB_REVOKED = ("tcb_revoked", Step.DCAP)
     TCB_STATUS = ("tcb_status", Step.TCB_STATUS)
     MRENCLAVE = ("mrenclave", Step.MRENCLAVE)
 

@@ -104,6 +104,16 @@ def test_a_leaf_with_extensions_that_are_no_reason(extension: tuple[str, bool, b
             Refusal.CERTIFICATE_EXTENSIONS,
             "it is not meant for TLS servers",
         ),
+        (
+            {"extensions": [("2.5.29.37", False, sequence(*[oid("1.3.6.1.5.5.7.3.1")] * 103))]},
+            Refusal.CERTIFICATE_EXTENSIONS,
+            "it has too many purposes",
+        ),
+        (
+            {"extensions": [(f"1.2.{number}", False, b"") for number in range(65)]},
+            Refusal.CERTIFICATE_MALFORMED,
+            "the certificate has more than 64 extensions",
+        ),
         ({"extensions": [("2.5.29.37", False, b"")]}, Refusal.CERTIFICATE_EXTENSIONS, "DER ends early"),
         (
             {"key": ec_key(6, 521), "signer": ec_key(6, 521)},

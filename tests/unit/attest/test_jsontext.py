@@ -2,12 +2,22 @@
 
 import pytest
 
-from priolb.attest.jsontext import member, octets, parse_object
+from priolb.attest.jsontext import OBJECTS_MAX, member, octets, parse_object
 from priolb.attest.reader import MalformedError
 
 
 def test_an_object_is_returned() -> None:
     assert parse_object(b'{"a": 1, "b": [true, null]}', "it") == {"a": 1, "b": [True, None]}
+
+
+def test_so_many_objects_are_enough() -> None:
+    assert (
+        len(parse_object('{"a": [' + ",".join(["{}"] * (OBJECTS_MAX - 1)) + "]}", "it")["a"])
+        == OBJECTS_MAX - 1
+    )
+    for text in ("{" * (OBJECTS_MAX + 1), b"{" * (OBJECTS_MAX + 1)):
+        with pytest.raises(MalformedError, match=rf"^it has more than {OBJECTS_MAX} objects$"):
+            parse_object(text, "it")
 
 
 @pytest.mark.parametrize(

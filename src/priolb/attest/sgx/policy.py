@@ -9,7 +9,7 @@ from priolb.attest.anchors import INTEL_SGX_ROOT
 
 
 class TcbState(Enum):
-    """What Intel says about the state of a platform (Intel PCS API v4, "tcbStatus")."""
+    """What Intel says about the state of a platform (Intel PCS API v4, "tcbStatus"), unless it is revoked."""
 
     UP_TO_DATE = "UpToDate"
     SW_HARDENING_NEEDED = "SWHardeningNeeded"
@@ -17,7 +17,6 @@ class TcbState(Enum):
     CONFIGURATION_AND_SW_HARDENING_NEEDED = "ConfigurationAndSWHardeningNeeded"
     OUT_OF_DATE = "OutOfDate"
     OUT_OF_DATE_CONFIGURATION_NEEDED = "OutOfDateConfigurationNeeded"
-    REVOKED = "Revoked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class SgxPolicy:
 
     Args:
         root: Intel's root certificate in DER; the only trust anchor.
-        allowed_states: of the platform. A revoked platform is refused whatever stands here.
+        allowed_states: of the platform. A revoked one is refused whatever stands here.
     """
 
     root: bytes = INTEL_SGX_ROOT
@@ -53,9 +52,9 @@ def parse_states(text: str) -> frozenset[TcbState]:
     """Return the states whose names stand with commas between them, and UpToDate.
 
     Raises:
-        ValueError: one is unknown, none is named, or it is Revoked.
+        ValueError: one is unknown, or none is named.
     """
-    known = {state.value: state for state in TcbState if state is not TcbState.REVOKED}
+    known = {state.value: state for state in TcbState}
     names = text.split(",")
     if not set(names) <= known.keys():
         raise ValueError(f"is not a list of {', '.join(known)}")

@@ -92,8 +92,6 @@ def _check_collateral(held: Collateral | None, platform: Platform, now: float) -
 
 
 def _check_state(state: TcbState, policy: SgxPolicy) -> None:
-    if state is TcbState.REVOKED:
-        raise NotProven(Refusal.TCB_REVOKED, "Intel has revoked the platform")
     if state not in policy.allowed_states:
         raise NotProven(Refusal.TCB_STATUS, f"Intel says {state.value}, which the policy does not allow")
 

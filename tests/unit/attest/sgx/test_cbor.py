@@ -57,8 +57,8 @@ def test_a_value(text: str, value: Any) -> None:
         ("a2616100616101", "the CBOR has a key twice"),
         ("a14000", "the CBOR has a key that is neither number nor text"),
         ("a1f500", "the CBOR has a key that is neither number nor text"),
-        ("81" * 8 + "00", "the CBOR is nested too deep"),
-        ("c1" * 8 + "00", "the CBOR is nested too deep"),
+        ("81" * 8 + "00", "the CBOR is nested too deep or has too many items"),
+        ("c1" * 8 + "00", "the CBOR is nested too deep or has too many items"),
     ],
 )
 def test_what_is_refused(text: str, message: str) -> None:
@@ -68,3 +68,9 @@ def test_what_is_refused(text: str, message: str) -> None:
 
 def test_seven_levels_are_not_too_deep() -> None:
     assert decode(bytes.fromhex("81" * 7 + "00")) == [[[[[[[0]]]]]]]
+
+
+def test_a_thousand_items_are_enough() -> None:
+    assert decode(bytes.fromhex("9903e7") + bytes(999)) == [0] * 999
+    with pytest.raises(MalformedError, match=r"too many items$"):
+        decode(bytes.fromhex("9903e8") + bytes(1000))
