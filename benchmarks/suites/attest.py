@@ -27,6 +27,9 @@ from priolb.attest.verdict import Verdict
 SEV_LIMIT_MS: Final = 5.0
 SGX_LIMIT_MS: Final = 3.0
 EVENT_LOG_BYTES: Final = 24 * 1024
+# As much as fits into the largest certificate that OpenSSL takes, about 100 KB.
+HOSTILE_ITEMS: Final = 30_000
+HOSTILE_CHAINS: Final = 12
 
 COLUMNS: Final = (
     Column("evidence", "evidence"),
@@ -103,14 +106,19 @@ def _sev_cases() -> list[Case]:
     document["Attestation"]["event_log"] = b64(bytes(EVENT_LOG_BYTES))
     leaf = node.certificate(json.dumps(document).encode())
 
-    def judge(expected: Measurements, nonce: bytes) -> Verdict:
+    long = node.certificate(json.dumps([1] * HOSTILE_ITEMS).encode())
+    chains = node.certificate(node.document(chain=node.chain * HOSTILE_CHAINS))
+
+    def judge(leaf: bytes, expected: Measurements, nonce: bytes = NONCE) -> Verdict:
         return verify_sev(leaf, expected, node.policy, NOW, nonce)
 
     good = node.measurements
     return [
-        ("SEV", leaf, lambda: judge(good, NONCE)),
-        ("SEV, other measurements", leaf, lambda: judge(DEFAULTS, NONCE)),
-        ("SEV, replayed", leaf, lambda: judge(good, bytes(32))),
+        ("SEV", leaf, lambda: judge(leaf, good)),
+        ("SEV, other measurements", leaf, lambda: judge(leaf, DEFAULTS)),
+        ("SEV, replayed", leaf, lambda: judge(leaf, good, bytes(32))),
+        ("SEV, useless JSON", long, lambda: judge(long, good)),
+        ("SEV, useless certificates", chains, lambda: judge(chains, good)),
     ]
 
 
@@ -129,6 +137,8 @@ def _sgx_cases() -> list[Case]:
     node, held = SgxNode(), {PLATFORM: intel().collateral()}
     legacy = node.certificate()
     both = node.certificate((LEGACY, False, node.quote()), (DICE, False, node.dice()))
+    chain = node.authority.pck.pem + node.authority.ca.pem + node.authority.root.pem
+    chains = node.certificate((LEGACY, False, node.quote(pck=chain * HOSTILE_CHAINS)))
     remembering = SgxVerifier(MRENCLAVE, intel().policy, _Shelf(held), lambda: NOW)
 
     def judge(leaf: bytes, mrenclave: bytes) -> Verdict:
@@ -138,6 +148,7 @@ def _sgx_cases() -> list[Case]:
         ("SGX, legacy form", legacy, lambda: judge(legacy, MRENCLAVE)),
         ("SGX, both forms", both, lambda: judge(both, MRENCLAVE)),
         ("SGX, another enclave", legacy, lambda: judge(legacy, bytes(32))),
+        ("SGX, useless certificates", chains, lambda: judge(chains, MRENCLAVE)),
         ("SGX, remembered", legacy, lambda: remembering.verify(legacy, b"")),
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -116,9 +117,10 @@ class Attestors:
             self._library.start()
         return self._library
 
-    def _recheck(self) -> None:
-        for attestation in self._attestations:
+    async def _recheck(self) -> None:
+        for attestation in list(self._attestations):
             attestation.recheck()
+            await asyncio.sleep(0)  # many verdicts in one turn would hold up all requests
 
     def _tell(self, name: str, verdict: Verdict) -> None:
         if verdict.ok:

@@ -87,18 +87,18 @@ def test_a_sgx_node_is_judged_again_when_collateral_comes_changes_and_expires(tm
         desk.now += 3600
         library = desk.attestors._library
         assert library is not None
-        library.look()
+        await library.look()
         await desk.attestors.collateral_arrived()
         assert not desk.last_is_good()
 
         put(tmp_path, start=NOW + 1)
         desk.now += 3600
-        library.look()
+        await library.look()
         await desk.attestors.collateral_arrived()
         assert desk.last_is_good()
 
         desk.now = library.held[next(iter(library.held))].expires_at
-        library.look()
+        await library.look()
         reasons = [verdict.reason for verdict in desk.news]
         assert reasons == ["collateral_missing", "", "tcb_status", "", "collateral_expired"]
         assert (sev.verdict, gone.verdict) == (None, None)

@@ -79,6 +79,7 @@ def test_a_leaf_that_its_own_key_signed(options: dict[str, Any]) -> None:
         ("2.5.29.19", True, b"\x30\x00"),
         ("2.5.29.37", True, SERVER_AUTH),
         ("2.5.29.37", False, sequence(oid("1.3.6.1.5.5.7.3.2"), oid("2.5.29.37.0"))),
+        ("2.5.29.37", False, sequence(*[oid("1.3.6.1.5.5.7.3.1")] * 102)),
         ("1.2.3", False, b"whatever"),
     ],
 )
@@ -150,6 +151,8 @@ def test_each_byte_of_a_leaf_counts() -> None:
 
 
 def test_a_leaf_has_a_longest_length() -> None:
+    with pytest.raises(NotProven, match=r"^DER has tag 0x00 where 0x30 should be$"):
+        check_leaf(bytes(LEAF_MAX_BYTES))
     with pytest.raises(NotProven, match=f"^it is longer than {LEAF_MAX_BYTES} bytes$") as caught:
         check_leaf(bytes(LEAF_MAX_BYTES + 1))
     assert caught.value.refusal is Refusal.CERTIFICATE_MALFORMED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from operator import lt
 from typing import Final, Protocol
 
@@ -55,7 +55,7 @@ class CollateralLibrary:
         source: None when there is none: then nothing is ever at hand.
         clock: gives Unix seconds.
         log: where failures of the source are told.
-        on_change: called when collateral has come or has expired.
+        on_change: awaited when collateral has come or has expired.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class CollateralLibrary:
         source: CollateralSource | None,
         clock: Callable[[], float],
         log: Log,
-        on_change: Callable[[], None],
+        on_change: Callable[[], Awaitable[None]],
     ) -> None:
         self._source = source
         self._clock = clock
@@ -94,18 +94,18 @@ class CollateralLibrary:
             self._fetch(platform)
 
     async def arrived(self) -> None:
-        """Wait until nothing is being fetched."""
+        """Wait until nothing is being fetched, and what came has been told."""
         await self._idle.wait()
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """See what has expired and tell it; fetch what is missing or due."""
         now = self._clock()
         expired = {platform for platform, held in self.held.items() if now >= held.expires_at}
         is_news = bool(expired - self._expired)
         self._expired = expired
         if is_news:
-            self._on_change()
-        for platform, wanted in self._wanted.items():
+            await self._on_change()
+        for platform, wanted in list(self._wanted.items()):
             is_good = platform in self.held and platform not in expired
             if not is_good or now - wanted.asked_at >= REFRESH_S:
                 self._fetch(platform)
@@ -122,8 +122,10 @@ class CollateralLibrary:
 
     async def _take(self, source: CollateralSource, platform: Platform, wanted: _Wanted) -> None:
         try:
-            self._shelve(platform, await source.fetch(platform))
+            is_news = self._shelve(platform, await source.fetch(platform))
             wanted.failure = ""
+            if is_news:
+                await self._on_change()
         except (OSError, MalformedError) as error:
             if str(error) != wanted.failure:
                 self._log.warning("SGX collateral cannot be fetched", platform=str(platform), err=str(error))
@@ -134,20 +136,21 @@ class CollateralLibrary:
             if not self._fetches:
                 self._idle.set()
 
-    def _shelve(self, platform: Platform, fetched: Collateral) -> None:
+    def _shelve(self, platform: Platform, fetched: Collateral) -> bool:
+        """Take what was fetched; return whether it is another than before."""
         if fetched.platform != platform:
             raise MalformedError(f"the source gave collateral for {fetched.platform}")
         held = self.held.get(platform)
         if held is not None and fetched.digest == held.digest:
-            return
+            return False
         if held is not None and any(map(lt, fetched.issued_at, held.issued_at)):
             # Still valid, perhaps, but nobody between us and the source may turn the clock back.
             raise MalformedError("the source gave collateral that is older than what is at hand")
         self.held[platform] = fetched
         self._log.info("SGX collateral is at hand", platform=str(platform), expiresAt=int(fetched.expires_at))
-        self._on_change()
+        return True
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            self.look()
+            await self.look()

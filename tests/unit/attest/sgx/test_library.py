@@ -47,12 +47,12 @@ class Desk:
             self.shop if has_source else None, lambda: self.now, self.log, self._changed
         )
 
-    def _changed(self) -> None:
+    async def _changed(self) -> None:
         self.changes += 1
         self.taken.set()
 
     async def look(self) -> None:
-        self.library.look()
+        await self.library.look()
         await self.library.arrived()
 
 
@@ -179,7 +179,7 @@ def test_a_fetch_under_way_is_not_begun_again() -> None:
         desk.shop.is_open.clear()
         desk.library.want(PLATFORM)
         await asyncio.sleep(0)
-        desk.library.look()
+        await desk.library.look()
         await asyncio.sleep(0)
         assert desk.shop.asked == [PLATFORM]
         desk.library.want(OTHER)
