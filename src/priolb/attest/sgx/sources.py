@@ -122,8 +122,8 @@ def _get(url: str) -> tuple[bytes, Message]:
             raise OSError(f"{url} answered {error.code}") from None
     except URLError as error:
         raise OSError(f"{url} cannot be reached: {error.reason}") from None
-    except HTTPException as error:
-        raise OSError(f"{url} does not speak HTTP: {type(error).__name__}") from None
+    except (HTTPException, UnicodeError) as error:  # the second from the codec for names
+        raise OSError(f"{url} cannot be asked over HTTP: {type(error).__name__}") from None
     if len(body) > COLLATERAL_MAX_BYTES:
         raise MalformedError(f"{url} gave more than {COLLATERAL_MAX_BYTES} bytes")
     return body, headers

@@ -123,6 +123,9 @@ def test_a_service_that_is_not_there_or_speaks_no_http() -> None:
     with pytest.raises(OSError, match=r"^http://127\.0\.0\.1:9/.* cannot be reached: "):
         fetched(PccsSource("http://127.0.0.1:9"))
 
+    with pytest.raises(OSError, match=r"cannot be asked over HTTP: UnicodeError$"):
+        fetched(PccsSource("http://a..b"))
+
     async def main() -> None:
         def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"gibberish\r\n\r\n")
@@ -131,7 +134,7 @@ def test_a_service_that_is_not_there_or_speaks_no_http() -> None:
         server = await asyncio.start_server(speak, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         async with server:
-            with pytest.raises(OSError, match=r"does not speak HTTP: BadStatusLine$"):
+            with pytest.raises(OSError, match=r"cannot be asked over HTTP: BadStatusLine$"):
                 await PccsSource(f"http://127.0.0.1:{port}").fetch(PLATFORM)
 
     asyncio.run(main())
