@@ -77,20 +77,11 @@ def certificate(
     extensions: Sequence[Extension] = (),
     null_parameters: bool = False,
     algorithm: str = ECDSA_SHA256,
+    algorithm_id: bytes | None = None,
 ) -> bytes:
     """Return a certificate for a key, or for the SubjectPublicKeyInfo given in its place."""
-    if isinstance(signer, RSAPrivateKey):
-        sha384 = sequence(oid("2.16.840.1.101.3.4.2.2"))
-        algorithm_id = sequence(
-            oid("1.2.840.113549.1.1.10"),
-            sequence(
-                tlv(0xA0, sha384),
-                tlv(0xA1, sequence(oid("1.2.840.113549.1.1.8"), sha384)),
-                tlv(0xA2, integer(48)),
-            ),
-        )
-    else:
-        algorithm_id = sequence(oid(algorithm), tlv(0x05) if null_parameters else b"")
+    if algorithm_id is None:
+        algorithm_id = _algorithm_id(signer, algorithm, null_parameters)
     listed = [
         sequence(oid(each), tlv(0x01, b"\xff") if critical else b"", octet_string(value))
         for each, critical, value in extensions
@@ -106,6 +97,18 @@ def certificate(
         tlv(0xA3, sequence(*listed)) if listed else b"",
     )
     return sequence(tbs, algorithm_id, tlv(0x03, b"\0" + sign(signer, tbs)))
+
+
+def _algorithm_id(signer: PrivateKey, algorithm: str, null_parameters: bool) -> bytes:
+    if not isinstance(signer, RSAPrivateKey):
+        return sequence(oid(algorithm), tlv(0x05) if null_parameters else b"")
+    sha384 = sequence(oid("2.16.840.1.101.3.4.2.2"))
+    parameters = sequence(
+        tlv(0xA0, sha384),
+        tlv(0xA1, sequence(oid("1.2.840.113549.1.1.8"), sha384)),
+        tlv(0xA2, integer(48)),
+    )
+    return sequence(oid("1.2.840.113549.1.1.10"), parameters)
 
 
 def sign(signer: PrivateKey, data: bytes) -> bytes:

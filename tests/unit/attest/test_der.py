@@ -59,7 +59,14 @@ def test_numbers_that_are_empty_or_padded_are_refused(content: bytes) -> None:
 
 @pytest.mark.parametrize(
     "dotted",
-    ["0.6.9.42.840.113741.1337.6", "1.2.840.113741.1.13.1", "1.3.9900.4.1", "2.23.133.5.4.9", "2.999.1"],
+    [
+        "1.2.16384",
+        "0.6.9.42.840.113741.1337.6",
+        "1.2.840.113741.1.13.1",
+        "1.3.9900.4.1",
+        "2.23.133.5.4.9",
+        "2.999.1",
+    ],
 )
 def test_object_identifiers(dotted: str) -> None:
     assert der.oid(Der(oid(dotted)).content(der.OID)) == dotted
@@ -67,6 +74,10 @@ def test_object_identifiers(dotted: str) -> None:
 
 def test_the_identifier_that_gramine_wrote_by_mistake() -> None:
     assert der.oid(bytes.fromhex("06092A864886F84D8A3906")) == "0.6.9.42.840.113741.1337.6"
+
+
+def test_an_identifier_of_64_bytes_is_not_too_long() -> None:
+    assert der.oid(b"\x2a" * 64) == ".".join(["1.2", *["42"] * 63])
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from priolb.attest.verdict import NotProven, Refusal, refusing
 _RSASSA_PSS: Final = "1.2.840.113549.1.1.10"
 _ROOT_KEY_BITS: Final = 4096
 _CHIP_ID: Final = "1.3.6.1.4.1.3704.1.4"
-_CHIP_ID_BYTES: Final = 64
 _TCB_PARTS: Final = (
     "1.3.6.1.4.1.3704.1.3.1",
     "1.3.6.1.4.1.3704.1.3.2",
@@ -41,15 +40,12 @@ class Vcek:
 
     @property
     def chip_id(self) -> bytes:
-        """The chip, 64 bytes.
+        """The chip.
 
         Raises:
             MalformedError: the certificate does not name exactly one.
         """
-        value = self._one(_CHIP_ID)
-        if len(value) != _CHIP_ID_BYTES:
-            raise MalformedError(f"its chip id is not {_CHIP_ID_BYTES} bytes")
-        return value
+        return self._one(_CHIP_ID)
 
     @property
     def tcb(self) -> Tcb:

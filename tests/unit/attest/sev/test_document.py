@@ -34,6 +34,11 @@ def test_a_document_is_taken_apart() -> None:
     assert parsed.ak_certificate is None
 
 
+def test_sixteen_quotes_are_not_too_many(document: Document) -> None:
+    quote = document["Attestation"]["quotes"][1]
+    assert len(parse(changed(document, "Attestation/quotes", [quote] * 16)).quotes) == 16
+
+
 def test_unknown_members_are_ignored(document: Document) -> None:
     assert parse({**document, "More": 1}).user_data == SevNode().user_data
 

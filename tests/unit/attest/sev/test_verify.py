@@ -10,7 +10,7 @@ import pytest
 from priolb.attest.sev.measurements import Measurement
 from priolb.attest.sev.policy import SevPolicy, Tcb
 from priolb.attest.verdict import Refusal
-from support.der_build import certificate
+from support.der_build import certificate, oid, sequence
 from support.sev_evidence import (
     ATLS,
     CHIP,
@@ -181,6 +181,11 @@ def test_a_chain_under_a_root_of_its_own(node: SevNode) -> None:
 
 def test_an_ask_that_ecdsa_signed(node: SevNode) -> None:
     node.chain = pem(ask(signer=ec_key(9)))
+    refused(judge(node), Refusal.ASK_SIGNATURE)
+
+
+def test_an_ask_whose_signature_goes_by_another_name(node: SevNode) -> None:
+    node.chain = pem(ask(algorithm_id=sequence(oid("1.2.840.113549.1.1.11"))))
     refused(judge(node), Refusal.ASK_SIGNATURE)
 
 
