@@ -160,4 +160,5 @@ def test_enforced_values_that_no_node_has_are_named() -> None:
     assert never_matching(DEFAULTS) == [4, 9, 12]
     named = parse_measurements(json.dumps({str(index): HEX for index in (4, 9, 12, 24)}))
     assert never_matching(named) == [24]
+    assert never_matching({23: Measurement(VALUE)}) == []
     assert never_matching({24: Measurement(VALUE, warn_only=True)}) == []

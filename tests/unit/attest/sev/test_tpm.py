@@ -53,6 +53,7 @@ def test_a_quote() -> None:
     assert (quote.extra_data, quote.selections) == (b"extra", ((SHA256, frozenset({0, 9, 23})),))
     assert len(quote.pcr_digest) == 32
     two = parse_quote(attest(b"", {}, selections=[(SHA256, b"\1"), (SHA384, b"")]))
+    assert len(parse_quote(attest(b"", {}, selections=[(SHA256, b"")] * 16)).selections) == 16
     assert two.selections == ((SHA256, frozenset({0})), (SHA384, frozenset()))
 
 

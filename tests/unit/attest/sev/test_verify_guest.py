@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from priolb.attest.sev.measurements import DEFAULTS, Measurement
 from priolb.attest.verdict import SEV_STEPS, Refusal, Step
@@ -102,6 +104,7 @@ def test_an_attestation_key_of_another_size(node: SevNode) -> None:
         ak_public(rsa_key(5)) + b"\0",
         b"\0\x23" + ak_public(rsa_key(5))[2:],
         ak_public(rsa_key(5), bits=1024),
+        ak_public(rsa_key(9, 3072), bits=2048),
         ak_public(rsa_key(5), exponent=2),
     ],
 )
@@ -109,10 +112,17 @@ def test_an_attestation_key_that_is_malformed(node: SevNode, ak_pub: bytes) -> N
     refused(with_document(node, node.document(ak_pub=ak_pub)), Refusal.AK_MALFORMED)
 
 
+def with_exponent_3(key: rsa.RSAPrivateKey) -> bytes:
+    """Return SubjectPublicKeyInfo of the same modulus with another exponent."""
+    numbers = rsa.RSAPublicNumbers(3, key.public_key().public_numbers().n)
+    return numbers.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
 @pytest.mark.parametrize(
     "make",
     [
         lambda: certificate(rsa_key(8), ec_key(9)),
+        lambda: certificate(with_exponent_3(rsa_key(5)), ec_key(9)),
         lambda: certificate(ec_key(9), ec_key(9)),
         lambda: b"no DER",
     ],
