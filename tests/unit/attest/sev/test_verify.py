@@ -10,7 +10,7 @@ import pytest
 from priolb.attest.sev.measurements import Measurement
 from priolb.attest.sev.policy import SevPolicy, Tcb
 from priolb.attest.verdict import Refusal
-from support.der_build import certificate, oid, sequence
+from support.der_build import oid, sequence, tlv
 from support.sev_evidence import (
     ATLS,
     CHIP,
@@ -214,8 +214,13 @@ def test_an_ask_with_broken_constraints(node: SevNode) -> None:
     refused(judge(node), Refusal.ASK_MALFORMED)
 
 
-def test_an_ask_with_another_kind_of_key(node: SevNode) -> None:
-    node.chain = pem(ask(key=ec_key(9)))
+ED25519 = sequence(sequence(oid("1.3.101.112")), tlv(0x03, bytes(33)))
+
+
+@pytest.mark.parametrize("key", [ec_key(9), rsa_key(8), ED25519])
+def test_an_ask_with_another_kind_of_key(node: SevNode, key: Any) -> None:
+    node.chain = pem(ask(key=key))
+    node.vcek = vcek(signer=rsa_key(8))
     refused(judge(node), Refusal.ASK_MALFORMED)
 
 

@@ -192,12 +192,13 @@ def test_a_fetch_under_way_is_not_begun_again() -> None:
     on_a_desk(test)
 
 
-def test_without_a_source_nothing_is_fetched() -> None:
+def test_without_a_source_nothing_is_fetched(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         desk = Desk(has_source=False)
         desk.library.want(PLATFORM)
         await desk.look()
         assert (desk.library.held, desk.changes, desk.log.lines) == ({}, 0, [])
+        assert caplog.records == [], "no task has failed either"
 
     asyncio.run(main())
 

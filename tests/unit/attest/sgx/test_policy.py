@@ -35,6 +35,7 @@ def test_states_are_named_as_intel_names_them() -> None:
         TcbState.SW_HARDENING_NEEDED,
     }
     assert parse_states("UpToDate") == {TcbState.UP_TO_DATE}
+    assert parse_states(",".join(state.value for state in TcbState)) == set(TcbState)
 
 
 @pytest.mark.parametrize(

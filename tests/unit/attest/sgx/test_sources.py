@@ -114,6 +114,9 @@ def test_an_answer_that_is_none(
 
 
 def test_an_answer_that_is_too_long(pccs: Pccs, monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = max(len(pccs.answer(path)[1]) for path in ("/tcb", "/identity", "/pckcrl", "/rootcacrl"))
+    monkeypatch.setattr(module, "COLLATERAL_MAX_BYTES", longest)
+    assert fetched(PccsSource(pccs.url)) == pccs.collateral
     monkeypatch.setattr(module, "COLLATERAL_MAX_BYTES", 10)
     with pytest.raises(MalformedError, match=r"gave more than 10 bytes$"):
         fetched(PccsSource(pccs.url))
@@ -158,6 +161,14 @@ def test_the_newest_file_for_the_platform_is_found(tmp_path: Path) -> None:
     assert fetched(source, Platform("000000000000", "platform")).platform.fmspc == "000000000000"
 
 
+def test_of_two_that_are_equally_new_the_first_by_name_is_taken(tmp_path: Path) -> None:
+    first, second = intel().collateral(), intel().collateral()
+    assert first.digest != second.digest, "signed anew"
+    put(tmp_path, "b.json", second.to_json())
+    put(tmp_path, "a.json", first.to_json())
+    assert fetched(DirectorySource(tmp_path)) == first
+
+
 def test_a_directory_without_a_fitting_file(tmp_path: Path) -> None:
     put(tmp_path, "a.json", intel().collateral().to_json())
     with pytest.raises(
@@ -171,6 +182,9 @@ def test_a_directory_without_a_fitting_file(tmp_path: Path) -> None:
 def test_a_file_that_is_no_collateral_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, "bad.json", "{}")
     with pytest.raises(MalformedError, match=r"bad\.json: pck_crl_issuer_chain is not text$"):
+        fetched(DirectorySource(tmp_path))
+    monkeypatch.setattr(module, "COLLATERAL_MAX_BYTES", 2)
+    with pytest.raises(MalformedError, match=r"bad\.json: "):
         fetched(DirectorySource(tmp_path))
     monkeypatch.setattr(module, "COLLATERAL_MAX_BYTES", 1)
     with pytest.raises(MalformedError, match=r"bad\.json is longer than 1 bytes$"):
