@@ -10,7 +10,7 @@ import pytest
 from priolb.attest.sev.measurements import Measurement
 from priolb.attest.sev.policy import SevPolicy, Tcb
 from priolb.attest.verdict import Refusal
-from support.der_build import oid, sequence, tlv
+from support.der_build import certificate, oid, sequence, tlv
 from support.sev_evidence import (
     ATLS,
     CHIP,
