@@ -35,9 +35,10 @@ COLUMNS: Final = (
     Column("evidence", "evidence"),
     Column("verdict", "verdict"),
     Column("bytes", "bytes of certificate"),
-    Column("ms", "ms", 2),
+    Column("cpu_ms", "CPU ms", 2),
+    Column("cpu_ms_p99", "p99", 2),
+    Column("ms", "elapsed ms", 2),
     Column("ms_p99", "p99", 2),
-    Column("ms_max", "highest", 2),
 )
 
 Case = tuple[str, bytes, Callable[[], Verdict]]
@@ -63,7 +64,7 @@ def run(quick: bool) -> Result:
     with on_cores(split_cores().measured):
         rows = [_row(case, rounds) for case in [*_sev_cases(), *_sgx_cases()]]
     worst = {
-        kind: max(float(str(row["ms"])) for row in rows if str(row["evidence"]).startswith(kind))
+        kind: max(float(str(row["cpu_ms"])) for row in rows if str(row["evidence"]).startswith(kind))
         for kind in ("SEV", "SGX")
     }
     return Result(
@@ -73,8 +74,8 @@ def run(quick: bool) -> Result:
         columns=COLUMNS,
         rows=rows,
         targets=[
-            Target("median of any verdict on SEV evidence, ms", SEV_LIMIT_MS, worst["SEV"], 2),
-            Target("median of any verdict on SGX evidence, ms", SGX_LIMIT_MS, worst["SGX"], 2),
+            Target("CPU ms of any verdict on SEV evidence, median", SEV_LIMIT_MS, worst["SEV"], 2),
+            Target("CPU ms of any verdict on SGX evidence, median", SGX_LIMIT_MS, worst["SGX"], 2),
         ],
     )
 
@@ -82,19 +83,26 @@ def run(quick: bool) -> Result:
 def _row(case: Case, rounds: int) -> dict[str, Cell]:
     evidence, leaf, judge = case
     verdict = judge()  # warm-up
-    samples: list[float] = []
+    cpu: list[float] = []
+    elapsed: list[float] = []
     for _ in range(rounds):
-        started_at_ns = time.perf_counter_ns()
+        started_at_ns, cpu_at_ns = time.perf_counter_ns(), time.thread_time_ns()
         judge()
-        samples.append((time.perf_counter_ns() - started_at_ns) / 1e6)
+        cpu.append((time.thread_time_ns() - cpu_at_ns) / 1e6)
+        elapsed.append((time.perf_counter_ns() - started_at_ns) / 1e6)
     return {
         "evidence": evidence,
         "verdict": verdict.reason or "attested",
         "bytes": len(leaf),
-        "ms": median(samples),
-        "ms_p99": sorted(samples)[len(samples) * 99 // 100],
-        "ms_max": max(samples),
+        "cpu_ms": median(cpu),
+        "cpu_ms_p99": _p99(cpu),
+        "ms": median(elapsed),
+        "ms_p99": _p99(elapsed),
     }
+
+
+def _p99(samples: list[float]) -> float:
+    return sorted(samples)[len(samples) * 99 // 100]
 
 
 def _sev_cases() -> list[Case]:
