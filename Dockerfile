@@ -3,7 +3,7 @@ WORKDIR /build
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 RUN python -m venv /opt/prio-load-balancer \
-    && /opt/prio-load-balancer/bin/pip install --no-cache-dir --disable-pip-version-check .
+    && /opt/prio-load-balancer/bin/pip install --no-cache-dir --disable-pip-version-check '.[tee]'
 
 
 FROM python:3.13-slim

@@ -10,7 +10,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint unit fmt bench docs wheel clean
+.PHONY: help run test lint unit fuzz fmt bench docs wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ unit: $(INSTALLED_DEV) ## Run the tests and report which branches they took
 	$(PYTHON) -m coverage run -m pytest
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report
+
+fuzz: $(INSTALLED_DEV) ## Let the property tests look for new examples for long
+	PRIOLB_EXAMPLES=5000 $(PYTHON) -m pytest tests/property
 
 fmt: $(INSTALLED_DEV) ## Format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix --exit-zero --quiet

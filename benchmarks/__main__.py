@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmarks.child import BenchmarkError
 from benchmarks.results import Result
-from benchmarks.suites import memory, priority, proxy, queue, slow_clients
+from benchmarks.suites import attest, memory, priority, proxy, queue, slow_clients
 from benchmarks.tables import render, update_document
 
 SUITES: Final[dict[str, Callable[[bool], Result]]] = {
@@ -26,6 +26,7 @@ SUITES: Final[dict[str, Callable[[bool], Result]]] = {
     "priority": priority.run,
     "memory": memory.run,
     "slow_clients": slow_clients.run,
+    "attest": attest.run,
 }
 RENDER: Final = "render"
 

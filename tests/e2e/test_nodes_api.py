@@ -129,7 +129,7 @@ def test_workers_are_not_sent_to_the_node(balancer: Balancer, new_node: NewNode,
         ("http://foo?_workers=0", "http://foo", "_workers must be a number from 1 to 10000"),
         ("http://foo?_workers=-1", "http://foo", "_workers must be a number from 1 to 10000"),
         ("http://foo?_workers=99999999", "http://foo", "_workers must be a number from 1 to 10000"),
-        ("http://foo?_worker=1", "http://foo", "unknown parameter _worker; there are _workers, _insecure"),
+        ("http://foo?_worker=1", "http://foo", "unknown parameter _worker; did you mean _workers?"),
         ("http://u:p@foo", "http://foo", "a user part is only for attested nodes (SEV_..., SGX_...)"),
     ],
 )

@@ -1,7 +1,7 @@
 """The command line: which command is meant, and what the exit status says.
 
 0   done
-1   a running instance refused, or cannot be reached
+1   a running instance refused or cannot be reached, a node has not proven itself, a service has no answer
 2   the operator has to change something: a flag, a variable, a store that is away
 """
 
@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Final, Protocol
 
 from priolb import __version__
-from priolb.cli import mock_node, nodes
+from priolb.cli import attest, mock_node, nodes
 from priolb.cli.options import OptionParser
 from priolb.config.flags import HELP_FLAGS, VERSION_FLAGS
 from priolb.config.help import help_text
@@ -36,7 +36,7 @@ class Command(Protocol):
         """Do it and return the exit status."""
 
 
-COMMANDS: Final[dict[str, Command]] = {"mock-node": mock_node, "nodes": nodes}
+COMMANDS: Final[dict[str, Command]] = {"attest": attest, "mock-node": mock_node, "nodes": nodes}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -20,6 +20,11 @@ Usage:
   prio-load-balancer nodes list        show the nodes of a running instance
   prio-load-balancer nodes add URI     add a node to it
   prio-load-balancer nodes remove URI  remove a node from it
+  prio-load-balancer attest uri HOST   make the URI of a node that proves what it runs
+  prio-load-balancer attest show URI   say what such a URI asks for
+  prio-load-balancer attest probe URI  connect to such a node and say step by step what it proves
+  prio-load-balancer attest collateral fetch DIR
+                                       fetch what SGX nodes are verified with into a directory
   prio-load-balancer mock-node         be a node that answers every JSON-RPC call
   prio-load-balancer --version
   prio-load-balancer --help            after a command: its options

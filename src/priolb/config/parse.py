@@ -11,9 +11,11 @@ often than a wish.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -223,6 +225,29 @@ class CidrList:
         return tuple(networks)
 
 
+@dataclass(frozen=True, slots=True)
+class UrlOrDirectory:
+    """An http(s) URL, an absolute path of a directory, or empty for none."""
+
+    accepts: str = "a URL (http:// or https://), an absolute path of a directory, or nothing"
+
+    def parse(self, text: str) -> str:
+        if text and (not text.isprintable() or not (text.startswith("/") or _is_base_url(text))):
+            raise ValueError(f"is not {self.accepts}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBy(Generic[T_co]):
+    """A value whose own part of the program reads it; `read` refuses as kinds do."""
+
+    accepts: str
+    read: Callable[[str], T_co]
+
+    def parse(self, text: str) -> T_co:
+        return self.read(text)
+
+
 def _items(text: str) -> tuple[str, ...]:
     return tuple(item for part in text.split(",") if (item := part.strip()))
 
@@ -233,6 +258,16 @@ def _network(item: str) -> Network:
     if not _CIDR.fullmatch(item):
         raise ValueError(item)
     return ip_network(item)
+
+
+def _is_base_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no port, a bracket that is not closed
+        return False
+    is_base = not (parts.query or parts.fragment or "@" in parts.netloc or " " in text)
+    return parts.scheme in ("http", "https") and text.isascii() and has_host and is_base
 
 
 def _is_host(host: str) -> bool:

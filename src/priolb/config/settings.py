@@ -10,6 +10,7 @@ Names of variables and flags are those of the original program; a name that it d
 from dataclasses import dataclass
 from typing import Final
 
+from priolb.attest.sev.policy import CONSTELLATION, Tcb, parse_arks, parse_id_keys, parse_tcb
 from priolb.config.parse import (
     Address,
     CidrList,
@@ -20,9 +21,11 @@ from priolb.config.parse import (
     Name,
     Network,
     OptionalHostPort,
+    ReadBy,
     Switch,
     Text,
     Token,
+    UrlOrDirectory,
     seconds,
 )
 from priolb.config.record import setting, settings_of
@@ -240,6 +243,43 @@ class Settings:
     node_tls_key: str = setting(
         Text(), "NODE_TLS_KEY", "", "file",
         meaning="PEM file of its key, without a password; empty = it is in the file of NODE_TLS_CERT.",
+    )
+
+    # Nodes that prove what they run
+    sev_arks: tuple[bytes, ...] = setting(
+        ReadBy("a list of milan, genoa", parse_arks), "SEV_ARKS", "milan", "product lines, comma separated",
+        meaning="Lines of AMD's processors whose root certificate counts for SEV nodes.",
+    )
+    sev_min_tcb: Tcb = setting(
+        ReadBy("four numbers of 0 to 255 with dots between them", parse_tcb),
+        "SEV_MIN_TCB", "2.0.6.93", "bootloader.tee.snp.microcode",
+        meaning="Oldest firmware of a SEV node, in each of its four parts.",
+    )
+    sev_id_keys: frozenset[bytes] = setting(
+        ReadBy("a list of SHA-384 digests (96 hex digits each) or constellation", parse_id_keys),
+        "SEV_ID_KEYS", CONSTELLATION, "digests, comma separated",
+        meaning="Keys that may have signed the launch of a SEV node; constellation = those of the original.",
+    )
+    sgx_collateral: str = setting(
+        UrlOrDirectory(), "SGX_COLLATERAL", "", "URL or path",
+        meaning="Where collateral for SGX nodes comes from: base URL of a PCCS, or a directory; "
+        "empty = nowhere, so no SGX node can prove itself.",
+    )
+    ra_tls_allow_outdated_tcb: bool = setting(
+        Switch(), "RA_TLS_ALLOW_OUTDATED_TCB_INSECURE", "false", "switch",
+        meaning="Accept SGX nodes that Intel says are OutOfDate. Expired collateral is never accepted.",
+    )
+    ra_tls_allow_hw_config_needed: bool = setting(
+        Switch(), "RA_TLS_ALLOW_HW_CONFIG_NEEDED", "false", "switch",
+        meaning="Accept SGX nodes that Intel says are ConfigurationNeeded.",
+    )
+    ra_tls_allow_sw_hardening_needed: bool = setting(
+        Switch(), "RA_TLS_ALLOW_SW_HARDENING_NEEDED", "false", "switch",
+        meaning="Accept SGX nodes that Intel says are SWHardeningNeeded.",
+    )
+    ra_tls_allow_debug_enclave: bool = setting(
+        Switch(), "RA_TLS_ALLOW_DEBUG_ENCLAVE_INSECURE", "false", "switch",
+        meaning="Accepted, no effect: a debug enclave hides nothing from its host and is always refused.",
     )
 
     # Administration

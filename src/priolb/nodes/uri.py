@@ -1,18 +1,29 @@
 """Node URIs: what the operator writes, and what it means.
 
     http[s]://host[:port][/path][?[_workers=N][&_insecure=1][&query for the node]]
+    https://SEV_measurements@host...[?[_arks=A,B][&_id_keys=HEX,HEX][&_min_tcb=B.T.S.M]]
+    https://SGX_mrenclave@host...[?[_allow_tcb=STATE,STATE]]
 
-The whole string is the node's identity in the API and in the store. Parameters whose names start with an
-underscore are meant for us and never reach the node.
+The whole string is the node's identity in the API and in the store. The user part, and parameters whose
+names start with an underscore, are meant for us and never reach the node.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from difflib import get_close_matches
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from priolb.attest.expectation import (
+    PARAMETERS,
+    SEV_PREFIX,
+    SGX_PREFIX,
+    Expectation,
+    parse_expectation,
+)
+from priolb.attest.reader import MalformedError
 from priolb.errors import ConfigError
 
 MAX_URI_CHARACTERS: Final = 8192
@@ -23,7 +34,7 @@ _PRINTABLE: Final = re.compile(r"[!-~]+")
 _HOST_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 # What is meant for us, and what each may be.
 _PARAMETERS: Final = {"_workers": (1, MAX_SLOTS), "_insecure": (0, 1)}
-_ATTESTED: Final = ("SEV_", "SGX_")
+_ATTESTED: Final = (SEV_PREFIX, SGX_PREFIX)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -39,9 +50,10 @@ class NodeURI:
         query: query for the node, without our parameters.
         slots: its `_workers`, None when not given.
         is_insecure: whether its certificate counts for nothing.
+        expectation: what the node has to prove before anything is sent to it, None for an ordinary node.
     """
 
-    __slots__ = ("host", "is_insecure", "is_tls", "path", "port", "query", "slots", "uri")
+    __slots__ = ("expectation", "host", "is_insecure", "is_tls", "path", "port", "query", "slots", "uri")
 
     def __init__(
         self,
@@ -53,6 +65,7 @@ class NodeURI:
         query: str,
         slots: int | None,
         is_insecure: bool,
+        expectation: Expectation | None,
     ) -> None:
         self.uri = uri
         self.is_insecure = is_insecure
@@ -62,6 +75,7 @@ class NodeURI:
         self.path = path
         self.query = query
         self.slots = slots
+        self.expectation = expectation
 
     @property
     def authority(self) -> str:
@@ -76,8 +90,13 @@ class NodeURI:
         return f"{'https' if self.is_tls else 'http'}://{self.authority}{self.path}"
 
 
-def parse_node_uri(uri: str) -> NodeURI:
+def parse_node_uri(uri: str, *, takes_attested: bool = False) -> NodeURI:
     """Take a node URI apart.
+
+    Args:
+        uri: what the operator wrote.
+        takes_attested: the caller heeds `expectation`. Whoever does not say so gets no attested node, which
+            would otherwise be used without any proof.
 
     Raises:
         ConfigError: it is no http URL, or a part of it cannot be used; the text names the part.
@@ -95,8 +114,6 @@ def parse_node_uri(uri: str) -> NodeURI:
         raise ConfigError(f"node URI: {error}") from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise ConfigError(f"node URI {_shown(parts)}: the scheme must be http or https")
-    if parts.username is not None or parts.password is not None:
-        raise ConfigError(f"node URI {_shown(parts)}: {_about_user_part(parts)}")
     if parts.fragment or uri.endswith("#"):
         raise ConfigError(f"node URI {_shown(parts)}: a fragment has no meaning here")
     host = parts.hostname or ""
@@ -104,10 +121,15 @@ def parse_node_uri(uri: str) -> NodeURI:
         raise ConfigError(f"node URI {_shown(parts)}: {host!r} is no host name and no address")
     if port == 0:
         raise ConfigError(f"node URI {_shown(parts)}: port 0 cannot be connected to")
-    own, query = _own_parameters(parts)
+    own, policy, query = _own_parameters(parts)
     is_tls = parts.scheme == "https"
     if "_insecure" in own and not is_tls:
         raise ConfigError(f"node URI {_shown(parts)}: _insecure is for https nodes")
+    expectation = _expectation(parts, policy)
+    if expectation is not None and not takes_attested:
+        raise ConfigError(
+            f"node URI {_shown(parts)}: attested nodes (SEV_..., SGX_...) are not supported by this version"
+        )
     return NodeURI(
         uri,
         is_tls,
@@ -116,14 +138,32 @@ def parse_node_uri(uri: str) -> NodeURI:
         parts.path,
         query,
         own.get("_workers"),
-        is_insecure=own.get("_insecure") == 1,
+        own.get("_insecure") == 1,
+        expectation,
     )
 
 
-def _about_user_part(parts: SplitResult) -> str:
-    if (parts.username or "").startswith(_ATTESTED):
-        return "attested nodes (SEV_..., SGX_...) are not supported by this version"
-    return "a user part is only for attested nodes (SEV_..., SGX_...)"
+def _expectation(parts: SplitResult, policy: dict[str, str]) -> Expectation | None:
+    """Return what the user part and the parameters of the node's own policy say."""
+    if "@" not in parts.netloc:
+        if policy:
+            raise ConfigError(
+                f"node URI {_shown(parts)}: {min(policy)} is only for attested nodes (SEV_..., SGX_...)"
+            )
+        return None
+    user_part = unquote(parts.username or "", encoding="latin-1")
+    if not user_part.startswith(_ATTESTED):
+        raise ConfigError(
+            f"node URI {_shown(parts)}: a user part is only for attested nodes (SEV_..., SGX_...)"
+        )
+    if parts.scheme != "https":
+        raise ConfigError(f"node URI {_shown(parts)}: an attested node (SEV_..., SGX_...) needs https")
+    if parts.password is not None:
+        raise ConfigError(f"node URI {_shown(parts)}: the user part of an attested node has no password")
+    try:
+        return parse_expectation(user_part, policy)
+    except MalformedError as error:
+        raise ConfigError(f"node URI {_shown(parts)}: {error}") from None
 
 
 def _is_host(host: str, bracketed: bool) -> bool:
@@ -135,27 +175,33 @@ def _is_host(host: str, bracketed: bool) -> bool:
         return False
 
 
-def _own_parameters(parts: SplitResult) -> tuple[dict[str, int], str]:
-    """Return the parameters that are meant for us, and the query for the node."""
-    own: dict[str, int] = {}
+def _own_parameters(parts: SplitResult) -> tuple[dict[str, int], dict[str, str], str]:
+    """Return our own parameters, those of the node's own policy, and the query for the node."""
+    ours: dict[str, str] = {}
     theirs: list[str] = []
     for parameter in parts.query.split("&") if parts.query else ():
         name, _, value = parameter.partition("=")
         if not name.startswith("_"):
             theirs.append(parameter)
-            continue
-        if name not in _PARAMETERS:
-            known = ", ".join(_PARAMETERS)
-            raise ConfigError(f"node URI {_shown(parts)}: unknown parameter {name}; there are {known}")
-        if name in own:
+        elif name not in _PARAMETERS and name not in PARAMETERS:
+            known = [*_PARAMETERS, *PARAMETERS]
+            nearest = next(iter(get_close_matches(name, known, n=1)), "_workers")
+            raise ConfigError(f"node URI {_shown(parts)}: unknown parameter {name}; did you mean {nearest}?")
+        elif name in ours:
             raise ConfigError(f"node URI {_shown(parts)}: {name} is given twice")
-        minimum, maximum = _PARAMETERS[name]
-        if not re.fullmatch("[0-9]{1,5}", value) or not minimum <= int(value) <= maximum:
-            raise ConfigError(
-                f"node URI {_shown(parts)}: {name} must be a number from {minimum} to {maximum}"
-            )
-        own[name] = int(value)
-    return own, "&".join(theirs)
+        else:
+            ours[name] = value
+    own: dict[str, int] = {}
+    for name in _PARAMETERS:
+        if name in ours:
+            value = ours.pop(name)
+            minimum, maximum = _PARAMETERS[name]
+            if not re.fullmatch("[0-9]{1,5}", value) or not minimum <= int(value) <= maximum:
+                raise ConfigError(
+                    f"node URI {_shown(parts)}: {name} must be a number from {minimum} to {maximum}"
+                )
+            own[name] = int(value)
+    return own, ours, "&".join(theirs)
 
 
 def _shown(parts: SplitResult) -> str:

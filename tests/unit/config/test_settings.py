@@ -35,6 +35,11 @@ ORIGINAL = [
     ("ProxyMaxConnsPerHost", None, "100"),
     ("ProxyMaxIdleConnsPerHost", None, "100"),
     ("ProxyIdleConnTimeout", None, "90"),
+    # of Gramine, whose library the original uses
+    ("RA_TLS_ALLOW_OUTDATED_TCB_INSECURE", None, "false"),
+    ("RA_TLS_ALLOW_HW_CONFIG_NEEDED", None, "false"),
+    ("RA_TLS_ALLOW_SW_HARDENING_NEEDED", None, "false"),
+    ("RA_TLS_ALLOW_DEBUG_ENCLAVE_INSECURE", None, "false"),
 ]
 
 

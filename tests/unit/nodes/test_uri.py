@@ -1,11 +1,27 @@
 """What node URIs mean, and which cannot be used."""
 
+import gzip
+from base64 import urlsafe_b64encode
+
 import pytest
 
+from priolb.attest.expectation import Expectation, SevExpectation, SgxExpectation
+from priolb.attest.sev.measurements import DEFAULTS
+from priolb.attest.sev.policy import Tcb
+from priolb.attest.sgx.policy import TcbState
 from priolb.errors import ConfigError
 from priolb.nodes.uri import MAX_URI_CHARACTERS, parse_node_uri
 
 LABEL = "a" * 63
+
+
+def encoded(document: bytes) -> str:
+    """Return the user part with these measurements."""
+    return "SEV_" + urlsafe_b64encode(gzip.compress(document)).decode()
+
+
+SEV = encoded(b"{}")
+SGX = "SGX_" + "aB" * 32
 
 
 @pytest.mark.parametrize(
@@ -94,7 +110,7 @@ def test_the_host_field_leaves_out_the_schemes_own_port_and_the_name_what_may_be
         ("https://foo?_insecure=2", "'https://foo': _insecure must be a number from 0 to 1"),
         ("https://foo?_insecure=true", "'https://foo': _insecure must be a number from 0 to 1"),
         ("https://foo?_insecure=1&_insecure=1", "'https://foo': _insecure is given twice"),
-        ("http://foo?_worker=1", "'http://foo': unknown parameter _worker; there are _workers, _insecure"),
+        ("http://foo?_worker=1", "'http://foo': unknown parameter _worker; did you mean _workers?"),
         ("http://u@foo", "'http://foo': a user part is only for attested nodes (SEV_..., SGX_...)"),
         ("http://u:p@foo?a", "'http://foo': a user part is only for attested nodes (SEV_..., SGX_...)"),
         ("http://@foo", "'http://foo': a user part is only for attested nodes (SEV_..., SGX_...)"),
@@ -112,13 +128,78 @@ def test_a_uri_is_visible_ascii_characters(uri: str) -> None:
         parse_node_uri(uri)
 
 
-@pytest.mark.parametrize("kind", ["SEV", "SGX"])
-def test_an_attested_node_is_refused_and_not_used_unattested(kind: str) -> None:
+@pytest.mark.parametrize("user_part", [SEV, SGX])
+def test_an_attested_node_is_refused_and_not_used_unattested(user_part: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse_node_uri(f"https://{kind}_measurement@foo")
+        parse_node_uri(f"https://{user_part}@foo")
     assert str(caught.value) == (
         "node URI 'https://foo': attested nodes (SEV_..., SGX_...) are not supported by this version"
     )
+
+
+@pytest.mark.parametrize(
+    ("uri", "expectation"),
+    [
+        (f"https://{SEV}@foo", SevExpectation(DEFAULTS)),
+        (f"https://{SEV.replace('=', '%3D').replace('S', '%53', 1)}@foo", SevExpectation(DEFAULTS)),
+        (f"https://{SEV}@foo?_min_tcb=1.2.3.4", SevExpectation(DEFAULTS, {"minimum_tcb": Tcb(1, 2, 3, 4)})),
+        (f"https://{SGX}@foo", SgxExpectation(b"\xab" * 32)),
+        (
+            f"https://{SGX}@foo?_allow_tcb=UpToDate",
+            SgxExpectation(b"\xab" * 32, {"allowed_states": frozenset({TcbState.UP_TO_DATE})}),
+        ),
+    ],
+)
+def test_what_an_attested_node_has_to_prove(uri: str, expectation: Expectation) -> None:
+    assert parse_node_uri(uri, takes_attested=True).expectation == expectation
+
+
+def test_nothing_of_the_user_part_or_the_policy_is_meant_for_the_node_or_the_log() -> None:
+    parsed = parse_node_uri(
+        f"https://{SGX}@foo:8443/rpc?a=1&_allow_tcb=OutOfDate&_workers=3", takes_attested=True
+    )
+    assert (parsed.host, parsed.port, parsed.path, parsed.query, parsed.slots) == (
+        "foo",
+        8443,
+        "/rpc",
+        "a=1",
+        3,
+    )
+    assert (parsed.authority, parsed.name) == ("foo:8443", "https://foo:8443/rpc")
+    assert parse_node_uri("https://foo", takes_attested=True).expectation is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        (f"http://{SGX}@foo", "an attested node (SEV_..., SGX_...) needs https"),
+        (f"http://{SEV}@foo", "an attested node (SEV_..., SGX_...) needs https"),
+        (f"https://{SGX}:@foo", "the user part of an attested node has no password"),
+        (f"https://{SGX}:hidden@foo", "the user part of an attested node has no password"),
+        ("https://TDX_00@foo", "a user part is only for attested nodes (SEV_..., SGX_...)"),
+        ("https://sgx_00@foo", "a user part is only for attested nodes (SEV_..., SGX_...)"),
+        ("https://@foo", "a user part is only for attested nodes (SEV_..., SGX_...)"),
+        ("https://SGX_@foo", "what follows SGX_ is no MRENCLAVE (64 hex digits)"),
+        ("https://SGX_hidden@foo", "what follows SGX_ is no MRENCLAVE (64 hex digits)"),
+        ("https://SEV_hidden!@foo", "what follows SEV_ is no base64url with padding"),
+        ("https://SEV_hidden%FF@foo", "what follows SEV_ is no base64url with padding"),
+        ("https://SEV_AAAA@foo", "what follows SEV_ is no gzip"),
+        (f"https://{encoded(b'null')}@foo", "measurements is no JSON object"),
+        (f"https://{encoded(b'[]')}@foo", "measurements is no JSON object"),
+        (f"https://{SGX}@foo?_min_tcb=hidden", "_min_tcb has no meaning for a SGX node"),
+        (f"https://{SEV}@foo?_arks=hidden", "_arks is not a list of milan, genoa"),
+        (f"https://{SEV}@foo?_arks=milan&_arks=milan", "_arks is given twice"),
+        (f"https://{SEV}@foo?_id_key=00", "unknown parameter _id_key; did you mean _id_keys?"),
+        ("https://foo?_arks=milan", "_arks is only for attested nodes (SEV_..., SGX_...)"),
+    ],
+)
+def test_an_attested_node_that_cannot_be_used_names_the_part_and_hides_the_value(
+    uri: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_node_uri(uri, takes_attested=True)
+    assert str(caught.value) == f"node URI '{uri.partition(':')[0]}://foo': {message}"
+    assert "hidden" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,8 @@
+"""Nodes that prove what they run: verdicts on evidence, and the TLS context that asks for one.
+
+evidence in, verdict out      verdict, der, certificate, signatures, sev/*, sgx/*: pure, `now` is an argument
+what a node is held to        expectation (from its URI), sev.policy, sgx.policy
+at the handshake              context: no byte leaves before the verdict
+one node, and all of them     attestation, attestors
+collateral of Intel           sgx.library keeps it in memory, sgx.sources fetch it, off the handshake
+"""

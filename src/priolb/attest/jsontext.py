@@ -1,0 +1,75 @@
+"""JSON that somebody else wrote: no member twice, no NaN, and each member of the type it should have."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn, TypeVar
+
+from priolb.attest.reader import MalformedError
+
+T = TypeVar("T")
+
+OBJECTS_MAX: Final = 10_000  # each costs time on the event loop
+
+_NAMES: Final = {dict: "an object", list: "a list", str: "text", int: "a whole number", bool: "true or false"}
+
+
+def parse_object(text: bytes | str, what: str) -> dict[str, Any]:
+    """Return the object that a text holds.
+
+    Raises:
+        MalformedError: it holds something else, or nothing that is JSON.
+    """
+    if text.count("{" if isinstance(text, str) else b"{") > OBJECTS_MAX:  # type: ignore[arg-type] # of one kind
+        raise MalformedError(f"{what} has more than {OBJECTS_MAX} objects")
+    try:
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except MalformedError:
+        raise
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError; so is a number of 5000 digits
+        raise MalformedError(f"{what} is no JSON") from None
+    if not isinstance(value, dict):
+        raise MalformedError(f"{what} is no JSON object")
+    return value
+
+
+def member(owner: dict[str, Any], name: str, kind: type[T]) -> T:
+    """Return a member of an object.
+
+    Raises:
+        MalformedError: it is missing or of another type.
+    """
+    value = owner.get(name)
+    if type(value) is not kind:
+        raise MalformedError(f"{name} is not {_NAMES[kind]}")
+    return value
+
+
+def octets(owner: dict[str, Any], name: str) -> bytes:
+    """Return what a member says in base64 with padding (RFC 4648, section 4).
+
+    Raises:
+        MalformedError: it is missing, no text, or not in this very form.
+    """
+    text = member(owner, name, str)
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):  # the latter for what is not ASCII
+        raise MalformedError(f"{name} is no base64") from None
+    if base64.b64encode(data).decode() != text:
+        raise MalformedError(f"{name} is no base64 in its usual form")
+    return data
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise MalformedError("a JSON object has a member twice")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedError(f"{name} is no JSON")

@@ -1,0 +1,1 @@
+"""Intel SGX, as Gramine's RA-TLS proves it in the TLS certificate of an enclave."""

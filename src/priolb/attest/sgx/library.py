@@ -1,0 +1,156 @@
+"""The collateral at hand: fetched in the background, never in a handshake, and replaced before it expires."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from operator import lt
+from typing import Final, Protocol
+
+from priolb.attest.reader import MalformedError
+from priolb.attest.sgx.collateral import Collateral, Platform
+from priolb.tasks import Tasks
+
+REFRESH_S: Final = 3600.0
+"""Collateral is fetched anew this often; Intel makes it valid for 30 days."""
+LOOK_S: Final = 30.0
+"""How often it is seen whether something has expired, is due, or is still missing."""
+PLATFORMS_MAX: Final = 256
+
+
+class CollateralSource(Protocol):
+    """Where collateral comes from."""
+
+    async def fetch(self, platform: Platform) -> Collateral:
+        """Return the collateral for a platform.
+
+        Raises:
+            OSError: the source cannot be reached or has none.
+            MalformedError: what it gives is no collateral.
+        """
+
+
+class Log(Protocol):
+    """Where changes are told."""
+
+    def info(self, msg: str, /, **fields: object) -> None: ...
+    def warning(self, msg: str, /, **fields: object) -> None: ...
+
+
+class _Wanted:
+    """A platform that some node has: when it was last asked for, and why the last try failed."""
+
+    __slots__ = ("asked_at", "failure", "is_being_fetched")
+
+    def __init__(self) -> None:
+        self.asked_at = float("-inf")
+        self.failure = ""
+        self.is_being_fetched = False
+
+
+class CollateralLibrary:
+    """Collateral by platform.
+
+    Args:
+        source: None when there is none: then nothing is ever at hand.
+        clock: gives Unix seconds.
+        log: where failures of the source are told.
+        on_change: awaited when collateral has come or has expired.
+    """
+
+    def __init__(
+        self,
+        source: CollateralSource | None,
+        clock: Callable[[], float],
+        log: Log,
+        on_change: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._source = source
+        self._clock = clock
+        self._log = log
+        self._on_change = on_change
+        self._wanted: dict[Platform, _Wanted] = {}
+        self._expired: set[Platform] = set()
+        self._tasks = Tasks()
+        self._fetches = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.held: dict[Platform, Collateral] = {}
+
+    def start(self) -> None:
+        """Look after the collateral from now on."""
+        self._tasks.spawn(self._run(), "SGX collateral")
+
+    async def close(self) -> None:
+        """End the background work."""
+        await self._tasks.cancel()
+
+    def want(self, platform: Platform) -> None:
+        """Fetch this collateral soon if it is not at hand, and keep it fresh from now on."""
+        if platform in self._wanted or len(self._wanted) >= PLATFORMS_MAX:
+            return
+        self._wanted[platform] = _Wanted()
+        if platform not in self.held:
+            self._fetch(platform)
+
+    async def arrived(self) -> None:
+        """Wait until nothing is being fetched, and what came has been told."""
+        await self._idle.wait()
+
+    async def look(self) -> None:
+        """See what has expired and tell it; fetch what is missing or due."""
+        now = self._clock()
+        expired = {platform for platform, held in self.held.items() if now >= held.expires_at}
+        is_news = bool(expired - self._expired)
+        self._expired = expired
+        if is_news:
+            await self._on_change()
+        for platform, wanted in list(self._wanted.items()):
+            is_good = platform in self.held and platform not in expired
+            if not is_good or now - wanted.asked_at >= REFRESH_S:
+                self._fetch(platform)
+
+    def _fetch(self, platform: Platform) -> None:
+        wanted = self._wanted[platform]
+        if self._source is None or wanted.is_being_fetched:
+            return
+        wanted.is_being_fetched = True
+        wanted.asked_at = self._clock()
+        self._fetches += 1
+        self._idle.clear()
+        self._tasks.spawn(self._take(self._source, platform, wanted), f"SGX collateral {platform}")
+
+    async def _take(self, source: CollateralSource, platform: Platform, wanted: _Wanted) -> None:
+        try:
+            is_news = self._shelve(platform, await source.fetch(platform))
+            wanted.failure = ""
+            if is_news:
+                await self._on_change()
+        except (OSError, MalformedError) as error:
+            if str(error) != wanted.failure:
+                self._log.warning("SGX collateral cannot be fetched", platform=str(platform), err=str(error))
+            wanted.failure = str(error)
+        finally:
+            wanted.is_being_fetched = False
+            self._fetches -= 1
+            if not self._fetches:
+                self._idle.set()
+
+    def _shelve(self, platform: Platform, fetched: Collateral) -> bool:
+        """Take what was fetched; return whether it is another than before."""
+        if fetched.platform != platform:
+            raise MalformedError(f"the source gave collateral for {fetched.platform}")
+        held = self.held.get(platform)
+        if held is not None and fetched.digest == held.digest:
+            return False
+        if held is not None and any(map(lt, fetched.issued_at, held.issued_at)):
+            # Still valid, perhaps, but nobody between us and the source may turn the clock back.
+            raise MalformedError("the source gave collateral that is older than what is at hand")
+        self.held[platform] = fetched
+        self._log.info("SGX collateral is at hand", platform=str(platform), expiresAt=int(fetched.expires_at))
+        return True
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.look()

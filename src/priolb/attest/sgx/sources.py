@@ -1,0 +1,157 @@
+"""Where collateral comes from: a service for it (PCCS), or a directory. Nobody is asked by default."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from email.message import Message
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from priolb.attest.anchors import INTEL_SGX_ROOT_CRL_URL
+from priolb.attest.jsontext import member, parse_object
+from priolb.attest.reader import MalformedError
+from priolb.attest.sgx.collateral import COLLATERAL_MAX_BYTES, Collateral, Platform
+from priolb.attest.sgx.library import CollateralSource
+
+TIMEOUT_S: Final = 10.0
+FILES_MAX: Final = 1000
+
+_API: Final = "/sgx/certification/v4"
+_INTEL: Final = "api.trustedservices.intel.com"
+_HEX: Final = re.compile(rb"\s*([0-9A-Fa-f]{2})+\s*")
+
+
+def open_source(place: str) -> CollateralSource | None:
+    """Return the source that a setting names: an http(s) URL, a directory, or nothing."""
+    if not place:
+        return None
+    return PccsSource(place) if place.startswith(("http://", "https://")) else DirectorySource(Path(place))
+
+
+class DirectorySource:
+    """A directory of JSON files, one for each platform, as `attest collateral fetch` writes them.
+
+    Args:
+        directory: is read anew each time, so files may be replaced.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def fetch(self, platform: Platform) -> Collateral:
+        return await asyncio.to_thread(self._find, platform)
+
+    def _find(self, platform: Platform) -> Collateral:
+        found: Collateral | None = None
+        for file in sorted(self._directory.glob("*.json"))[:FILES_MAX]:
+            with file.open("rb") as opened:
+                text = opened.read(COLLATERAL_MAX_BYTES + 1)
+            if len(text) > COLLATERAL_MAX_BYTES:
+                raise MalformedError(f"{file} is longer than {COLLATERAL_MAX_BYTES} bytes")
+            try:
+                collateral = Collateral.from_json(text)
+            except MalformedError as error:
+                raise MalformedError(f"{file}: {error}") from None
+            is_newer = found is None or collateral.issued_at > found.issued_at
+            if collateral.platform == platform and is_newer:
+                found = collateral
+        if found is None:
+            raise FileNotFoundError(f"no file in {self._directory} is for the platform {platform}")
+        return found
+
+
+class PccsSource:
+    """A service with the interface of Intel's (PCS or PCCS API, version 4).
+
+    Args:
+        base_url: like https://pccs.example:8081, with or without /sgx/certification/v4.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url.rstrip("/").removesuffix(_API) + _API
+
+    async def fetch(self, platform: Platform) -> Collateral:
+        return await asyncio.to_thread(self._fetch, platform)
+
+    def _fetch(self, platform: Platform) -> Collateral:
+        base = self._base_url
+        tcb_info, tcb_headers = _get(f"{base}/tcb?fmspc={platform.fmspc}")
+        qe_identity, qe_headers = _get(f"{base}/qe/identity")
+        pck_crl, crl_headers = _get(f"{base}/pckcrl?ca={platform.ca}&encoding=der")
+        # Intel itself publishes the list of its root only where the root says.
+        is_intel = urlsplit(base).hostname == _INTEL
+        root_ca_crl, _ = _get(INTEL_SGX_ROOT_CRL_URL if is_intel else f"{base}/rootcacrl")
+        tcb_text, tcb_signature = _signed_member(tcb_info, "tcbInfo")
+        qe_text, qe_signature = _signed_member(qe_identity, "enclaveIdentity")
+        return Collateral(
+            pck_crl_issuer_chain=_chain(crl_headers, "SGX-PCK-CRL-Issuer-Chain"),
+            root_ca_crl=_der(root_ca_crl),
+            pck_crl=_der(pck_crl),
+            tcb_info_issuer_chain=_chain(tcb_headers, "TCB-Info-Issuer-Chain", "SGX-TCB-Info-Issuer-Chain"),
+            tcb_info=tcb_text,
+            tcb_info_signature=tcb_signature,
+            qe_identity_issuer_chain=_chain(qe_headers, "SGX-Enclave-Identity-Issuer-Chain"),
+            qe_identity=qe_text,
+            qe_identity_signature=qe_signature,
+        )
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """Redirects are not followed: the operator named the service to ask, and no other."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    ) -> None:
+        return None
+
+
+def _get(url: str) -> tuple[bytes, Message]:
+    request = Request(url)  # noqa: S310 - open_source lets http(s) pass only
+    try:
+        with build_opener(_NoRedirect).open(request, timeout=TIMEOUT_S) as response:
+            body: bytes = response.read(COLLATERAL_MAX_BYTES + 1)
+            headers: Message = response.headers
+    except HTTPError as error:
+        with error:
+            raise OSError(f"{url} answered {error.code}") from None
+    except URLError as error:
+        raise OSError(f"{url} cannot be reached: {error.reason}") from None
+    except (HTTPException, UnicodeError) as error:  # the second from the codec for names
+        raise OSError(f"{url} cannot be asked over HTTP: {type(error).__name__}") from None
+    if len(body) > COLLATERAL_MAX_BYTES:
+        raise MalformedError(f"{url} gave more than {COLLATERAL_MAX_BYTES} bytes")
+    return body, headers
+
+
+def _chain(headers: Message, *names: str) -> str:
+    for name in names:
+        value = headers.get(name)
+        if value is not None:
+            return unquote(value)
+    raise MalformedError(f"the service gave no {names[0]}")
+
+
+def _der(body: bytes) -> bytes:
+    """Return the bytes of a list that came in DER or, as PCCS does it in places, in hex."""
+    return bytes.fromhex(body.decode()) if _HEX.fullmatch(body) else body
+
+
+def _signed_member(body: bytes, name: str) -> tuple[str, bytes]:
+    """Return a member of a JSON object as the very text that was signed, and the signature beside it."""
+    outer = parse_object(body, "what the service gave")
+    member(outer, name, dict)
+    digits = member(outer, "signature", str)
+    try:
+        signature = bytes.fromhex(digits)
+    except ValueError:
+        raise MalformedError("signature is not in hex") from None
+    text = body.decode()
+    start = re.search(rf'"{name}"\s*:\s*', text)
+    assert start is not None, "it was parsed"
+    return text[start.end() : json.JSONDecoder().raw_decode(text, start.end())[1]], signature

@@ -1,0 +1,191 @@
+"""Collateral from a service over HTTP and from a directory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from priolb.attest.anchors import INTEL_SGX_ROOT_CRL_URL
+from priolb.attest.reader import MalformedError
+from priolb.attest.sgx import sources as module
+from priolb.attest.sgx.collateral import Collateral, Platform
+from priolb.attest.sgx.sources import DirectorySource, PccsSource, open_source
+from support.pccs import Pccs
+from support.sgx_evidence import DAY_S, NOW, PLATFORM, intel
+
+
+@pytest.fixture
+def pccs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pccs]:
+    for variable in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    with Pccs(intel().collateral()) as service:
+        yield service
+
+
+def fetched(source: PccsSource | DirectorySource, platform: Platform = PLATFORM) -> Collateral:
+    return asyncio.run(source.fetch(platform))
+
+
+def test_a_place_is_a_url_a_directory_or_nothing(tmp_path: Path) -> None:
+    assert open_source("") is None
+    assert isinstance(open_source("https://pccs.example"), PccsSource)
+    assert isinstance(open_source("http://pccs.example"), PccsSource)
+    assert isinstance(open_source(str(tmp_path)), DirectorySource)
+
+
+# A service
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/sgx/certification/v4", "/sgx/certification/v4/"])
+def test_the_parts_are_fetched_from_a_service(pccs: Pccs, suffix: str) -> None:
+    assert fetched(PccsSource(pccs.url + suffix)) == pccs.collateral
+    assert pccs.asked == [
+        "/sgx/certification/v4/tcb?fmspc=00606A000000",
+        "/sgx/certification/v4/qe/identity",
+        "/sgx/certification/v4/pckcrl?ca=platform&encoding=der",
+        "/sgx/certification/v4/rootcacrl",
+    ]
+
+
+def test_what_is_signed_is_taken_byte_for_byte(pccs: Pccs) -> None:
+    odd = pccs.collateral.tcb_info.replace(",", " ,\n ")
+    pccs.collateral = replace(pccs.collateral, tcb_info=odd)
+    assert fetched(PccsSource(pccs.url)).tcb_info == odd
+
+
+def test_both_names_of_a_header_and_both_forms_of_a_list(pccs: Pccs) -> None:
+    pccs.tcb_header = "SGX-TCB-Info-Issuer-Chain"
+    pccs.lists_in_hex = not pccs.lists_in_hex
+    assert fetched(PccsSource(pccs.url)) == pccs.collateral
+
+
+def test_the_list_of_intels_root_comes_from_where_the_root_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def get(url: str) -> tuple[bytes, dict[str, str]]:
+        asked.append(url)
+        if len(asked) == 4:
+            raise OSError("enough")
+        return b"", {}
+
+    monkeypatch.setattr(module, "_get", get)
+    with pytest.raises(OSError, match=r"^enough$"):
+        fetched(PccsSource("https://api.trustedservices.intel.com"))
+    assert asked[3] == INTEL_SGX_ROOT_CRL_URL
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body", "headers", "error", "message"),
+    [
+        ("tcb", 404, b"", {}, OSError, "answered 404"),
+        ("tcb", 302, b"", {"Location": "/sgx/certification/v4/elsewhere"}, OSError, "answered 302"),
+        ("tcb", 200, b"{}", {"TCB-Info-Issuer-Chain": "x"}, MalformedError, "tcbInfo is not an object"),
+        ("tcb", 200, b"[", {}, MalformedError, "what the service gave is no JSON"),
+        ("tcb", 200, b'{"tcbInfo": {}}', {}, MalformedError, "signature is not text"),
+        ("tcb", 200, b'{"tcbInfo": {}, "signature": "x"}', {}, MalformedError, "signature is not in hex"),
+        (
+            "tcb",
+            200,
+            b'{"tcbInfo": {}, "signature": "00"}',
+            {},
+            MalformedError,
+            "the service gave no TCB-Info-Issuer-Chain",
+        ),
+        ("pckcrl", 200, b"abc", {"SGX-PCK-CRL-Issuer-Chain": "x"}, MalformedError, "a signature|no PEM|DER"),
+    ],
+)
+def test_an_answer_that_is_none(
+    pccs: Pccs,
+    path: str,
+    status: int,
+    body: bytes,
+    headers: dict[str, str],
+    error: type[Exception],
+    message: str,
+) -> None:
+    pccs.answers[path] = (status, body, headers)
+    with pytest.raises(error, match=message):
+        fetched(PccsSource(pccs.url))
+    assert "/sgx/certification/v4/elsewhere" not in pccs.asked
+
+
+def test_an_answer_that_is_too_long(pccs: Pccs, monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = max(len(pccs.answer(path)[1]) for path in ("/tcb", "/identity", "/pckcrl", "/rootcacrl"))
+    monkeypatch.setattr(module, "COLLATERAL_MAX_BYTES", longest)
+    assert fetched(PccsSource(pccs.url)) == pccs.collateral
+    monkeypatch.setattr(module, "COLLATERAL_MAX_BYTES", 10)
+    with pytest.raises(MalformedError, match=r"gave more than 10 bytes$"):
+        fetched(PccsSource(pccs.url))
+
+
+def test_a_service_that_is_not_there_or_speaks_no_http() -> None:
+    with pytest.raises(OSError, match=r"^http://127\.0\.0\.1:9/.* cannot be reached: "):
+        fetched(PccsSource("http://127.0.0.1:9"))
+
+    with pytest.raises(OSError, match=r"cannot be asked over HTTP: UnicodeError$"):
+        fetched(PccsSource("http://a..b"))
+
+    async def main() -> None:
+        def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"gibberish\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(speak, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server:
+            with pytest.raises(OSError, match=r"cannot be asked over HTTP: BadStatusLine$"):
+                await PccsSource(f"http://127.0.0.1:{port}").fetch(PLATFORM)
+
+    asyncio.run(main())
+
+
+# A directory
+
+
+def put(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(text)
+
+
+def test_the_newest_file_for_the_platform_is_found(tmp_path: Path) -> None:
+    old = intel().collateral(start=NOW - 3 * DAY_S)
+    new = intel().collateral()
+    for name, each in (("a", old), ("b", new), ("c", old), ("d", intel().collateral(fmspc=bytes(6)))):
+        put(tmp_path, f"{name}.json", each.to_json())
+    put(tmp_path, "note.txt", "not read")
+    source = DirectorySource(tmp_path)
+    assert fetched(source) == new
+    assert fetched(source, Platform("000000000000", "platform")).platform.fmspc == "000000000000"
+
+
+def test_of_two_that_are_equally_new_the_first_by_name_is_taken(tmp_path: Path) -> None:
+    first, second = intel().collateral(), intel().collateral()
+    assert first.digest != second.digest, "signed anew"
+    put(tmp_path, "b.json", second.to_json())
+    put(tmp_path, "a.json", first.to_json())
+    assert fetched(DirectorySource(tmp_path)) == first
+
+
+def test_a_directory_without_a_fitting_file(tmp_path: Path) -> None:
+    put(tmp_path, "a.json", intel().collateral().to_json())
+    with pytest.raises(
+        FileNotFoundError, match=r"^no file in .* is for the platform 00606A000000 \(processor CA\)$"
+    ):
+        fetched(DirectorySource(tmp_path), Platform("00606A000000", "processor"))
+    with pytest.raises(FileNotFoundError):
+        fetched(DirectorySource(tmp_path / "nowhere"))
+
+
+def test_a_file_that_is_no_collateral_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "bad.json", "{}")
+    with pytest.raises(MalformedError, match=r"bad\.json: pck_crl_issuer_chain is not text$"):
+        fetched(DirectorySource(tmp_path))
+    monkeypatch.setattr(module, "COLLATERAL_MAX_BYTES", 2)
+    with pytest.raises(MalformedError, match=r"bad\.json: "):
+        fetched(DirectorySource(tmp_path))
+    monkeypatch.setattr(module, "COLLATERAL_MAX_BYTES", 1)
+    with pytest.raises(MalformedError, match=r"bad\.json is longer than 1 bytes$"):
+        fetched(DirectorySource(tmp_path))
