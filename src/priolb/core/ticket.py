@@ -51,6 +51,10 @@ class Ticket:
         self.previous: Ticket | None = None
         self.next: Ticket | None = None
 
+    def affinity(self) -> bytes:
+        """Return the key by which requests prefer the same node; empty, unless a derived class knows one."""
+        return b""
+
     def __repr__(self) -> str:
         state = ("new", "waiting", "running", "ended")[self.state]
         return f"<Ticket #{self.sequence} lane={self.lane} {state} tries={self.tries}>"

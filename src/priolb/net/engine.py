@@ -174,17 +174,17 @@ class Engine:
 
     def attach(self, node: NodeState) -> None:
         """Let a known node take part; it gets work once `set_healthy` says so."""
-        self.scheduler.add_node(node)
+        self.scheduler.fleet.add(node, self.clock())
 
     def detach(self, node: NodeState) -> None:
         """Forget a node, attached or not; what it has in flight goes on."""
-        self.scheduler.remove_node(node)
+        self.scheduler.fleet.remove(node, self.clock())
         self._links.pop(node.node_id).close()
         self.pump(self.clock())  # a retry that waited for this node may go elsewhere now
 
     def set_healthy(self, node: NodeState, healthy: bool) -> None:
         """Record whether `node` passes its health check, and give it work if it may have some."""
-        self.scheduler.set_healthy(node, healthy)
+        self.scheduler.fleet.set_healthy(node, healthy, "", self.clock())
         if healthy:
             self.pump(self.clock())
 
