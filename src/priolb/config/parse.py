@@ -10,10 +10,13 @@ and `float()` would let through in addition ("1_0", " 5", "nan", Arabic digits) 
 often than a wish.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final, NamedTuple, Protocol, TypeVar
+
+from priolb.config.words import did_you_mean
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -28,6 +31,8 @@ _HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _TOKEN: Final = re.compile(r"[!-~]*")
 _IPV6: Final = re.compile(r"[0-9A-Fa-f.:]+(%[A-Za-z0-9._-]+)?")
+_METHOD: Final = re.compile(r"[A-Za-z0-9_.]{1,128}")
+_PATH: Final = re.compile(r"/[!-\"$-~]*")  # visible ASCII, but no fragment
 _CIDR: Final = re.compile(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?")
 # A number with more digits is out of every range; int() is quadratic in them.
 _DIGITS_MAX: Final = 30
@@ -119,6 +124,49 @@ class Switch:
         if word in _FALSE:
             return False
         raise ValueError(f"is not {self.accepts}")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def accepts(self) -> str:
+        return f"one of {', '.join(self.words)}"
+
+    def parse(self, text: str) -> str:
+        if text not in self.words:
+            raise ValueError(f"is not {self.accepts}{did_you_mean(text, self.words)}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class MethodOrPath:
+    """The name of a JSON-RPC method, or a path on an HTTP server, with or without a query."""
+
+    accepts: str = "a JSON-RPC method (like net_version) or a path (like /health)"
+
+    def parse(self, text: str) -> str:
+        if not (_METHOD.fullmatch(text) or _PATH.fullmatch(text)):
+            raise ValueError(f"is not {self.accepts}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class JsonText:
+    """A JSON value, kept as text; empty for none."""
+
+    accepts: str = "a JSON value or nothing"
+
+    def parse(self, text: str) -> str:
+        try:
+            if text:
+                json.loads(text)
+        except (ValueError, RecursionError):
+            raise ValueError(f"is not {self.accepts}") from None
+        return text
 
 
 @dataclass(frozen=True, slots=True)

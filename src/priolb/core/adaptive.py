@@ -18,6 +18,8 @@ from __future__ import annotations
 from math import inf
 from typing import Final
 
+START_SLOTS: Final = 4
+
 _WINDOW_TRIES: Final = 16
 _TOLERANCE: Final = 1.25
 _DECREASE: Final = 0.9

@@ -91,9 +91,18 @@ class Fleet:
 
     # Who belongs to it
 
-    def add(self, node: NodeState, now: float) -> None:
-        """Let `node` take part, as its facts allow."""
+    def add(self, node: NodeState, now: float, passed: bool = False) -> None:
+        """Let `node` take part, as its facts allow.
+
+        Args:
+            node: the node.
+            now: monotonic seconds.
+            passed: whether it has passed a health check already.
+        """
         self.nodes[node.node_id] = node
+        if passed:
+            node.healthy = True
+            node.checks.decide(healthy=True)
         if node.weight != 1:
             self._heed_weights()
         self.refresh(node, "added", now)
@@ -364,6 +373,7 @@ class Fleet:
         if node.node_id not in self.nodes or (status is node.status and not is_new):
             return
         before, node.status = node.status, status
+        node.record.entered[status] = node.record.entered.get(status, 0) + 1
         node.since = now
         node.reason = reason or _BY_ITSELF.get(status, _BY_OTHERS)
         if is_new:  # how it comes is no change

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from priolb.core.status import NodeStatus
+
 # Weight of a new value in the averages: the last 10 answers make two thirds of the latency, and the last 100
 # tries two thirds of the ratio.
 _LATENCY_GAIN: Final = 0.1
@@ -26,6 +28,7 @@ class NodeRecord:
         "_busy_s",
         "_latency_s",
         "_ratio",
+        "entered",
         "failed",
         "last_error",
         "last_error_at",
@@ -35,6 +38,8 @@ class NodeRecord:
         self.failed: int = 0
         self.last_error: str = ""
         self.last_error_at: float = 0.0
+        self.entered: dict[NodeStatus, int] = {}
+        """How often it came to do what."""
         self._ratio: float = 1.0
         self._answered_at_failure: int = 0
         self._latency_s: float = 0.0

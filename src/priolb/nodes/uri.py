@@ -1,6 +1,6 @@
 """Node URIs: what the operator writes, and what it means.
 
-    http[s]://host[:port][/path][?[_workers=N][&query for the node]]
+    http[s]://host[:port][/path][?[_workers=N|auto][&_weight=N][&_tier=N][&query for the node]]
 
 The whole string is the node's identity in the API and in the store. Parameters whose names start with an
 underscore are meant for us and never reach the node.
@@ -14,9 +14,9 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from priolb.errors import ConfigError
+from priolb.nodes.parameters import URI_PARAMETERS, NodeParameters, parse_parameters, unknown_parameter
 
 MAX_URI_CHARACTERS: Final = 8192
-MAX_SLOTS: Final = 10_000
 
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 # Label by label, so that there is one way to match and time is linear in the length.
@@ -35,13 +35,20 @@ class NodeURI:
         port: TCP port.
         path: path of the node's own resource, may be empty.
         query: query for the node, without our parameters.
-        slots: its `_workers`, None when not given.
+        parameters: what our parameters say.
     """
 
-    __slots__ = ("host", "is_tls", "path", "port", "query", "slots", "uri")
+    __slots__ = ("host", "is_tls", "parameters", "path", "port", "query", "uri")
 
     def __init__(
-        self, uri: str, is_tls: bool, host: str, port: int, path: str, query: str, slots: int | None
+        self,
+        uri: str,
+        is_tls: bool,
+        host: str,
+        port: int,
+        path: str,
+        query: str,
+        parameters: NodeParameters,
     ) -> None:
         self.uri = uri
         self.is_tls = is_tls
@@ -49,7 +56,12 @@ class NodeURI:
         self.port = port
         self.path = path
         self.query = query
-        self.slots = slots
+        self.parameters = parameters
+
+    @property
+    def slots(self) -> int | None:
+        """Its `_workers`, None when they are not given as a number."""
+        return self.parameters.workers
 
     @property
     def authority(self) -> str:
@@ -92,9 +104,9 @@ def parse_node_uri(uri: str) -> NodeURI:
         raise ConfigError(f"node URI {_shown(parts)}: {host!r} is no host name and no address")
     if port == 0:
         raise ConfigError(f"node URI {_shown(parts)}: port 0 cannot be connected to")
-    slots, query = _own_parameters(parts)
+    parameters, query = _own_parameters(parts)
     is_tls = parts.scheme == "https"
-    return NodeURI(uri, is_tls, host, port or _DEFAULT_PORTS[parts.scheme], parts.path, query, slots)
+    return NodeURI(uri, is_tls, host, port or _DEFAULT_PORTS[parts.scheme], parts.path, query, parameters)
 
 
 def _about_user_part(parts: SplitResult) -> str:
@@ -112,25 +124,24 @@ def _is_host(host: str, bracketed: bool) -> bool:
         return False
 
 
-def _own_parameters(parts: SplitResult) -> tuple[int | None, str]:
-    """Return our slots and the query for the node."""
-    slots: int | None = None
+def _own_parameters(parts: SplitResult) -> tuple[NodeParameters, str]:
+    """Return what our parameters say, and the query for the node."""
+    ours: dict[str, str] = {}
     theirs: list[str] = []
     for parameter in parts.query.split("&") if parts.query else ():
         name, _, value = parameter.partition("=")
         if not name.startswith("_"):
             theirs.append(parameter)
-        elif name != "_workers":
-            raise ConfigError(f"node URI {_shown(parts)}: unknown parameter {name}; did you mean _workers?")
-        elif slots is not None:
-            raise ConfigError(f"node URI {_shown(parts)}: _workers is given twice")
+        elif name not in URI_PARAMETERS:
+            raise ConfigError(f"node URI {_shown(parts)}: {unknown_parameter(name)}")
+        elif name in ours:
+            raise ConfigError(f"node URI {_shown(parts)}: {name} is given twice")
         else:
-            if not re.fullmatch("[0-9]{1,5}", value) or not 1 <= int(value) <= MAX_SLOTS:
-                raise ConfigError(
-                    f"node URI {_shown(parts)}: _workers must be a number from 1 to {MAX_SLOTS}"
-                )
-            slots = int(value)
-    return slots, "&".join(theirs)
+            ours[name] = value
+    try:
+        return parse_parameters(ours), "&".join(theirs)
+    except ConfigError as error:
+        raise ConfigError(f"node URI {_shown(parts)}: {error}") from None
 
 
 def _shown(parts: SplitResult) -> str:
