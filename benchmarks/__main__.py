@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmarks.child import BenchmarkError
 from benchmarks.results import Result
-from benchmarks.suites import memory, priority, proxy, queue
+from benchmarks.suites import decisions, failures, memory, priority, proxy, queue, slots
 from benchmarks.tables import render, update_document
 
 SUITES: Final[dict[str, Callable[[bool], Result]]] = {
@@ -25,6 +25,9 @@ SUITES: Final[dict[str, Callable[[bool], Result]]] = {
     "proxy": proxy.run,
     "priority": priority.run,
     "memory": memory.run,
+    "failures": failures.run,
+    "slots": slots.run,
+    "decisions": decisions.run,
 }
 RENDER: Final = "render"
 

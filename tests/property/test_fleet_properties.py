@@ -166,7 +166,7 @@ class FleetMachine(RuleBasedStateMachine):
         lease = data.draw(st.sampled_from(self.leases))
         self.leases.remove(lease)
         if lease.ticket.sequence % 2 and self.fleet.nodes:
-            lease.ticket.tried = frozenset({self.any_node(data).node_id})
+            lease.ticket.tried = lease.ticket.suspects = frozenset({self.any_node(data).node_id})
         self.judge.ended(lease, outcome, is_back and outcome.failed, self.now)
 
     @rule(seconds=st.sampled_from([0.01, 0.5, 1.0, 5.0]))

@@ -1,6 +1,6 @@
 """The judge: what the ends of tries, and health checks, say about a node.
 
-A failed try is a fault of its node
+A failed try whose end speaks against the node (`Outcome.at_fault`) is a fault
 
   1. when another node answers the same request well. If all nodes fail it, it is the request, and nobody is
      to blame;
@@ -55,7 +55,7 @@ class Judge:
         if outcome.good:
             node.answered += 1
             node.busy_s += now - lease.started_at
-            for node_id in ticket.tried:
+            for node_id in ticket.suspects:
                 if node_id != node.node_id and node_id in fleet.nodes:
                     self._proven(fleet.nodes[node_id], ticket, now)
         elif outcome.failed:

@@ -96,7 +96,7 @@ class Scheduler:
     def start_at_once(self, ticket: Ticket, now: float) -> Lease | None:
         """Reserve a slot for a new ticket when nobody waits and a node is free; else None: `submit` it."""
         queue, free = self.queue, self.fleet.free
-        if queue.length or free.length == 0:
+        if queue.length or not free.length:
             return None
         queue.pass_by(ticket)
         ticket.tries = 1
@@ -151,7 +151,7 @@ class Scheduler:
         is_counted = not self._is_nobody(outcome)
         self._judge.ended(lease, outcome, is_back, now)
         if is_back:
-            ticket.tried = ticket.tried | {node.node_id}
+            _remember(ticket, node, outcome)
             if not is_counted:
                 ticket.tries -= 1
             elif self._budget is not None:
@@ -214,7 +214,7 @@ class Scheduler:
         is_open = ticket.state == RUNNING
         self._judge.ended(lease, outcome, is_open, now)
         if outcome.failed and is_open:
-            ticket.tried = ticket.tried | {lease.node.node_id}
+            _remember(ticket, lease.node, outcome)
 
     # Time
 
@@ -284,3 +284,10 @@ class Scheduler:
     def _is_every_candidate_in(self, tried: frozenset[int]) -> bool:
         candidates = self.fleet.candidates
         return len(candidates) <= len(tried) and all(node_id in tried for node_id in candidates)
+
+
+def _remember(ticket: Ticket, node: NodeState, outcome: Outcome) -> None:
+    """Note on `ticket` that `node` has failed it."""
+    ticket.tried = ticket.tried | {node.node_id}
+    if outcome.at_fault:
+        ticket.suspects = ticket.suspects | {node.node_id}

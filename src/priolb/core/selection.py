@@ -106,10 +106,11 @@ class LeastInFlight(Selection):
     def reserve_best(self, ticket: Ticket) -> NodeState:
         buckets = self._buckets
         lowest = self._lowest
-        while not buckets[lowest]:
-            lowest += 1
-        self._lowest = lowest
-        node_id, node = buckets[lowest].popitem(last=False)
+        bucket = buckets[lowest]
+        while not bucket:
+            lowest = self._lowest = lowest + 1
+            bucket = buckets[lowest]
+        node_id, node = bucket.popitem(last=False)
         in_flight = node.in_flight = lowest + 1
         if in_flight < node.slots:
             buckets[in_flight][node_id] = node

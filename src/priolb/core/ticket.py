@@ -35,6 +35,7 @@ class Ticket:
         "sequence",
         "start_by",
         "state",
+        "suspects",
         "tried",
         "tries",
     )
@@ -47,6 +48,8 @@ class Ticket:
         self.sequence: int = 0
         self.tries: int = 0
         self.tried: frozenset[int] = NO_NODES_TRIED
+        self.suspects: frozenset[int] = NO_NODES_TRIED
+        """Those of them whose fault the failure seems to be."""
         self.fifo: Fifo | None = None
         self.previous: Ticket | None = None
         self.next: Ticket | None = None

@@ -36,7 +36,7 @@ class Bench:
         self.sequence += 1
         new = ticket("l1")
         new.sequence = self.sequence
-        new.tried = frozenset(tried)
+        new.tried = new.suspects = frozenset(tried)
         return new
 
     def lease(self, number: int, *tried: int) -> Lease:
@@ -56,6 +56,8 @@ class Bench:
         lease = self.lease(failing)
         self.end(lease, outcome or answered(500), is_back=True)
         lease.ticket.tried = frozenset({failing})
+        if (outcome or answered(500)).at_fault:
+            lease.ticket.suspects = frozenset({failing})
         self.fleet.free.reserve(self.nodes[good - 1])
         self.end(Lease(lease.ticket, self.nodes[good - 1], self.now), answered(200))
 
@@ -66,7 +68,7 @@ class Bench:
 # Faults
 
 
-@pytest.mark.parametrize("outcome", [answered(500), timed_out(), answered(404)])
+@pytest.mark.parametrize("outcome", [answered(500), timed_out()])
 def test_the_fifth_request_in_a_row_that_another_node_answers_ejects_a_node(outcome: Outcome) -> None:
     bench = Bench()
     for _ in range(4):
@@ -75,6 +77,13 @@ def test_the_fifth_request_in_a_row_that_another_node_answers_ejects_a_node(outc
     bench.fail_then_answer(1, 2, outcome)
     assert bench.status() == ["ejected", "up"]
     assert bench.nodes[0].reason == f"failed too often; the last time: {outcome}"
+
+
+def test_a_status_below_500_is_not_held_against_a_node_whatever_others_answer() -> None:
+    bench = Bench()
+    for _ in range(20):
+        bench.fail_then_answer(1, 2, answered(404))
+    assert bench.status() == ["up", "up"]
 
 
 def test_answers_between_the_faults_put_it_off() -> None:

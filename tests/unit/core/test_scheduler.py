@@ -566,6 +566,14 @@ def test_who_rests_keeps_newcomers_from_starting_at_once_but_not_from_the_node()
     assert pairs(target) == ["l2>1"]
 
 
+def test_a_ticket_remembers_who_failed_it_and_whose_fault_that_seems_to_be() -> None:
+    target = scheduler(node(1), node(2), node(3), max_tries=9)
+    (only,) = submit(target, "l1")
+    for outcome in (answered(404), answered(503), timed_out()):
+        assert target.finished(dispatch(target), outcome, True, NOW) is True
+    assert (sorted(only.tried), sorted(only.suspects)) == ([1, 2, 3], [2, 3])
+
+
 # The budget
 
 
