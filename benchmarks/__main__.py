@@ -2,7 +2,7 @@
 
 python -m benchmarks                 # all; writes benchmarks/results/ and the tables in the docs
 python -m benchmarks proxy priority  # these two
-python -m benchmarks -quick          # all in two minutes, to see that they work; writes nothing
+python -m benchmarks -quick          # all in six minutes, to see that they work; writes nothing
 python -m benchmarks render          # the tables in the docs again, from the saved results
 """
 
