@@ -2,7 +2,8 @@
 
     fit         = healthy and enabled and attested
     able        = fit and its breaker is not open
-    usable      = able and of the lowest tier that has an able node
+    usable      = able and of the lowest tier that has an able node; others are for requests that have tried
+                  all of these
     free        = usable and in flight < slots
 
 Invariants:
@@ -169,6 +170,7 @@ class Fleet:
             node.warm_from = inf
         elif node.checks.has_failed:
             node.breaker.close(now)
+            self.free.renew(node)
             self._warm(node, now)
         node.healthy = healthy
         node.checks.decide(healthy)
@@ -195,6 +197,29 @@ class Fleet:
         self._warm(node, now)
         self.refresh(node, reason, now)
 
+    # For those who have tried all usable nodes
+
+    def is_every_one_in(self, tried: frozenset[int]) -> bool:
+        """Return whether all usable nodes are among `tried`."""
+        candidates = self.candidates
+        return len(candidates) <= len(tried) and all(node_id in tried for node_id in candidates)
+
+    def backup_for(self, tried: frozenset[int], is_free: bool) -> NodeState | None:
+        """Return an able node of a tier that is not in use, the lowest one first, and not among `tried`.
+
+        Args:
+            tried: ids of nodes.
+            is_free: it has to have a free slot.
+        """
+        if len(self._able) < 2:
+            return None
+        for tier in sorted(self._able):
+            for node_id in self._able[tier] - tried:
+                node = self.nodes[node_id]
+                if not node.usable and (not is_free or node.in_flight < node.slots):
+                    return node
+        return None
+
     # Time
 
     def advance(self, now: float) -> None:
@@ -211,6 +236,7 @@ class Fleet:
                     self.has_news = True
             if node.breaker.state == OPEN and node.breaker.until <= now:
                 node.breaker.half_open(now, node.in_flight)
+                self.free.renew(node)
                 self.refresh(node, "has rested; one request decides", now)
             else:
                 self.resize(node, now)

@@ -52,7 +52,8 @@ class Ordered(Selection):
         self._hide(node)
         self._taken(node)
         node.in_flight += 1
-        self._show(node)
+        if node.usable:
+            self._show(node)
 
     def release(self, node: NodeState) -> None:
         self._hide(node)

@@ -64,6 +64,6 @@ class RetryPolicy:
             outcome: how the last try ended.
             chance: gives the jitter.
         """
-        doublings: int = 2 ** min(repeats, _DOUBLINGS_MAX)
+        doublings: int = 2 ** min(max(repeats, 0), _DOUBLINGS_MAX)
         ceiling_s = min(self.backoff_max_s, self.backoff_s * (doublings - 1))
         return max(outcome.retry_after_s, ceiling_s * chance.random())

@@ -248,13 +248,14 @@ class Scheduler:
 
     def _put_back(self, ticket: Ticket, outcome: Outcome, now: float) -> bool:
         """Put a ticket back in line; False when it would have to rest for longer than it has time."""
-        if self._is_every_candidate_in(ticket.tried):
-            rest_s = self._retry.rest_s(ticket.tries - len(ticket.tried), outcome, self._chance)
+        tried, fleet = ticket.tried, self.fleet
+        if fleet.is_every_one_in(tried) and fleet.backup_for(tried, is_free=False) is None:
+            rest_s = self._retry.rest_s(ticket.tries - len(tried), outcome, self._chance)
             if rest_s > 0.0:
                 if now + rest_s >= ticket.start_by:
                     return False
                 self.queue.rest(ticket, now + rest_s)
-                self.fleet.has_news = True
+                fleet.has_news = True
                 return True
         self.queue.put_back(ticket)
         return True
@@ -274,16 +275,12 @@ class Scheduler:
         return self._node_for(tried, None) is not None
 
     def _node_for(self, tried: frozenset[int], ticket: Ticket | None) -> NodeState | None:
-        free = self.fleet.free
-        node = free.best(tried, ticket)
-        # Every usable node has been tried: the same one again is better than none.
-        if node is None and tried and self._is_every_candidate_in(tried):
-            node = free.best(NO_NODES_TRIED, ticket)
+        fleet = self.fleet
+        node = fleet.free.best(tried, ticket)
+        if node is None and tried and fleet.is_every_one_in(tried):
+            # Every usable node has been tried: one of a later tier, or else the same one again.
+            node = fleet.backup_for(tried, is_free=True) or fleet.free.best(NO_NODES_TRIED, ticket)
         return node
-
-    def _is_every_candidate_in(self, tried: frozenset[int]) -> bool:
-        candidates = self.fleet.candidates
-        return len(candidates) <= len(tried) and all(node_id in tried for node_id in candidates)
 
 
 def _remember(ticket: Ticket, node: NodeState, outcome: Outcome) -> None:

@@ -39,7 +39,7 @@ class Selection:
         raise NotImplementedError
 
     def reserve(self, node: NodeState) -> None:
-        """Take a slot of `node`, which must be free."""
+        """Take a slot of `node`, which must have one; it need not be in sight."""
         raise NotImplementedError
 
     def reserve_best(self, ticket: Ticket) -> NodeState:
@@ -59,6 +59,10 @@ class Selection:
 
     def observe(self, node: NodeState, latency_s: float, now: float) -> None:
         """Take note of how long a try took that was answered or timed out."""
+
+    def renew(self, node: NodeState) -> None:
+        """Treat `node`, which is not free, as one that has just come: what it did before says nothing now."""
+        node.order = 0.0
 
     def forget(self, node: NodeState) -> None:
         """Take `node`, which is not usable any more, out of sight for good."""
@@ -101,7 +105,8 @@ class LeastInFlight(Selection):
     def reserve(self, node: NodeState) -> None:
         self._hide(node)
         node.in_flight += 1
-        self._show(node)
+        if node.usable:
+            self._show(node)
 
     def reserve_best(self, ticket: Ticket) -> NodeState:
         buckets = self._buckets

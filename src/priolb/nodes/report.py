@@ -16,7 +16,6 @@ _MESSAGES: Final = {
     NodeStatus.DRAINED: "Node is drained",
     NodeStatus.DRAINING: "Node is being drained",
     NodeStatus.CORDONED: "Node is cordoned",
-    NodeStatus.LAST_RESORT: "Node is used although it is unfit, for no other is left",
     NodeStatus.UNCHECKED: "Node has not been checked yet",
     NodeStatus.PROBING: "Node has rested and gets one request",
     NodeStatus.WARMING: "Node is healthy and starts slowly",
@@ -26,6 +25,7 @@ _WARNINGS: Final = {
     NodeStatus.UNATTESTED: "Node has not proved what it runs",
     NodeStatus.DOWN: "Node is unhealthy and will be checked again",
     NodeStatus.EJECTED: "Node is ejected for a while",
+    NodeStatus.LAST_RESORT: "Node is used although it is unfit, for no other is left",
 }
 
 

@@ -1,5 +1,6 @@
 """The fleet: what follows from the facts about nodes, and what is told of it."""
 
+import random
 from math import inf
 
 import pytest
@@ -9,6 +10,7 @@ from priolb.core.breaker import CLOSED, HALF_OPEN, OPEN
 from priolb.core.fleet import Fleet
 from priolb.core.node import NodeState
 from priolb.core.ordered import WeightedLeastInFlight
+from priolb.core.peak_ewma import PeakEwma
 from priolb.core.policy import HealthPolicy
 from priolb.core.selection import LeastInFlight, Selection
 from priolb.core.status import NodeStatus
@@ -229,6 +231,23 @@ def test_a_backup_tier_works_only_while_no_node_of_the_tier_before_can() -> None
     assert last.status is NodeStatus.UP, "it is well, and waits"
 
 
+def test_backups_are_the_able_nodes_of_later_tiers_in_their_order() -> None:
+    first = NodeState(1, "", 8, True)
+    second, third, ill = (NodeState(number, "", 1, number < 4, tier=number - 1) for number in (2, 3, 4))
+    fleet = fleet_of(first, third, second, ill)
+
+    def backup(*tried: int, is_free: bool = True) -> int | None:
+        node = fleet.backup_for(frozenset(tried), is_free)
+        return None if node is None else node.node_id
+
+    assert [backup(1), backup(1, 2), backup(1, 2, 3)] == [2, 3, None]
+    fleet.free.reserve(second)
+    assert [backup(1), backup(1, is_free=False)] == [3, 2]
+    fleet.remove(third, NOW)
+    assert backup(1) is None
+    assert (second.is_free, fleet.free.length) == (False, 1)
+
+
 # Panic
 
 
@@ -297,6 +316,22 @@ def test_an_ejected_node_rests_and_then_gets_one_request() -> None:
         "1: ejected -> probing, has rested; one request decides",
         "1: probing -> up, answered",
     ]
+
+
+def test_what_a_node_was_like_before_its_rest_does_not_keep_the_one_request_from_it() -> None:
+    one, two = nodes(2)
+    fleet = Fleet(PeakEwma(random.Random(1)))
+    for each in (one, two):
+        fleet.add(each, NOW)
+    fleet.free.observe(one, 3.0, NOW)
+    fleet.free.observe(two, 0.02, NOW)
+    fleet.eject(one, "failed", NOW)
+    fleet.advance(NOW + 2)
+    assert fleet.free.best(NO_NODES_TRIED) is one
+    fleet.set_healthy(one, False, "refused", NOW + 2)
+    fleet.free.observe(one, 3.0, NOW + 2)
+    fleet.set_healthy(one, True, "passed", NOW + 2)
+    assert fleet.free.best(NO_NODES_TRIED) is one
 
 
 def test_what_it_had_in_flight_before_it_rested_does_not_take_the_one_slot() -> None:

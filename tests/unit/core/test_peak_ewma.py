@@ -97,6 +97,13 @@ def test_a_node_without_history_is_asked_first_and_once() -> None:
     assert best_id(selection) == 1
 
 
+def test_a_node_that_is_renewed_has_no_history() -> None:
+    selection, nodes = free_nodes(3.0, 0.02)
+    assert best_id(selection) == 1
+    selection.renew(nodes[0])
+    assert best_id(selection) == 0
+
+
 def test_tried_nodes_are_passed_over_wherever_the_draw_falls() -> None:
     for draw in (0.0, 0.3, 0.6, 0.9):
         selection, _ = free_nodes(0.1, 0.2, 0.3, 0.4, draws=(draw,))

@@ -574,6 +574,68 @@ def test_a_ticket_remembers_who_failed_it_and_whose_fault_that_seems_to_be() -> 
     assert (sorted(only.tried), sorted(only.suspects)) == ([1, 2, 3], [2, 3])
 
 
+# Later tiers
+
+
+def tiered(max_tries: int = 9) -> tuple[Scheduler, NodeState, NodeState]:
+    first, backup = node(1), NodeState(2, "", 1, healthy=True, tier=1)
+    return scheduler(first, backup, max_tries=max_tries), first, backup
+
+
+def test_a_request_that_has_tried_all_of_a_tier_goes_to_the_next_one() -> None:
+    """And so there is a second opinion on a node that is alone in its tier."""
+    target, _, backup = tiered()
+    submit(target, "l1", "l2")
+    assert fail(target, dispatch(target)) is True
+    lease = dispatch(target)
+    assert (names([lease.ticket]), lease.node, backup.in_flight, backup.is_free) == (["l1"], backup, 1, False)
+    assert pairs(target) == ["l2>1"]
+    succeed(target, lease)
+    assert (backup.in_flight, backup.is_free) == (0, False)
+
+
+def test_new_requests_wait_for_their_tier_although_a_backup_is_free() -> None:
+    target, _, _ = tiered()
+    submit(target, "l1", "l2")
+    assert pairs(target) == ["l1>1"]
+
+
+def test_a_backup_that_is_busy_or_tried_is_not_waited_for() -> None:
+    target, _, backup = tiered()
+    target.fleet.free.reserve(backup)
+    submit(target, "l1")
+    assert fail(target, dispatch(target)) is True
+    lease = dispatch(target)
+    assert lease.node.node_id == 1
+    target.fleet.free.release(backup)
+    assert fail(target, lease) is True
+    lease = dispatch(target)
+    assert lease.node is backup
+    assert fail(target, lease) is True
+    assert pairs(target) == ["l1>1"]
+
+
+def test_a_node_alone_in_its_tier_is_ejected_for_its_backup() -> None:
+    target, first, backup = tiered()
+    target.fleet.policy.eject_after = 3
+    for number in range(3):
+        submit(target, f"l{number}")
+        assert target.finished(dispatch(target), answered(500), True, NOW) is True
+        succeed(target, dispatch(target))
+    assert (first.status, backup.usable) == (NodeStatus.EJECTED, True)
+    submit(target, "l9")
+    assert pairs(target) == ["l9>2"]
+
+
+def test_nobody_rests_while_a_later_tier_has_an_untried_node() -> None:
+    first, backup = node(1), NodeState(2, "", 1, healthy=True, tier=1)
+    target = resting_scheduler(first, backup)
+    target.fleet.free.reserve(backup)
+    submit(target, "l1")
+    for _ in range(3):
+        assert fail(target, dispatch(target)) is True
+
+
 # The budget
 
 

@@ -19,7 +19,7 @@ MESSAGES = {
     NodeStatus.CORDONED: ("info", "Node is cordoned"),
     NodeStatus.DRAINING: ("info", "Node is being drained"),
     NodeStatus.DRAINED: ("info", "Node is drained"),
-    NodeStatus.LAST_RESORT: ("info", "Node is used although it is unfit, for no other is left"),
+    NodeStatus.LAST_RESORT: ("warning", "Node is used although it is unfit, for no other is left"),
     NodeStatus.UNATTESTED: ("warning", "Node has not proved what it runs"),
     NodeStatus.UNCHECKED: ("info", "Node has not been checked yet"),
 }
