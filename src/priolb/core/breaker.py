@@ -14,6 +14,7 @@ The rest doubles each time the request that should have ended it proves the node
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 CLOSED: Final = 0
@@ -61,7 +62,7 @@ class Breaker:
         self._answered_at_fault: int = 0
         self._rest_s: float = 0.0
         self._rested_from: float = 0.0
-        self._closed_at: float = 0.0
+        self._closed_at: float = -inf
         self._test_ticket: int = _NO_TICKET
 
     def level(self, answered: int) -> int:
@@ -86,7 +87,7 @@ class Breaker:
     def open(self, now: float, rest_s: float, rest_max_s: float) -> None:
         """Let the node rest for `rest_s`, or, soon after a rest, for twice that one, up to `rest_max_s`."""
         is_forgiven = now - self._closed_at > self._rest_s * _FORGIVEN_AFTER
-        self._rest_s = rest_s if is_forgiven or not self._rest_s else min(self._rest_s * 2, rest_max_s)
+        self._rest_s = rest_s if is_forgiven else min(self._rest_s * 2, rest_max_s)
         self._rest(now)
 
     def half_open(self, now: float, in_flight: int) -> None:

@@ -76,6 +76,10 @@ def test_the_rest_is_not_longer_before_another_node_has_answered_the_deciding_re
     assert breaker.until == 106.0, "once"
 
 
+def test_the_first_rest_is_the_short_one_whenever_it_comes() -> None:
+    assert opened(0.0).until == 2.0
+
+
 def test_a_request_that_failed_before_the_rest_does_not_make_it_longer() -> None:
     breaker = opened(100.0)
     assert breaker.proven(8, REST_MAX_S) is False

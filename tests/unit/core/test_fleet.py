@@ -452,8 +452,10 @@ def test_a_node_that_is_back_as_the_only_one_starts_at_once() -> None:
     fleet = fleet_of(one, two, policy=HealthPolicy(slow_start_s=8.0))
     fleet.set_healthy(one, False, "x", NOW)
     fleet.set_healthy(two, False, "x", NOW)
+    fleet.take_changes()
     fleet.set_healthy(one, True, "passed", NOW)
     assert (one.status, one.slots) == (NodeStatus.UP, 8)
+    assert told(fleet) == ["1: down -> up, passed"]
     fleet.set_healthy(two, True, "passed", NOW)
     assert (two.status, two.slots) == (NodeStatus.WARMING, 1)
 

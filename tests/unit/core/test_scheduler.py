@@ -809,7 +809,10 @@ def test_when_one_of_two_tries_fails_the_other_goes_on_and_is_the_second_opinion
 def test_the_first_try_is_the_second_opinion_on_the_second_one_too() -> None:
     target = hedging(node(1), node(2))
     target.fleet.policy.eject_after = 1
+    for lease in [first_try(target), first_try(target)]:
+        succeed(target, lease)
     first = first_try(target)
+    assert first.node.watched is False
     second = target.hedge(first, NOW)
     assert second is not None
     target.end_aside(second, timed_out(), NOW)

@@ -133,7 +133,7 @@ def test_news_that_come_of_a_check_itself_do_not_make_another() -> None:
         traffic = Echoing(None)
         task = asyncio.create_task(traffic.checks.run(has_passed=False))
         await turns(20)
-        assert len(traffic.reports) == len(traffic.pauses) == 1
+        assert (len(traffic.reports), len(traffic.pauses), len(traffic.timeouts)) == (1, 1, 1)
         task.cancel()
 
     run(main)
