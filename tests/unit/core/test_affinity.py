@@ -1,5 +1,6 @@
 """Affinity: one key, one node, as long as that is fair."""
 
+import random
 from collections import Counter
 from math import ceil
 
@@ -8,6 +9,7 @@ import pytest
 from priolb.core.affinity import Affinity
 from priolb.core.node import NodeState
 from priolb.core.ordered import WeightedLeastInFlight
+from priolb.core.peak_ewma import PeakEwma
 from priolb.core.ticket import NO_NODES_TRIED, Ticket
 from support.steps import lines_run
 
@@ -120,6 +122,20 @@ def test_tickets_without_a_key_go_by_the_other_order() -> None:
     selection = ring(*nodes)
     assert [selection.reserve_best(Keyed(b"")).node_id for _ in range(6)] == [1, 2, 3, 1, 2, 3]
     assert selection.best(NO_NODES_TRIED) is nodes[0]
+
+
+def test_what_the_other_order_has_to_know_it_is_told() -> None:
+    one, two = new_node(1), new_node(2)
+    selection = Affinity(PeakEwma(random.Random(1)))
+    for each in (one, two):
+        each.usable = True
+        selection.update(each)
+    assert selection.observes is True
+    selection.observe(one, 0.5, 1.0)
+    selection.observe(two, 0.1, 1.0)
+    assert selection.best(NO_NODES_TRIED) is two
+    selection.renew(one)
+    assert selection.best(NO_NODES_TRIED) is one
 
 
 def test_a_key_that_finds_no_room_on_its_way_goes_anywhere() -> None:
