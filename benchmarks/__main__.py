@@ -2,7 +2,7 @@
 
 python -m benchmarks                 # all; writes benchmarks/results/ and the tables in the docs
 python -m benchmarks proxy priority  # these two
-python -m benchmarks -quick          # all in two minutes, to see that they work; writes nothing
+python -m benchmarks -quick          # all in six minutes, to see that they work; writes nothing
 python -m benchmarks render          # the tables in the docs again, from the saved results
 """
 
@@ -17,7 +17,17 @@ from typing import Final
 
 from benchmarks.child import BenchmarkError
 from benchmarks.results import Result
-from benchmarks.suites import attest, memory, priority, proxy, queue, slow_clients
+from benchmarks.suites import (
+    attest,
+    decisions,
+    failures,
+    memory,
+    priority,
+    proxy,
+    queue,
+    slots,
+    slow_clients,
+)
 from benchmarks.tables import render, update_document
 
 SUITES: Final[dict[str, Callable[[bool], Result]]] = {
@@ -25,6 +35,9 @@ SUITES: Final[dict[str, Callable[[bool], Result]]] = {
     "proxy": proxy.run,
     "priority": priority.run,
     "memory": memory.run,
+    "failures": failures.run,
+    "slots": slots.run,
+    "decisions": decisions.run,
     "slow_clients": slow_clients.run,
     "attest": attest.run,
 }

@@ -5,6 +5,11 @@
 Answers every POST with 200: a small call with a small result, a large one with a large one. With a service
 time, `slots` requests are served at once and the others wait here, first come first served: a balancer
 that sends more than `slots` at once gains nothing by it. Health checks are answered at once.
+
+With `--knee N` serving takes longer when more than N are served, by the square of how many more. With
+`--illness`, SIGUSR1 makes the node ill: `failing` answers nine of ten requests with status 500, at once;
+`hanging` never says anything again. With `--counts` it prints, four times a second, the time of the monotonic
+clock and how many requests it has answered.
 """
 
 from __future__ import annotations
@@ -12,8 +17,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import random
+import signal
+import time
 from collections import deque
-from typing import cast
+from typing import Final, cast
 
 import uvloop
 
@@ -28,6 +36,11 @@ from benchmarks.payloads import (
 
 SMALL_ANSWER = http_answer(SMALL_RESULT)
 LARGE_ANSWER = http_answer(LARGE_RESULT)
+FAILURE: Final = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
+
+FAILING, HANGING = "failing", "hanging"
+_FAILED_SHARE: Final = 0.9
+_COUNTS_S: Final = 0.25
 
 
 class Service:
@@ -36,12 +49,22 @@ class Service:
     Args:
         slots: requests served at once.
         service_s: seconds that serving takes; 0 for an answer at once, whatever the slots.
+        knee: requests served at once beyond which serving takes longer, 0 for never.
     """
 
-    def __init__(self, slots: int, service_s: float) -> None:
+    def __init__(self, slots: int, service_s: float, knee: int = 0) -> None:
         self.service_s = service_s
+        self.illness = ""
+        self.answered = 0
+        self._slots = slots
         self._free_slots = slots
+        self._knee = knee
         self._waiting: deque[Connection] = deque()
+        self._chance = random.Random(1)
+
+    def fails(self) -> bool:
+        """Return whether the next request fails at once."""
+        return self.illness == FAILING and self._chance.random() < _FAILED_SHARE
 
     def begin(self, connection: Connection) -> None:
         """Serve a request now, or when its turn comes."""
@@ -49,7 +72,10 @@ class Service:
             self._waiting.append(connection)
             return
         self._free_slots -= 1
-        asyncio.get_running_loop().call_later(self.service_s, self._end, connection)
+        service_s = self.service_s
+        if self._knee:
+            service_s *= max(1.0, (self._slots - self._free_slots) / self._knee) ** 2
+        asyncio.get_running_loop().call_later(service_s, self._end, connection)
 
     def _end(self, connection: Connection) -> None:
         self._free_slots += 1
@@ -88,22 +114,38 @@ class Connection(asyncio.Protocol):
             self._is_probe = PROBE_METHOD.encode() in head
             self._body_bytes_missing = body_bytes - (len(head) - head_end - 4)
         if self._body_bytes_missing == 0:
-            if self._service.service_s and not self._is_probe:
+            if self._service.fails() and not self._is_probe:
+                self._transport.write(FAILURE)
+            elif self._service.service_s and not self._is_probe:
                 self._service.begin(self)
             else:
                 self.answer()
 
     def answer(self) -> None:
         """Send the whole answer, unless the balancer has gone."""
-        if not self._transport.is_closing():
+        if not self._transport.is_closing() and self._service.illness != HANGING:
+            self._service.answered += not self._is_probe
             self._transport.write(LARGE_ANSWER if self._is_large else SMALL_ANSWER)
 
 
-async def serve(port: int, service: Service) -> None:
+async def print_counts(service: Service) -> None:
+    """Print the time and the number of answers for ever."""
+    while True:
+        print(f"{time.monotonic():.3f} {service.answered}", flush=True)
+        await asyncio.sleep(_COUNTS_S)
+
+
+async def serve(port: int, service: Service, illness: str, has_counts: bool) -> None:
     """Serve on loopback for ever."""
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, setattr, service, "illness", illness)
+    counting = loop.create_task(print_counts(service)) if has_counts else None
     server = await loop.create_server(lambda: Connection(service), "127.0.0.1", port, backlog=4096)
-    await server.serve_forever()
+    try:
+        await server.serve_forever()
+    finally:
+        if counting is not None:
+            counting.cancel()
 
 
 def main() -> None:
@@ -112,10 +154,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--service-s", type=float, default=0.0)
+    parser.add_argument("--knee", type=int, default=0)
+    parser.add_argument("--illness", choices=(FAILING, HANGING), default="")
+    parser.add_argument("--counts", action="store_true")
     options = parser.parse_args()
     # Nothing here makes cycles, and a collection would show up as somebody's p99.
     gc.disable()
-    uvloop.run(serve(options.port, Service(options.slots, options.service_s)))
+    service = Service(options.slots, options.service_s, options.knee)
+    uvloop.run(serve(options.port, service, options.illness, options.counts))
 
 
 if __name__ == "__main__":

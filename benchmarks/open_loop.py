@@ -29,10 +29,17 @@ LOST = "connection lost"
 
 @dataclass
 class LaneCount:
-    """What became of the requests of one lane: how many by status, and the latencies of those with 200."""
+    """What became of the requests of one lane.
+
+    Args:
+        outcomes: how many by status.
+        latencies_ms: of those with 200.
+        due_s: when each of these was due, in seconds from the start, in the same order.
+    """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     latencies_ms: list[float] = field(default_factory=list)
+    due_s: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -158,6 +165,7 @@ class Generator:
         lane.outcomes[outcome] += 1
         if outcome == "200":
             lane.latencies_ms.append(1e3 * (self._loop.time() - self._started_at - arrival.due_s))
+            lane.due_s.append(round(arrival.due_s, 4))
 
     def forget(self, connection: Connection) -> None:
         """Use a connection that was closed no more."""

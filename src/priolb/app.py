@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import random
 import resource
 import secrets
 import signal
@@ -21,19 +22,29 @@ from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
+from priolb.core.budget import RetryBudget
+from priolb.core.chance import Chance
 from priolb.core.classify import LANE_NAMES
 from priolb.core.discipline import FastHighLow
+from priolb.core.fleet import Fleet
+from priolb.core.health_check import HealthCheck
 from priolb.core.lanes import Lane
 from priolb.core.limits import ByteBudget
+from priolb.core.ordered import RoundRobin
+from priolb.core.peak_ewma import PeakEwma
+from priolb.core.policy import HealthPolicy
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.core.selection import LeastInFlight, Selection
 from priolb.http.forwarding import Forwarding
 from priolb.http.parser import HeadLimits
 from priolb.net.engine import Engine
 from priolb.net.listener import Listener
 from priolb.net.pool import IdleBudget
+from priolb.nodes.checks import Rhythm
 from priolb.nodes.pool import NodePool
+from priolb.nodes.slots import Slots
 from priolb.store import open_store
 from priolb.tasks import Tasks
 from priolb.telemetry.logs import Logger, LogWriter, forward_library_logs
@@ -51,6 +62,12 @@ _FLUSH_S: Final = 1.0
 
 # Containers made and not freed before the youngest are looked through; Python's own value is 700.
 _COLLECT_AFTER_OBJECTS: Final = 50_000
+
+# The unit of the rests before retries on a node that was tried.
+_BACKOFF_S: Final = 0.025
+
+# However often an ejected node disappoints, it is tried again after so long.
+_REST_MAX_S: Final = 60.0
 
 _NO_EFFECT: Final = ("JOB_SEND_TIMEOUT", "JOB_CHAN_BUFFER")
 
@@ -107,6 +124,7 @@ class _Balancer:
         self._via_name = settings.via_name or f"priolb-{secrets.token_hex(4)}"
         self._certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
         self._store = open_store(settings.redis_uri, settings.redis_prefix)
+        chance = random.Random()  # noqa: S311 - it spreads load, and keeps no secret
         queue = PriorityQueue(
             [
                 Lane(name, limit)
@@ -120,7 +138,7 @@ class _Balancer:
         )
         self._queue = queue
         self._engine = Engine(
-            Scheduler(queue, RetryPolicy(settings.retries_max)),
+            _scheduler(settings, queue, chance),
             ByteBudget(settings.queue_max_mb * 1024 * 1024),
             IdleBudget(
                 settings.proxy_max_idle_conns,
@@ -139,12 +157,21 @@ class _Balancer:
             via_name=self._via_name,
             head_limits=HeadLimits(settings.head_max_kb * 1024, settings.head_max_fields),
             legacy_errors=settings.legacy_errors,
+            health_check=HealthCheck(
+                settings.health_check, settings.health_check_status, settings.health_check_result
+            ),
         )
         self._nodes = NodePool(
             self._store,
             self._engine,
-            settings.node_workers,
-            settings.proxy_max_conns_per_host,
+            Slots(
+                settings.node_workers,
+                settings.proxy_max_conns_per_host,
+                settings.adaptive_workers_max,
+                settings.adaptive_workers,
+            ),
+            Rhythm(settings.health_check_interval_s, settings.health_check_timeout_s, chance),
+            settings.hard_stop_after_s,
             settings.preserve_host,
             NodeTLS(settings.node_tls_ca, settings.node_tls_cert, settings.node_tls_key),
             log,
@@ -247,6 +274,33 @@ class _Balancer:
             await asyncio.sleep(_SIZES_INTERVAL_S)
             fast, high, low = self._queue.lengths()
             self._log.info("prioQueue size", fastTrack=fast, highPrio=high, lowPrio=low)
+
+
+def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Scheduler:
+    policy = HealthPolicy(
+        rise=settings.health_check_rise,
+        fall=settings.health_check_fall,
+        tolerates_busy=settings.health_check_busy_ok,
+        trusts_refusals=True,
+        eject_after=settings.eject_after,
+        rest_s=settings.eject_time_s,
+        rest_max_s=max(settings.eject_time_s, _REST_MAX_S),
+        ejected_max_percent=settings.eject_max_percent,
+        slow_start_s=settings.slow_start_s,
+        panics=settings.panic_mode,
+    )
+    selection: Selection = LeastInFlight()
+    if settings.node_selection == "peak-ewma":
+        selection = PeakEwma(chance)
+    elif settings.node_selection == "round-robin":
+        selection = RoundRobin()
+    return Scheduler(
+        queue,
+        RetryPolicy(settings.retries_max, _BACKOFF_S),
+        Fleet(selection, policy),
+        RetryBudget(settings.retry_budget, settings.retry_budget_min, time.monotonic()),
+        chance=chance,
+    )
 
 
 def _calm_garbage_collector() -> None:

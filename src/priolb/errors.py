@@ -52,7 +52,16 @@ class ClientError(PriolbError):
 
 
 class NodeError(PriolbError):
-    """A node that cannot be reached, is late, or does not speak HTTP."""
+    """A node that cannot be reached, is late, or does not speak HTTP.
+
+    Args:
+        message: what is wrong, naming the node.
+        is_late: whether it is nothing but late.
+    """
+
+    def __init__(self, message: str, is_late: bool = False) -> None:
+        super().__init__(message)
+        self.is_late = is_late
 
 
 class FramingError(PriolbError):

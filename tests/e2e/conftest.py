@@ -47,9 +47,12 @@ def new_node() -> Iterator[NewNode]:
     started: list[ScriptedNode] = []
 
     def start_one(
-        script: Script | None = None, health_status: int = 200, tls: ssl.SSLContext | None = None
+        script: Script | None = None,
+        health_status: int = 200,
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> ScriptedNode:
-        started.append(ScriptedNode(script, health_status, tls))
+        started.append(ScriptedNode(script, health_status, tls, port))
         return started[-1]
 
     yield start_one

@@ -149,7 +149,7 @@ def test_wrong_json_is_400_and_the_connection_stays(
 
 def test_another_method_is_405_and_told_which_there_are(balancer: Balancer) -> None:
     answer = balancer.ask("PUT", "/nodes", b"{}")
-    assert (answer.status, answer.field("Allow")) == (405, "GET, HEAD, POST, DELETE")
+    assert (answer.status, answer.field("Allow")) == (405, "GET, HEAD, POST, DELETE, PATCH")
 
 
 def test_readyz_and_post_work_side_by_side(balancer: Balancer, new_node: NewNode, connect: Connect) -> None:

@@ -48,6 +48,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.accepted = 0
         self.waiting: list[Ticket] = []
         self.running: list[Ticket] = []
+        self.resting: dict[Ticket, float] = {}  # of those who wait
         self.queue: PriorityQueue
         self.rule: NaiveRule
 
@@ -98,7 +99,7 @@ class QueueMachine(RuleBasedStateMachine):
         servable = {}
         for lane in (2, 1, 0):
             for ticket in reversed(self.in_lane(lane)):
-                if free - ticket.tried:
+                if free - ticket.tried and ticket not in self.resting:
                     servable[lane] = ticket
         # Of an empty queue nothing is asked, so that nothing is learned from it either.
         expected = self.rule.served(servable) if self.waiting else None
@@ -128,6 +129,24 @@ class QueueMachine(RuleBasedStateMachine):
         self.waiting.append(ticket)
 
     @precondition(lambda self: self.running)
+    @rule(data=st.data(), node_id=st.sampled_from(NODE_IDS), rest_s=st.sampled_from([0.5, 1.0, 9.0]))
+    def rest(self, data: st.DataObject, node_id: int, rest_s: float) -> None:
+        ticket = data.draw(st.sampled_from(self.running))
+        ticket.tried = ticket.tried | {node_id}
+        self.queue.rest(ticket, self.now + rest_s)
+        self.running.remove(ticket)
+        self.waiting.append(ticket)
+        self.resting[ticket] = self.now + rest_s
+
+    @rule(is_for_all=st.booleans())
+    def wake(self, is_for_all: bool) -> None:
+        now = inf if is_for_all else self.now
+        self.queue.wake(now)
+        self.resting = {ticket: until for ticket, until in self.resting.items() if until > now}
+        assert self.queue.next_wake() <= min(self.resting.values(), default=inf)
+        assert self.queue.next_wake() > now or is_for_all
+
+    @precondition(lambda self: self.running)
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
         ticket = data.draw(st.sampled_from(self.running))
@@ -140,6 +159,7 @@ class QueueMachine(RuleBasedStateMachine):
         ticket = data.draw(st.sampled_from(self.waiting))
         self.queue.remove(ticket)
         self.waiting.remove(ticket)
+        self.resting.pop(ticket, None)
         ticket.state = ENDED
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 3.0]))
@@ -152,6 +172,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.pop_expired(self.now) == expected
         for ticket in expected:
             self.waiting.remove(ticket)
+            self.resting.pop(ticket, None)
             ticket.state = ENDED
 
     @invariant()
@@ -181,12 +202,21 @@ class QueueMachine(RuleBasedStateMachine):
                 assert {ticket.tried for ticket in tickets_of(fifo)} <= {tried}
 
     @invariant()
+    def those_who_rest_stand_apart_in_order(self) -> None:
+        for lane in self.queue.lanes:
+            found = tickets_of(lane.resting)
+            assert set(found) == {ticket for ticket in self.resting if self.queue.lanes[ticket.lane] is lane}
+            assert [ticket.sequence for ticket in found] == sorted(ticket.sequence for ticket in found)
+
+    @invariant()
     def empty_retry_fifos_are_dropped(self) -> None:
         for lane in self.queue.lanes:
             assert all(fifo.head is not None for fifo in lane.retries.values())
 
     def fifos(self) -> list[Fifo]:
-        return [fifo for lane in self.queue.lanes for fifo in (lane.fresh, *lane.retries.values())]
+        return [
+            fifo for lane in self.queue.lanes for fifo in (lane.fresh, lane.resting, *lane.retries.values())
+        ]
 
 
 def tickets_of(fifo: Fifo) -> list[Ticket]:

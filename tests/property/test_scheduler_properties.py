@@ -17,6 +17,7 @@ from support.tickets import answered, client_left, new_queue, node, timed_out, u
 
 MAX_NODES = 4
 WAIT_S = 5.0
+REST_S = 1.0
 
 failures = st.sampled_from([answered(500), unreachable(), timed_out()])
 outcomes = st.one_of(failures, failures, st.sampled_from([answered(200), client_left()]))
@@ -35,6 +36,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.accepted: list[Ticket] = []
         self.left: list[Ticket] = []
         self.unclaimed: list[Ticket] = []  # found expired by a dispatch, and not handed over yet
+        self.resting: dict[Ticket, float] = {}  # of those who wait, until when
+        self.has_joined = False  # whether a node has become usable since the last dispatch
         self.scheduler: Scheduler
 
     @initialize(
@@ -42,11 +45,15 @@ class SchedulerMachine(RuleBasedStateMachine):
         max_tries=st.integers(1, 5),
         limit=st.sampled_from([0, 0, 2]),
         slots=st.lists(st.sampled_from([1, 1, 2]), min_size=1, max_size=2),
+        rest_s=st.sampled_from([0.0, REST_S]),
     )
-    def start(self, fast_per_high: int, max_tries: int, limit: int, slots: list[int]) -> None:
+    def start(self, fast_per_high: int, max_tries: int, limit: int, slots: list[int], rest_s: float) -> None:
         self.limit = limit
         self.max_tries = max_tries
-        self.scheduler = Scheduler(new_queue(fast_per_high, limits=(limit,) * 3), RetryPolicy(max_tries))
+        self.rest_s = rest_s
+        # The middle of the jitter, as nobody brings a generator.
+        retry = RetryPolicy(max_tries, backoff_s=2 * rest_s, backoff_max_s=4 * REST_S)
+        self.scheduler = Scheduler(new_queue(fast_per_high, limits=(limit,) * 3), retry)
         for each in slots:
             self.add_node(each, is_healthy=True)
 
@@ -63,6 +70,8 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def nodes_for(self, ticket: Ticket) -> list[NodeState]:
         """The free nodes that may serve a ticket: untried ones, or any when every usable one was tried."""
+        if ticket in self.resting:
+            return []
         if all(each.node_id in ticket.tried for each in self.usable()):
             return self.free()
         return [each for each in self.free() if each.node_id not in ticket.tried]
@@ -90,21 +99,23 @@ class SchedulerMachine(RuleBasedStateMachine):
     def add_node(self, slots: int, is_healthy: bool) -> None:
         self.nodes_made += 1
         new = node(self.nodes_made, slots, is_healthy)
-        self.scheduler.add_node(new)
+        self.has_joined = self.has_joined or is_healthy
+        self.scheduler.fleet.add(new, self.now)
         self.nodes.append(new)
 
     @precondition(lambda self: self.nodes)
     @rule(data=st.data())
     def remove_node(self, data: st.DataObject) -> None:
         gone = data.draw(st.sampled_from(self.nodes))
-        self.scheduler.remove_node(gone)
+        self.scheduler.fleet.remove(gone, self.now)
         self.nodes.remove(gone)
 
     @precondition(lambda self: self.nodes)
     @rule(data=st.data(), is_healthy=st.booleans())
     def check_health(self, data: st.DataObject, is_healthy: bool) -> None:
         checked = data.draw(st.sampled_from(self.nodes))
-        self.scheduler.set_healthy(checked, is_healthy)
+        self.has_joined = self.has_joined or (is_healthy and not checked.healthy)
+        self.scheduler.fleet.set_healthy(checked, is_healthy, "", self.now)
         self.touch(checked)
 
     # Tickets
@@ -132,15 +143,22 @@ class SchedulerMachine(RuleBasedStateMachine):
             self.accepted.append(ticket)
             self.waiting.append(ticket)
 
+    def notice_joins(self) -> None:
+        """A node that has become usable ends all rests, as soon as somebody dispatches."""
+        if self.has_joined:
+            self.resting.clear()
+            self.has_joined = False
+
     def dispatch_one(self) -> bool:
         """Dispatch once, and check who goes; False when nobody can."""
+        self.notice_joins()
         choices = {ticket: nodes for ticket in self.waiting if (nodes := self.nodes_for(ticket))}
         lease = self.scheduler.next_dispatch(self.now)
         for ticket in [each for each in self.waiting if each.state == ENDED]:
             assert ticket.start_by <= self.now
             self.waiting.remove(ticket)
             self.unclaimed.append(ticket)
-            choices.pop(ticket)
+            choices.pop(ticket, None)
         if lease is None:
             assert choices == {}
             return False
@@ -182,17 +200,24 @@ class SchedulerMachine(RuleBasedStateMachine):
             and (repeatable or not outcome.sent)
         )
         assert self.scheduler.may_retry(ticket, outcome, repeatable, self.now) is may_retry
-        assert self.scheduler.finished(lease, outcome, repeatable, self.now) is may_retry
+        rest_s = 0.0
+        if may_retry and all(each.node_id in tried | {lease.node.node_id} for each in self.usable()):
+            repeats = ticket.tries - len(tried | {lease.node.node_id})
+            rest_s = min(self.rest_s * (2**repeats - 1), 2 * REST_S)
+        is_back = may_retry and (rest_s == 0.0 or self.now + rest_s < ticket.start_by)
+        assert self.scheduler.finished(lease, outcome, repeatable, self.now) is is_back
         assert lease.ended is True
         self.leases.remove(lease)
         if lease.node.healthy:
             self.touch(lease.node)
-        if may_retry:
+        if is_back:
             assert (ticket.state, ticket.tried) == (WAITING, tried | {lease.node.node_id})
             self.waiting.append(ticket)
             self.waiting.sort(key=lambda each: each.sequence)
+            if rest_s:
+                self.resting[ticket] = self.now + rest_s
         else:
-            assert (ticket.state, ticket.tried) == (ENDED, tried)
+            assert ticket.state == ENDED
             self.left.append(ticket)
 
     @precondition(lambda self: self.waiting)
@@ -202,11 +227,17 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.scheduler.cancel(ticket)
         assert ticket.state == ENDED
         self.waiting.remove(ticket)
+        self.resting.pop(ticket, None)
         self.left.append(ticket)
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 4.9, 5.0, 5.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
+
+    @rule()
+    def advance(self) -> None:
+        self.scheduler.advance(self.now)
+        self.resting = {ticket: until for ticket, until in self.resting.items() if until > self.now}
 
     @rule()
     def take_expired(self) -> None:
@@ -218,6 +249,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         for ticket in expired:
             assert ticket.state == ENDED
         self.waiting = [each for each in self.waiting if each not in expired]
+        self.resting = {each: until for each, until in self.resting.items() if each not in expired}
         self.unclaimed = []
         self.left += expired
 
@@ -239,11 +271,14 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_next_deadline_is_that_of_the_first_who_has_to_be_told(self) -> None:
-        due = [each.start_by for each in self.unclaimed + self.waiting]
+        due = [each.start_by for each in self.unclaimed + self.waiting] + list(self.resting.values())
         if self.unclaimed:
             assert self.scheduler.next_deadline() <= self.now
         else:
-            assert self.scheduler.next_deadline() == min(due, default=float("inf"))
+            # A rest that was ended otherwise is looked at once more, in vain.
+            assert self.scheduler.next_deadline() <= min(due, default=float("inf"))
+            if not self.rest_s:
+                assert self.scheduler.next_deadline() == min(due, default=float("inf"))
 
     def teardown(self) -> None:
         """When all is over, every accepted ticket has left exactly once."""

@@ -112,6 +112,18 @@ class Balancer:
         answer = self.ask("DELETE", "/nodes", json.dumps({"uri": uri}).encode())
         assert (answer.status, answer.body) == (200, b""), answer
 
+    def change_node(self, uri: str, **order: object) -> None:
+        answer = self.ask("PATCH", "/nodes", json.dumps({"uri": uri, **order}).encode())
+        assert (answer.status, answer.body) == (200, b""), answer
+
+    def detail(self, uri: str) -> Line:
+        """Return what the balancer knows of a node."""
+        answer = self.ask("GET", "/nodes?detail=1")
+        assert answer.status == 200
+        [found] = [detail for detail in json.loads(answer.body) if detail["uri"] == uri]
+        detail: Line = found
+        return detail
+
     def nodes(self) -> list[str]:
         answer = self.ask("GET", "/nodes")
         assert answer.status == 200

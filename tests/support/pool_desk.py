@@ -1,16 +1,24 @@
 """A node pool between a store and traffic that are both in the hands of a test."""
 
 import asyncio
+import random
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from priolb.core.fleet import Fleet
 from priolb.core.node import NodeState
+from priolb.core.retry import RetryPolicy
+from priolb.core.scheduler import Scheduler
+from priolb.core.status import NodeChange
 from priolb.errors import NodeError, StoreError
 from priolb.http.rewrite import Target
+from priolb.nodes.checks import Rhythm
 from priolb.nodes.pool import NodePool
+from priolb.nodes.slots import Slots
 from priolb.tls import NodeTLS
 from support.local_requests import RecordingLog
+from support.tickets import new_queue
 
 
 class FakeStore:
@@ -47,61 +55,93 @@ class FakeStore:
 
 
 class FakeTraffic:
-    """Records what becomes of nodes; a check passes unless its node is in `down` or `hanging`."""
+    """Nodes whose checks pass unless they are in `down`, `late` or `hanging`; the fleet is a real one."""
 
     def __init__(self) -> None:
         self.down: set[str] = set()
+        self.late: set[str] = set()
         self.hanging: dict[str, asyncio.Event] = {}
         self.linked: list[NodeState] = []
-        self.taking_part: list[NodeState] = []
         self.probes: list[tuple[str, float]] = []
         self.hosts: list[tuple[str, int, bool]] = []
         self.tls: list[ssl.SSLContext | None] = []
+        self.now = 1000.0
+        self.on_node_change: Callable[[NodeChange], None] = lambda change: None
+        self.scheduler = Scheduler(new_queue(), RetryPolicy(3))
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.scheduler.fleet
 
     @property
     def attached(self) -> list[str]:
         """Names of the nodes that take part, in the order in which they came."""
-        return [node.name for node in self.taking_part]
+        return [node.name for node in self.fleet.nodes.values()]
 
     @property
     def healthy(self) -> set[str]:
         """Names of the nodes that get work."""
-        return {node.name for node in self.taking_part if node.healthy}
+        return {node.name for node in self.fleet.nodes.values() if node.healthy}
+
+    def node(self, name: str) -> NodeState:
+        [found] = [node for node in self.linked if node.name == name]
+        return found
+
+    def clock(self) -> float:
+        return self.now
 
     def link(
         self, name: str, host: str, port: int, tls: ssl.SSLContext | None, target: Target, slots: int
     ) -> NodeState:
-        node = NodeState(len(self.linked), name, slots)
+        node = NodeState(len(self.hosts), name, slots)
         self.linked.append(node)
         self.hosts.append((host, port, tls is not None))
         self.tls.append(tls)
         return node
 
-    def attach(self, node: NodeState) -> None:
-        assert node in self.linked and node not in self.taking_part
-        self.taking_part.append(node)
+    def attach(self, node: NodeState, passed: bool = False) -> None:
+        assert node in self.linked and node.node_id not in self.fleet.nodes
+        self.fleet.add(node, self.now, passed)
+        self.settle()
 
     def detach(self, node: NodeState) -> None:
         self.linked.remove(node)
-        if node in self.taking_part:
-            self.taking_part.remove(node)
+        self.fleet.remove(node, self.now)
+        self.settle()
 
-    def set_healthy(self, node: NodeState, healthy: bool) -> None:
-        assert node in self.taking_part
-        node.healthy = healthy
+    def settle(self) -> None:
+        for change in self.fleet.take_changes():
+            self.on_node_change(change)
 
     async def probe(self, node: NodeState, timeout_s: float) -> None:
         self.probes.append((node.name, timeout_s))
         if node.name in self.hanging:
             await self.hanging[node.name].wait()
+        if node.name in self.late:
+            raise NodeError(f"{node.name} is late", is_late=True)
         if node.name in self.down:
             raise NodeError(f"{node.name} is down")
+
+    def checked(self, node: NodeState, failure: str | None, is_late: bool) -> None:
+        assert node.node_id in self.fleet.nodes
+        self.scheduler.checked(node, failure, is_late, self.now)
+        self.settle()
+
+
+class NoPause(Rhythm):
+    """Nodes that are not well are checked again in every turn of the loop, and others when somebody asks."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0, 5.0, random.Random(1))
+
+    def pause_s(self, is_well: bool) -> float | None:
+        return None if is_well else 0.0
 
 
 class Desk:
     """A pool with all that it works on."""
 
-    def __init__(self, stored: list[str], shared: bool, default_slots: int, max_slots: int) -> None:
+    def __init__(self, stored: list[str], shared: bool, slots: Slots) -> None:
         self.store = FakeStore(stored, shared)
         self.traffic = FakeTraffic()
         self.log = RecordingLog()
@@ -109,8 +149,9 @@ class Desk:
         self.pool = NodePool(
             self.store,
             self.traffic,
-            default_slots,
-            max_slots,
+            slots,
+            NoPause(),
+            30.0,
             keeps_host=False,
             tls=self.tls,
             log=self.log,
@@ -122,9 +163,9 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    *stored: str, shared: bool = False, default_slots: int = 8, max_slots: int = 0
+    *stored: str, shared: bool = False, default_slots: int = 8, max_slots: int = 0, is_adaptive: bool = False
 ) -> AsyncIterator[Desk]:
-    opened = Desk(list(stored), shared, default_slots, max_slots)
+    opened = Desk(list(stored), shared, Slots(default_slots, max_slots, is_adaptive=is_adaptive))
     yield opened
     await opened.pool.close()
 

@@ -150,10 +150,15 @@ class ScriptedNode:
             `next_call`.
         health_status: status of the answer to health checks.
         tls: certificate of an https node, None for http.
+        port: where it listens; 0 for wherever the system lets it.
     """
 
     def __init__(
-        self, script: Script | None = None, health_status: int = 200, tls: ssl.SSLContext | None = None
+        self,
+        script: Script | None = None,
+        health_status: int = 200,
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         self.script = script
         self.tls = tls
@@ -163,7 +168,7 @@ class ScriptedNode:
         self.connections: list[Connection] = []
         self.faults: list[BaseException] = []
         self._calls: queue.Queue[Call] = queue.Queue()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self.port}" if tls is None else f"https://localhost:{self.port}"
         self._thread = threading.Thread(target=self._accept, name="scripted node", daemon=True)

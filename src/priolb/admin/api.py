@@ -1,14 +1,15 @@
 """The admin API: the program's own routes.
 
     GET     /           what this is
-    GET     /nodes      the nodes, as a JSON list
+    GET     /nodes      the nodes, as a JSON list; with ?detail=1 all that is known of each
     POST    /nodes      add the node of {"uri": "..."}
+    PATCH   /nodes      change it: {"uri": "...", "state": "drained"}, see `nodes.parameters`
     DELETE  /nodes      remove it
     GET     /healthz    200 while the process works
     GET     /readyz     200 while it takes requests, 503 once it shuts down
     GET     /debug/...  see `admin.debug`
 
-HEAD is answered wherever GET is. Changes and debug pages are for those whom `admin.access` lets in.
+HEAD is answered wherever GET is. Changes, details and debug pages are for those whom `admin.access` lets in.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from priolb.http.messages import LocalRequest, LocalResponse
 from priolb.http.refusal import RETRY_AFTER
 
 _READS: Final = (b"GET", b"HEAD")
-_CHANGES: Final = (b"POST", b"DELETE")
+_CHANGES: Final = (b"POST", b"DELETE", b"PATCH")
 _METHODS: Final[dict[bytes, tuple[bytes, ...]]] = {
     b"/": _READS,
     b"/nodes": _READS + _CHANGES,
@@ -46,6 +47,8 @@ class Nodes(Protocol):
     def uris(self) -> list[str]: ...
     async def add(self, uri: str) -> None: ...
     async def remove(self, uri: str) -> bool: ...
+    def details(self) -> list[dict[str, object]]: ...
+    def change(self, uri: str, order: dict[str, object]) -> bool: ...
 
 
 class Log(Protocol):
@@ -118,8 +121,10 @@ class AdminApi:
         if method in _CHANGES:
             return await self._change(request)
         if path == b"/nodes":
-            uris = json.dumps(self._nodes.uris(), separators=(",", ":"))
-            return LocalResponse(200, uris.encode() + b"\n", b"application/json")
+            if b"detail=1" not in request.head.query.split(b"&"):
+                return _json(self._nodes.uris())
+            self._check_access(request)
+            return _json(self._nodes.details())
         if path == b"/healthz":
             return LocalResponse(200, b"ok\n")
         if path == b"/readyz":
@@ -139,10 +144,17 @@ class AdminApi:
                 "let in; send ADMIN_TOKEN as Authorization: Bearer",
             )
         self._check_access(request)
-        uri = _uri_of(request.body)
+        members = _members_of(request.body)
+        uri = _uri_of(members)
         if request.head.method == b"POST":
             await self._nodes.add(uri)
-        elif not await self._nodes.remove(uri):
+            is_there = True
+        elif request.head.method == b"PATCH":
+            order = {name: value for name, value in members.items() if name != "uri"}
+            is_there = self._nodes.change(uri, order)
+        else:
+            is_there = await self._nodes.remove(uri)
+        if not is_there:
             raise ClientError(400, "node not found")
         return LocalResponse(200, b"")
 
@@ -180,11 +192,16 @@ def _call(request: LocalRequest) -> dict[str, str]:
     }
 
 
-def _uri_of(body: bytes) -> str:
-    """Return the node URI in the body of a change; as in the original, further members mean nothing.
+def _json(document: object) -> LocalResponse:
+    text = json.dumps(document, separators=(",", ":"))
+    return LocalResponse(200, text.encode() + b"\n", b"application/json")
+
+
+def _members_of(body: bytes) -> dict[str, object]:
+    """Return the members of the JSON object that is the body of a change.
 
     Raises:
-        ClientError: there is none.
+        ClientError: it is none.
     """
     try:
         payload = json.loads(body)
@@ -194,9 +211,18 @@ def _uri_of(body: bytes) -> str:
         raise ClientError(400, f"the body is not JSON: {error}") from None
     if not isinstance(payload, dict):
         raise ClientError(400, 'the body is not a JSON object like {"uri": "http://host:port"}')
-    uri = payload.get("uri")
+    return payload
+
+
+def _uri_of(members: dict[str, object]) -> str:
+    """Return the node URI of a change; as in the original, further members mean nothing to add and remove.
+
+    Raises:
+        ClientError: there is none.
+    """
+    uri = members.get("uri")
     if not isinstance(uri, str):
-        raise ClientError(400, f'"uri" is {"not a string" if "uri" in payload else "missing"}')
+        raise ClientError(400, f'"uri" is {"not a string" if "uri" in members else "missing"}')
     try:
         uri.encode()
     except UnicodeEncodeError:

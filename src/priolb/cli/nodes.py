@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import sys
 from argparse import Namespace
 from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPException
-from typing import IO, Final
+from typing import IO, Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
@@ -22,9 +23,37 @@ TIMEOUT_S: Final = 10.0
 _DEFAULT_URL: Final = "http://localhost:8080"
 _ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
 
-_METHODS: Final = {"list": "GET", "add": "POST", "remove": "DELETE"}
+_READS: Final = ("list", "show")
+_METHODS: Final = {
+    "list": "GET",
+    "show": "GET",
+    "add": "POST",
+    "remove": "DELETE",
+    "drain": "PATCH",
+    "cordon": "PATCH",
+    "uncordon": "PATCH",
+    "set": "PATCH",
+}
 # Adding a node that is there already is no mistake, hence not "added".
-_DONE: Final = {"add": "registered", "remove": "removed"}
+_DONE: Final = {
+    "add": "registered",
+    "remove": "removed",
+    "drain": "draining",
+    "cordon": "cordoned",
+    "uncordon": "uncordoned",
+    "set": "changed",
+}
+_STATES: Final = {"drain": "drained", "cordon": "cordoned", "uncordon": "active"}
+
+# The options of actions that change a node: whose it is, and its name in the order.
+_ORDERS: Final = {
+    "hard-stop-after": ("drain", "hard_stop_after"),
+    "workers": ("set", "workers"),
+    "weight": ("set", "weight"),
+}
+_NUMBER: Final = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?")
+
+_COLUMNS: Final = ("uri", "state", "since", "in_flight", "slots", "latency_ms", "success_ratio", "reason")
 
 
 class _InstanceError(Exception):
@@ -34,8 +63,11 @@ class _InstanceError(Exception):
 def parser() -> OptionParser:
     """Return what parses the options."""
     options = OptionParser("nodes", "Show or change the nodes of a running instance.")
-    options.add_argument("action", help="list, add or remove")
-    options.add_argument("uri", nargs="?", help="the node to add or remove")
+    options.add_argument("action", help=f"{', '.join(_READS)}, {', '.join(_DONE)}")
+    options.add_argument("uri", nargs="?", help="the node that is meant; list and show take none")
+    options.add_option("workers", "N", "with set: requests in flight at most, or auto")
+    options.add_option("weight", "N", "with set: share of the work")
+    options.add_option("hard-stop-after", "SECONDS", "with drain: when to cut off what is in flight")
     options.add_option("url", "URL", f"where the instance listens, default $PRIOLB_URL or {_DEFAULT_URL}")
     options.add_option("token", "TOKEN", "its ADMIN_TOKEN, default $ADMIN_TOKEN")
     return options
@@ -50,16 +82,22 @@ def run(options: Namespace) -> int:
     action = options.action
     if action not in _METHODS:
         raise ConfigError(f"nodes: unknown action {shown(action)}{did_you_mean(action, list(_METHODS))}")
-    if (action == "list") != (options.uri is None):
-        needs = "takes no URI" if action == "list" else "needs the URI of a node"
+    if (action in _READS) != (options.uri is None):
+        needs = "takes no URI" if action in _READS else "needs the URI of a node"
         raise ConfigError(f"nodes: {action} {needs}")
+    order = _order(options)
     url = _option(options.url, "--url", "PRIOLB_URL") or ("default", _DEFAULT_URL)
     base_url = read_value(url[0], _BaseUrl(), url[1], secret="@" in url[1])
     token = _option(options.token, "--token", "ADMIN_TOKEN")
     bearer = read_value(token[0], Token(), token[1], secret=True) if token else ""
     try:
-        answer = _ask(base_url, _METHODS[action], options.uri, bearer)
-        lines = _uris(base_url, answer) if action == "list" else [f"{_DONE[action]} {options.uri}"]
+        if action == "list":
+            lines = _uris(base_url, _ask(base_url, "GET", "/nodes", None, bearer))
+        elif action == "show":
+            lines = _table(base_url, _ask(base_url, "GET", "/nodes?detail=1", None, bearer))
+        else:
+            _ask(base_url, _METHODS[action], "/nodes", {"uri": options.uri, **order}, bearer)
+            lines = [f"{_DONE[action]} {options.uri}"]
     except _InstanceError as error:
         print(f"prio-load-balancer: {error}", file=sys.stderr)
         return 1
@@ -106,9 +144,30 @@ def _option(given: str | None, flag: str, variable: str) -> tuple[str, str] | No
     return (variable, text) if text else None
 
 
-def _ask(base_url: str, method: str, uri: str | None, token: str) -> bytes:
-    body = json.dumps({"uri": uri}).encode() if uri is not None else None
-    request = Request(f"{base_url}/nodes", data=body, method=method)  # noqa: S310 - _BaseUrl lets http(s) pass only
+def _order(options: Namespace) -> dict[str, object]:
+    """Return the change that the action and its options ask for.
+
+    Raises:
+        ConfigError: an option does not go with the action, or `set` has none.
+    """
+    action = options.action
+    order: dict[str, object] = {"state": _STATES[action]} if action in _STATES else {}
+    for name, (of_action, member) in _ORDERS.items():
+        given = getattr(options, name.replace("-", "_"))
+        if given is None:
+            continue
+        if action != of_action:
+            raise ConfigError(f"nodes: --{name} goes only with {of_action}")
+        # Whatever is no number goes as it is: the instance knows what it takes.
+        order[member] = json.loads(given) if _NUMBER.fullmatch(given) else given
+    if action == "set" and not order:
+        raise ConfigError("nodes: set needs --workers or --weight")
+    return order
+
+
+def _ask(base_url: str, method: str, target: str, members: dict[str, object] | None, token: str) -> bytes:
+    body = json.dumps(members).encode() if members is not None else None
+    request = Request(f"{base_url}{target}", data=body, method=method)  # noqa: S310 - _BaseUrl lets http(s) pass only
     if body:
         request.add_header("Content-Type", "application/json")
     if token:
@@ -144,10 +203,38 @@ def _reason(error: HTTPError) -> str:
 
 
 def _uris(base_url: str, answer: bytes) -> list[str]:
-    try:
-        uris = json.loads(answer)
-    except (ValueError, RecursionError):
-        uris = None
-    if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
-        raise _InstanceError(f"{base_url} did not answer with a list of nodes: is it a prio-load-balancer?")
+    uris = _list_in(base_url, answer)
+    if not all(isinstance(uri, str) for uri in uris):
+        raise _is_something_else(base_url)
     return uris
+
+
+def _table(base_url: str, answer: bytes) -> list[str]:
+    """Return the details of all nodes as a table."""
+    details = _list_in(base_url, answer)
+    if not all(isinstance(detail, dict) for detail in details):
+        raise _is_something_else(base_url)
+    rows = [[_cell(detail.get(column)) for column in _COLUMNS] for detail in details]
+    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (_COLUMNS, *rows)
+    ]
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None or value == "" else escaped(str(value))
+
+
+def _list_in(base_url: str, answer: bytes) -> list[Any]:
+    try:
+        document = json.loads(answer)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, list):
+        raise _is_something_else(base_url)
+    return document
+
+
+def _is_something_else(base_url: str) -> _InstanceError:
+    return _InstanceError(f"{base_url} did not answer with a list of nodes: is it a prio-load-balancer?")

@@ -18,8 +18,10 @@ _USAGE: Final = """\
 Usage:
   prio-load-balancer [flags]           serve (also: python -m priolb)
   prio-load-balancer nodes list        show the nodes of a running instance
+  prio-load-balancer nodes show        show what it knows of each of them
   prio-load-balancer nodes add URI     add a node to it
   prio-load-balancer nodes remove URI  remove a node from it
+  prio-load-balancer nodes drain URI   give a node no more work; also cordon, uncordon, set
   prio-load-balancer attest uri HOST   make the URI of a node that proves what it runs
   prio-load-balancer attest show URI   say what such a URI asks for
   prio-load-balancer attest probe URI  connect to such a node and say step by step what it proves

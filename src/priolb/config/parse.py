@@ -10,12 +10,15 @@ and `float()` would let through in addition ("1_0", " 5", "nan", Arabic digits) 
 often than a wish.
 """
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
+
+from priolb.config.words import did_you_mean
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -30,8 +33,10 @@ _HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _TOKEN: Final = re.compile(r"[!-~]*")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,62}")
-_METHOD: Final = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
+_HTTP_METHOD: Final = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
 _IPV6: Final = re.compile(r"[0-9A-Fa-f.:]+(%[A-Za-z0-9._-]+)?")
+_METHOD: Final = re.compile(r"[A-Za-z0-9_.]{1,128}")
+_PATH: Final = re.compile(r"/[!-\"$-~]*")  # visible ASCII, but no fragment
 _CIDR: Final = re.compile(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?")
 # A number with more digits is out of every range; int() is quadratic in them.
 _DIGITS_MAX: Final = 30
@@ -126,6 +131,49 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def accepts(self) -> str:
+        return f"one of {', '.join(self.words)}"
+
+    def parse(self, text: str) -> str:
+        if text not in self.words:
+            raise ValueError(f"is not {self.accepts}{did_you_mean(text, self.words)}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class MethodOrPath:
+    """The name of a JSON-RPC method, or a path on an HTTP server, with or without a query."""
+
+    accepts: str = "a JSON-RPC method (like net_version) or a path (like /health)"
+
+    def parse(self, text: str) -> str:
+        if not (_METHOD.fullmatch(text) or _PATH.fullmatch(text)):
+            raise ValueError(f"is not {self.accepts}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class JsonText:
+    """A JSON value, kept as text; empty for none."""
+
+    accepts: str = "a JSON value or nothing"
+
+    def parse(self, text: str) -> str:
+        try:
+            if text:
+                json.loads(text)
+        except (ValueError, RecursionError):
+            raise ValueError(f"is not {self.accepts}") from None
+        return text
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """Any text that can be shown on one line."""
 
@@ -169,7 +217,7 @@ class Methods:
 
     def parse(self, text: str) -> frozenset[bytes]:
         methods = _items(text)
-        if not all(_METHOD.fullmatch(method) for method in methods):
+        if not all(_HTTP_METHOD.fullmatch(method) for method in methods):
             raise ValueError(f"is not {self.accepts}")
         return frozenset(method.encode() for method in methods)
 

@@ -13,10 +13,13 @@ from typing import Final
 from priolb.attest.sev.policy import CONSTELLATION, Tcb, parse_arks, parse_id_keys, parse_tcb
 from priolb.config.parse import (
     Address,
+    Choice,
     CidrList,
     CommaList,
     Count,
     HostPort,
+    JsonText,
+    MethodOrPath,
     Methods,
     Name,
     Network,
@@ -280,6 +283,88 @@ class Settings:
     ra_tls_allow_debug_enclave: bool = setting(
         Switch(), "RA_TLS_ALLOW_DEBUG_ENCLAVE_INSECURE", "false", "switch",
         meaning="Accepted, no effect: a debug enclave hides nothing from its host and is always refused.",
+    )
+
+    # Which node, and how many tries
+    node_selection: str = setting(
+        Choice(("least-in-flight", "peak-ewma", "round-robin")), "NODE_SELECTION", "least-in-flight", "word",
+        meaning="Which of the nodes with a free slot is next: the one with the fewest requests, the faster "
+        "of two at random, or one after the other.",
+    )
+    adaptive_workers: bool = setting(
+        Switch(), "ADAPTIVE_WORKERS", "false", "switch",
+        meaning="Nodes whose URI does not say ?_workers=N find by themselves how many requests suit them.",
+    )
+    adaptive_workers_max: int = setting(
+        Count(1, 10_000), "ADAPTIVE_WORKERS_MAX", "64", "requests",
+        meaning="Most requests of a node that finds their number by itself.",
+    )
+    retry_budget: int = setting(
+        Count(0, 100_000), "RETRY_BUDGET", "20", "per cent",
+        meaning="Retries for each hundred recent requests, over all of them.",
+    )
+    retry_budget_min: int = setting(
+        Count(0, 100_000), "RETRY_BUDGET_MIN", "10", "retries per second",
+        meaning="Retries that there is budget for however few the requests are.",
+    )
+
+    # Health of nodes
+    health_check: str = setting(
+        MethodOrPath(), "HEALTH_CHECK", "net_version", "method or path",
+        meaning="What nodes are asked: a JSON-RPC method, or a path below that of the node, which is read.",
+    )
+    health_check_status: int = setting(
+        Count(0, 599), "HEALTH_CHECK_STATUS", "0", "status",
+        meaning="Status that the answer must have; 0 = any below 400.",
+    )
+    health_check_result: str = setting(
+        JsonText(), "HEALTH_CHECK_RESULT", "", "JSON",
+        meaning="What the result of the call, or the body at the path, must be; of an object, the members "
+        "that it must have. Empty = anything.",
+    )
+    health_check_interval_s: float = setting(
+        seconds(0), "HEALTH_CHECK_INTERVAL", "5", "seconds",
+        meaning="Between two checks of a node that is well, give or take a fifth; 0 = not checked then.",
+    )
+    health_check_timeout_s: float = setting(
+        seconds(), "HEALTH_CHECK_TIMEOUT", "5", "seconds",
+        meaning="Longest wait for the answer to a check.",
+    )
+    health_check_rise: int = setting(
+        Count(1, 1000), "HEALTH_CHECK_RISE", "1", "checks",
+        meaning="Checks in a row that bring a node back that was down.",
+    )
+    health_check_fall: int = setting(
+        Count(1, 1000), "HEALTH_CHECK_FALL", "3", "checks",
+        meaning="Failed checks in a row that take a node down.",
+    )
+    health_check_busy_ok: bool = setting(
+        Switch(), "HEALTH_CHECK_BUSY_OK", "true", "switch",
+        meaning="A check that is only late says nothing about a node that has requests in flight.",
+    )
+    eject_after: int = setting(
+        Count(0, 1000), "EJECT_AFTER", "5", "failures",
+        meaning="Requests in a row that a node fails and another answers until it is ejected; 0 = never.",
+    )
+    eject_time_s: float = setting(
+        seconds(), "EJECT_TIME", "2", "seconds",
+        meaning="How long an ejected node rests before one request tries it; doubled each time up to 60.",
+    )
+    eject_max_percent: int = setting(
+        Count(0, 100), "EJECT_MAX_PERCENT", "50", "per cent",
+        meaning="Share of the nodes, rounded down, that may be ejected at once.",
+    )
+    slow_start_s: float = setting(
+        seconds(0), "SLOW_START", "5", "seconds",
+        meaning="How long a node that is back takes to get all of its slots; 0 = at once.",
+    )
+    panic_mode: bool = setting(
+        Switch(), "PANIC_MODE", "false", "switch",
+        meaning="When no node is fit, use all of them rather than hold requests until their time is over.",
+    )
+    hard_stop_after_s: float = setting(
+        seconds(0), "HARD_STOP_AFTER", "30", "seconds",
+        meaning="What a drained node has in flight is cut off after it, unless the order says otherwise.",
     )
 
     # Administration

@@ -7,6 +7,8 @@ Invariants:
      serve its head: nobody behind the head has to be looked at.
   4. Empty retry Fifos are dropped, so looking for the next ticket costs no more than the number of
      different sets of tried nodes that wait right now (one, while nothing fails).
+  5. Of the Fifo of those who rest nobody is served. They count as waiting, keep their place and expire as all
+     others do.
 """
 
 from __future__ import annotations
@@ -75,13 +77,14 @@ class Lane:
             place they had and are not refused by it.
     """
 
-    __slots__ = ("fresh", "length", "limit", "name", "retries")
+    __slots__ = ("fresh", "length", "limit", "name", "resting", "retries")
 
     def __init__(self, name: str, limit: int = 0) -> None:
         self.name: str = name
         self.limit: int = limit
         self.length: int = 0
         self.fresh: Fifo = Fifo()
+        self.resting: Fifo = Fifo()
         self.retries: dict[frozenset[int], Fifo] = {}
 
     @property
@@ -98,11 +101,19 @@ class Lane:
     def put_back(self, ticket: Ticket) -> None:
         """Give a ticket whose try failed its old place in line."""
         ticket.state = WAITING
-        fifo = self.retries.get(ticket.tried)
-        if fifo is None:
-            fifo = self.retries[ticket.tried] = Fifo()
-        fifo.insert(ticket)
+        self._insert(ticket)
         self.length += 1
+
+    def rest(self, ticket: Ticket) -> None:
+        """Give a ticket whose try failed its old place in line, and serve it no more before `wake`."""
+        ticket.state = WAITING
+        self.resting.insert(ticket)
+        self.length += 1
+
+    def wake(self, ticket: Ticket) -> None:
+        """Let a ticket that rests be served again."""
+        self.resting.remove(ticket)
+        self._insert(ticket)
 
     def remove(self, ticket: Ticket) -> None:
         """Take a waiting ticket out, wherever it stands."""
@@ -111,7 +122,7 @@ class Lane:
         fifo.remove(ticket)
         ticket.state = RUNNING
         self.length -= 1
-        if fifo.head is None and fifo is not self.fresh:
+        if fifo.head is None and fifo is not self.fresh and fifo is not self.resting:
             del self.retries[ticket.tried]
 
     def first(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
@@ -133,9 +144,14 @@ class Lane:
     def oldest(self) -> Ticket | None:
         """Return the ticket that came first, whether or not a node is free for it."""
         best = self.fresh.head
-        for fifo in self.retries.values():
+        for fifo in (self.resting, *self.retries.values()):
             head = fifo.head
-            assert head is not None
-            if best is None or head.sequence < best.sequence:
+            if head is not None and (best is None or head.sequence < best.sequence):
                 best = head
         return best
+
+    def _insert(self, ticket: Ticket) -> None:
+        fifo = self.retries.get(ticket.tried)
+        if fifo is None:
+            fifo = self.retries[ticket.tried] = Fifo()
+        fifo.insert(ticket)

@@ -36,12 +36,33 @@ class Outcome:
         status: status of the node's answer, 0 when there was none.
         sent: whether any byte of the request may have reached the node.
         answering: whether any byte of the answer has gone to the client.
+        node_error: whether the answer says, whatever its status, that this node cannot serve.
+        retry_after_s: seconds for which the node asked not to be asked again, 0 when it did not.
 
-    `failed` says whether the node is to blame: no answer, a broken one, or a status of 400 and above. It is
-    never changed.
+    What follows from it, computed once, as outcomes are never changed:
+
+    - `good`: a whole answer with a status below 400.
+    - `failed`: no answer, a broken one, a status of 400 and above, or a `node_error`. A retry may help.
+    - `at_fault`: failed in a way that speaks against the node and not against the request: all of the above
+      but the statuses 400 to 499.
+    - `is_absence`: nobody was there. The connection was refused or the host is unreachable, so that no
+      request was tried at all.
     """
 
-    __slots__ = ("answering", "failed", "phase", "reason", "sent", "source", "status")
+    __slots__ = (
+        "answering",
+        "at_fault",
+        "failed",
+        "good",
+        "is_absence",
+        "node_error",
+        "phase",
+        "reason",
+        "retry_after_s",
+        "sent",
+        "source",
+        "status",
+    )
 
     def __init__(
         self,
@@ -51,6 +72,8 @@ class Outcome:
         status: int,
         sent: bool,
         answering: bool,
+        node_error: bool = False,
+        retry_after_s: float = 0.0,
     ) -> None:
         self.source = source
         self.phase = phase
@@ -58,15 +81,31 @@ class Outcome:
         self.status = status
         self.sent = sent
         self.answering = answering
-        self.failed: bool = source is Source.NODE and (reason is not None or status >= 400)
+        self.node_error = node_error
+        self.retry_after_s = retry_after_s
+        is_broken = reason is not None or node_error
+        self.failed: bool = source is Source.NODE and (is_broken or status >= 400)
+        self.at_fault: bool = source is Source.NODE and (is_broken or status >= 500)
+        self.good: bool = source is Source.NODE and phase is Phase.DONE and not is_broken and status < 400
+        self.is_absence: bool = (
+            source is Source.NODE and phase is Phase.CONNECT and reason is Reason.NODE_UNREACHABLE
+        )
+
+    def __str__(self) -> str:
+        """In words for the operator: what speaks against the node."""
+        if self.reason is not None:
+            return f"{self.reason.value} ({self.phase.value})"
+        return "an error of the node's own" if self.node_error else f"status {self.status}"
 
 
 @lru_cache(maxsize=2048)
-def answered(status: int, answering: bool) -> Outcome:
+def answered(status: int, answering: bool, node_error: bool = False, retry_after_s: float = 0.0) -> Outcome:
     """Return the outcome of a try whose answer came whole; the same object for all such tries.
 
     Args:
         status: status of the answer.
         answering: whether a part of it has gone to the client already.
+        node_error: as in `Outcome`.
+        retry_after_s: as in `Outcome`.
     """
-    return Outcome(Source.NODE, Phase.DONE, None, status, sent=True, answering=answering)
+    return Outcome(Source.NODE, Phase.DONE, None, status, True, answering, node_error, retry_after_s)

@@ -3,7 +3,8 @@
 Where a ticket can be, and who moves it:
   1. NEW -> WAITING by `push`, which alone refuses, and only by the limit of the ticket's own lane;
      NEW -> RUNNING by `pass_by`, only while nothing waits.
-  2. WAITING -> RUNNING by `pop`, RUNNING -> WAITING by `put_back`, to its old place in line.
+  2. WAITING -> RUNNING by `pop`, RUNNING -> WAITING by `put_back`, to its old place in line, or by `rest`,
+     to the same place, but not to be popped before its time or `wake`.
   3. WAITING -> out of the queue by `remove` (cancelled) or `pop_expired`.
   4. Sequence numbers are given once, at `push`; inside a lane they are the order of service.
   5. Inside a lane `start_by` never falls with the sequence, because all may wait equally long: the oldest
@@ -13,6 +14,7 @@ Where a ticket can be, and who moves it:
 from __future__ import annotations
 
 from collections.abc import Callable
+from heapq import heappop, heappush
 from math import inf
 
 from priolb.core.discipline import Discipline
@@ -32,13 +34,15 @@ class PriorityQueue:
         discipline: which lane is next.
     """
 
-    __slots__ = ("_discipline", "_next_sequence", "_nobody", "lanes", "length")
+    __slots__ = ("_discipline", "_nobody", "_resting", "accepted", "lanes", "length")
 
     def __init__(self, lanes: list[Lane], discipline: Discipline) -> None:
         self.lanes: list[Lane] = lanes
         self.length: int = 0
         self._discipline = discipline
-        self._next_sequence: int = 0
+        self.accepted: int = 0
+        """Tickets taken so far, which is the sequence number of the last one."""
+        self._resting: list[tuple[float, int, Ticket]] = []
         self._nobody: tuple[int, ...] = (0,) * len(lanes)
 
     def push(self, ticket: Ticket) -> bool:
@@ -46,8 +50,8 @@ class PriorityQueue:
         lane = self.lanes[ticket.lane]
         if lane.is_full:
             return False
-        self._next_sequence += 1
-        ticket.sequence = self._next_sequence
+        self.accepted += 1
+        ticket.sequence = self.accepted
         lane.append(ticket)
         self.length += 1
         return True
@@ -67,8 +71,7 @@ class PriorityQueue:
 
     def pass_by(self, ticket: Ticket) -> None:
         """Let a new ticket go at once: the same as `push` and `pop` while nothing waits, only faster."""
-        self._next_sequence += 1
-        ticket.sequence = self._next_sequence
+        ticket.sequence = self.accepted = self.accepted + 1
         ticket.state = RUNNING
         self._discipline.passed(ticket.lane)
 
@@ -76,6 +79,30 @@ class PriorityQueue:
         """Give a ticket whose try failed its old place in line; never refused."""
         self.lanes[ticket.lane].put_back(ticket)
         self.length += 1
+
+    def rest(self, ticket: Ticket, until: float) -> None:
+        """Give a ticket whose try failed its old place in line, where it is passed over for a while.
+
+        Args:
+            ticket: the ticket.
+            until: monotonic seconds.
+        """
+        self.lanes[ticket.lane].rest(ticket)
+        self.length += 1
+        heappush(self._resting, (until, ticket.sequence, ticket))
+
+    def wake(self, now: float) -> None:
+        """Let those be served again whose rest is over; with `now` infinite, all."""
+        resting = self._resting
+        while resting and resting[0][0] <= now:
+            ticket = heappop(resting)[2]
+            lane = self.lanes[ticket.lane]
+            if ticket.fifo is lane.resting:  # else it has left the line meanwhile
+                lane.wake(ticket)
+
+    def next_wake(self) -> float:
+        """Return when to call `wake` next, in monotonic seconds; infinity when nobody rests."""
+        return self._resting[0][0] if self._resting else inf
 
     def remove(self, ticket: Ticket) -> None:
         """Take a waiting ticket out, wherever it stands."""

@@ -1,8 +1,21 @@
-"""Whether a failed try is tried again."""
+"""Whether a failed try is tried again, and when.
+
+Retried is this, and nothing else, as long as the client has seen no part of an answer:
+
+    the connection was refused, or came to nothing       whatever the method
+    the node closed it without an answer, was late,      if the method may be repeated
+    broke its answer, answered with a status of 400
+    and above, or with an error that means the node
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
+from priolb.core.chance import Chance
 from priolb.core.outcome import Outcome
+
+_DOUBLINGS_MAX: Final = 16
 
 
 class RetryPolicy:
@@ -10,12 +23,16 @@ class RetryPolicy:
 
     Args:
         max_tries: tries in all, the first one included; values below 1 count as 1.
+        backoff_s: unit of the back-off, seconds; 0 for none.
+        backoff_max_s: longest back-off, seconds.
     """
 
-    __slots__ = ("max_tries",)
+    __slots__ = ("backoff_max_s", "backoff_s", "max_tries")
 
-    def __init__(self, max_tries: int) -> None:
+    def __init__(self, max_tries: int, backoff_s: float = 0.0, backoff_max_s: float = 0.25) -> None:
         self.max_tries: int = max(1, max_tries)
+        self.backoff_s: float = backoff_s
+        self.backoff_max_s: float = backoff_max_s
 
     def allows(self, tries: int, repeatable: bool, outcome: Outcome) -> bool:
         """Return whether a request may be tried again.
@@ -31,3 +48,19 @@ class RetryPolicy:
             and tries < self.max_tries
             and (repeatable or not outcome.sent)
         )
+
+    def rest_s(self, repeats: int, outcome: Outcome, chance: Chance) -> float:
+        """Return how long a request rests before the same node is tried again, seconds.
+
+        Exponential back-off with full jitter (Brooker, "Exponential backoff and jitter", 2015), in the form
+        that Envoy gives it: `uniform(0, min(max, unit * (2 ** repeats - 1)))`. The first time there is no
+        rest, as in the original. It is never shorter than what the node asked for.
+
+        Args:
+            repeats: how often a node that had been tried was tried again so far.
+            outcome: how the last try ended.
+            chance: gives the jitter.
+        """
+        doublings: int = 2 ** min(max(repeats, 0), _DOUBLINGS_MAX)
+        ceiling_s = min(self.backoff_max_s, self.backoff_s * (doublings - 1))
+        return max(outcome.retry_after_s, ceiling_s * chance.random())

@@ -3,21 +3,43 @@
 Invariants:
   1. `in_flight <= slots` for every node when a lease is given; a lease ends exactly once.
   2. Nothing whose `start_by` has passed is ever given a lease.
-  3. While a node is free, no ticket waits that this node may serve once `next_dispatch` has said None.
+  3. While a node is free, no ticket waits that this node may serve once `next_dispatch` has said None, but
+     those that rest before another try.
   4. A ticket put back for a retry goes to a node it has not tried, as long as a usable one exists.
   5. Every ticket accepted by `submit` leaves exactly once: by `finished` without a retry, by `cancel`, or
      among the expired.
+  6. Extra tries stay within their budgets. A try that found nobody there is no try: its node is down, so
+     that it cannot be repeated there.
 """
 
 from __future__ import annotations
 
-from priolb.core.node import Lease, NodeState
+from math import inf
+from typing import Final
+
+from priolb.core.budget import RetryBudget
+from priolb.core.chance import Chance
+from priolb.core.fleet import Fleet
+from priolb.core.hedge import Hedging
+from priolb.core.judge import Judge
+from priolb.core.node import FIRST, OVER, REPEATED, Lease, NodeState
 from priolb.core.outcome import Outcome
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
-from priolb.core.selection import LeastInFlight
-from priolb.core.ticket import ENDED, NO_NODES_TRIED, WAITING, Ticket
+from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from priolb.errors import Reason
+
+
+class _Middle:
+    """Chance that always falls in the middle, for schedulers that were given none."""
+
+    __slots__ = ()
+
+    def random(self) -> float:
+        return 0.5
+
+
+_MIDDLE: Final = _Middle()
 
 
 class Scheduler:
@@ -25,62 +47,70 @@ class Scheduler:
 
     Args:
         queue: where tickets wait.
-        retry: whether a failed try is tried again.
+        retry: whether and when a failed try is tried again.
+        fleet: the nodes; by default an empty fleet whose nodes are judged by their checks alone.
+        budget: bounds retries over all requests, None for no bound.
+        hedging: which lanes get second tries, None for none.
+        chance: spreads the rests before retries.
     """
 
-    __slots__ = ("_expired", "_free", "_nodes", "_retry", "_usable", "queue", "running")
+    __slots__ = ("_budget", "_chance", "_expired", "_joins", "_judge", "_retry", "fleet", "hedging", "queue")
 
-    def __init__(self, queue: PriorityQueue, retry: RetryPolicy) -> None:
+    def __init__(
+        self,
+        queue: PriorityQueue,
+        retry: RetryPolicy,
+        fleet: Fleet | None = None,
+        budget: RetryBudget | None = None,
+        hedging: Hedging | None = None,
+        chance: Chance = _MIDDLE,
+    ) -> None:
         self.queue: PriorityQueue = queue
-        self.running: int = 0
+        self.fleet: Fleet = Fleet() if fleet is None else fleet
+        self.hedging: Hedging | None = hedging
+        self._judge = Judge(self.fleet)
         self._retry = retry
-        self._nodes: dict[int, NodeState] = {}
-        self._usable: set[int] = set()
-        self._free = LeastInFlight()
+        self._budget = budget
+        self._chance = chance
         self._expired: list[Ticket] = []
+        self._joins: int = 0
 
     # Nodes
 
-    def add_node(self, node: NodeState) -> None:
-        """Let `node` take part."""
-        self._nodes[node.node_id] = node
-        self._refresh(node)
-
-    def remove_node(self, node: NodeState) -> None:
-        """Give `node` no more work; what it has in flight goes on."""
-        self._nodes.pop(node.node_id, None)
-        self._refresh(node)
-
-    def set_healthy(self, node: NodeState, healthy: bool) -> None:
-        """Record whether `node` passes its health check."""
-        node.healthy = healthy
-        self._refresh(node)
+    @property
+    def running(self) -> int:
+        """Leases that have not ended."""
+        return self.fleet.in_flight
 
     @property
     def has_nodes(self) -> bool:
         """Whether any node is registered, usable or not."""
-        return bool(self._nodes)
+        return bool(self.fleet.nodes)
+
+    def checked(self, node: NodeState, failure: str | None, is_late: bool, now: float) -> None:
+        """Take note of a health check; see `Judge.checked`."""
+        self._judge.checked(node, failure, is_late, now)
 
     # Tickets
 
     def start_at_once(self, ticket: Ticket, now: float) -> Lease | None:
         """Reserve a slot for a new ticket when nobody waits and a node is free; else None: `submit` it."""
-        if self.queue.length or self._free.length == 0:
+        queue, free = self.queue, self.fleet.free
+        if queue.length or not free.length:
             return None
-        self.queue.pass_by(ticket)
-        self.running += 1
+        queue.pass_by(ticket)
         ticket.tries = 1
-        return Lease(ticket, self._free.reserve_best(), now)
+        return Lease(ticket, free.reserve_best(ticket), now)
 
     def refusal(self, lane: int) -> Reason | None:
         """Return why `submit` would refuse a new ticket of `lane`, or None."""
-        if not self._nodes:
+        if not self.fleet.nodes:
             return Reason.NO_NODES
         return Reason.QUEUE_FULL if self.queue.lanes[lane].is_full else None
 
     def submit(self, ticket: Ticket) -> Reason | None:
         """Put a new ticket in line; a reason when it is refused at once."""
-        if not self._nodes:
+        if not self.fleet.nodes:
             return Reason.NO_NODES
         if not self.queue.push(ticket):
             return Reason.QUEUE_FULL
@@ -91,7 +121,10 @@ class Scheduler:
 
         Tickets found expired on the way are collected for `take_expired`.
         """
-        while self._free.length:
+        if self._joins != self.fleet.joins:
+            self._joins = self.fleet.joins
+            self.queue.wake(inf)  # those who rest did so because no other node was there
+        while self.fleet.free.length:
             ticket = self.queue.pop(self._has_node_for)
             if ticket is None:
                 return None
@@ -111,27 +144,90 @@ class Scheduler:
             repeatable: whether sending the request twice is safe by its method.
             now: monotonic seconds.
         """
-        assert not lease.ended
-        lease.ended = True
         node, ticket = lease.node, lease.ticket
-        self.running -= 1
-        self._free.release(node, node.node_id in self._usable)
-        if outcome.failed and self.may_retry(ticket, outcome, repeatable, now):
-            ticket.tried = ticket.tried | {node.node_id}
-            self.queue.put_back(ticket)
-            return True
+        if outcome.good and not (lease.state or node.watched):  # as nearly always
+            lease.state = OVER
+            node.answered += 1
+            node.busy_s += now - lease.started_at
+            self.fleet.free.release(node)
+            ticket.state = ENDED
+            return False
+        lease.end()
+        is_back = outcome.failed and self.may_retry(ticket, outcome, repeatable, now)
+        is_counted = not self._is_nobody(outcome)
+        self._judge.ended(lease, outcome, is_back, now)
+        if is_back:
+            _remember(ticket, node, outcome)
+            if not is_counted:
+                ticket.tries -= 1
+            elif self._budget is not None:
+                self._budget.spend()
+            if self._put_back(ticket, outcome, now):
+                return True
         ticket.state = ENDED
         return False
 
     def may_retry(self, ticket: Ticket, outcome: Outcome, repeatable: bool, now: float) -> bool:
-        """Return whether `finished` would put the ticket back in line."""
-        return now < ticket.start_by and self._retry.allows(ticket.tries, repeatable, outcome)
+        """Return whether `finished` would put the ticket back in line.
+
+        It may still not do so, when only nodes are left that ask for a longer rest than the ticket has time.
+        """
+        if now >= ticket.start_by:
+            return False
+        if self._is_nobody(outcome):
+            return self._retry.allows(ticket.tries - 1, repeatable, outcome)
+        return self._retry.allows(ticket.tries, repeatable, outcome) and (
+            self._budget is None or self._budget.has_one(self.queue.accepted, now)
+        )
 
     def cancel(self, ticket: Ticket) -> None:
         """Take a waiting ticket out of line for good."""
         assert ticket.state == WAITING
         self.queue.remove(ticket)
         ticket.state = ENDED
+
+    # Second tries
+
+    def hedge(self, lease: Lease, now: float) -> Lease | None:
+        """Reserve a slot of another node for the ticket of `lease`, whose try takes long.
+
+        None when somebody waits, who needs the slot more, when no other node is free, and when the budget of
+        second tries is spent.
+        """
+        ticket = lease.ticket
+        hedging = self.hedging
+        if hedging is None or self.queue.length or hedging.delay_s(ticket.lane) == inf:
+            return None
+        if not hedging.budget.has_one(self.queue.accepted, now):
+            return None
+        node = self.fleet.free.best(ticket.tried | {lease.node.node_id}, ticket)
+        if node is None:
+            return None
+        hedging.budget.spend()
+        lease.state = REPEATED  # what becomes of it says something about the other one
+        return self._lease(ticket, node, now)
+
+    def end_aside(self, lease: Lease, outcome: Outcome, now: float) -> None:
+        """End one of two leases of a ticket whose other one goes on, or has decided.
+
+        Args:
+            lease: the lease, which must not have ended before.
+            outcome: how the try ended; one that was given up was ended by us.
+            now: monotonic seconds.
+        """
+        lease.end()
+        ticket = lease.ticket
+        is_open = ticket.state == RUNNING
+        self._judge.ended(lease, outcome, is_open, now)
+        if outcome.failed and is_open:
+            _remember(ticket, lease.node, outcome)
+
+    # Time
+
+    def advance(self, now: float) -> None:
+        """Do what is due: rests of nodes and of tickets that end, slow starts that go on."""
+        self.fleet.advance(now)
+        self.queue.wake(now)
 
     def take_expired(self, now: float) -> list[Ticket]:
         """Take every ticket out of line that may not start any more, and return them, each exactly once."""
@@ -144,36 +240,57 @@ class Scheduler:
         return expired
 
     def next_deadline(self) -> float:
-        """Return when to call `take_expired` next, in monotonic seconds; infinity when nobody waits."""
+        """Return when to call `advance` and `take_expired` next, in monotonic seconds; infinity for never."""
         # Found expired by a dispatch: no longer in line, so that the queue's deadline leaves it out.
-        return self._expired[0].start_by if self._expired else self.queue.next_deadline()
+        deadline = self._expired[0].start_by if self._expired else self.queue.next_deadline()
+        return min(deadline, self.queue.next_wake(), self.fleet.next_due())
 
-    # Free nodes
+    # Slots
+
+    def _is_nobody(self, outcome: Outcome) -> bool:
+        """Return whether a try found nobody there, which takes its node out of use until it is back."""
+        fleet = self.fleet
+        return outcome.is_absence and fleet.policy.trusts_refusals and not fleet.is_panicking
+
+    def _put_back(self, ticket: Ticket, outcome: Outcome, now: float) -> bool:
+        """Put a ticket back in line; False when it would have to rest for longer than it has time."""
+        tried, fleet = ticket.tried, self.fleet
+        if fleet.is_every_one_in(tried) and fleet.backup_for(tried, is_free=False) is None:
+            rest_s = self._retry.rest_s(ticket.tries - len(tried), outcome, self._chance)
+            if rest_s > 0.0:
+                if now + rest_s >= ticket.start_by:
+                    return False
+                self.queue.rest(ticket, now + rest_s)
+                fleet.has_news = True
+                return True
+        self.queue.put_back(ticket)
+        return True
 
     def _reserve(self, ticket: Ticket, now: float) -> Lease:
         """Choose a node for `ticket` and count its slot: one step, so that nobody comes between."""
-        node = self._node_for(ticket.tried)
+        node = self._node_for(ticket.tried, ticket)
         assert node is not None
-        self._free.reserve(node)
-        self.running += 1
-        ticket.tries += 1
-        return Lease(ticket, node, now)
+        return self._lease(ticket, node, now)
 
-    def _refresh(self, node: NodeState) -> None:
-        """Bring what is derived from the facts of `node` up to date."""
-        usable = node.healthy and node.node_id in self._nodes
-        if usable:
-            self._usable.add(node.node_id)
-        else:
-            self._usable.discard(node.node_id)
-        self._free.update(node, usable)
+    def _lease(self, ticket: Ticket, node: NodeState, now: float) -> Lease:
+        self.fleet.free.reserve(node)
+        ticket.tries += 1
+        return Lease(ticket, node, now, REPEATED if ticket.tries > 1 else FIRST)
 
     def _has_node_for(self, tried: frozenset[int]) -> bool:
-        return self._node_for(tried) is not None
+        return self._node_for(tried, None) is not None
 
-    def _node_for(self, tried: frozenset[int]) -> NodeState | None:
-        node = self._free.best(tried)
-        # Every usable node has been tried: the same one again is better than none.
-        if node is None and tried and self._usable <= tried:
-            node = self._free.best(NO_NODES_TRIED)
+    def _node_for(self, tried: frozenset[int], ticket: Ticket | None) -> NodeState | None:
+        fleet = self.fleet
+        node = fleet.free.best(tried, ticket)
+        if node is None and tried and fleet.is_every_one_in(tried):
+            # Every usable node has been tried: one of a later tier, or else the same one again.
+            node = fleet.backup_for(tried, is_free=True) or fleet.free.best(NO_NODES_TRIED, ticket)
         return node
+
+
+def _remember(ticket: Ticket, node: NodeState, outcome: Outcome) -> None:
+    """Note on `ticket` that `node` has failed it."""
+    ticket.tried = ticket.tried | {node.node_id}
+    if outcome.at_fault:
+        ticket.suspects = ticket.suspects | {node.node_id}

@@ -35,6 +35,7 @@ class Ticket:
         "sequence",
         "start_by",
         "state",
+        "suspects",
         "tried",
         "tries",
     )
@@ -47,9 +48,15 @@ class Ticket:
         self.sequence: int = 0
         self.tries: int = 0
         self.tried: frozenset[int] = NO_NODES_TRIED
+        self.suspects: frozenset[int] = NO_NODES_TRIED
+        """Those of them whose fault the failure seems to be."""
         self.fifo: Fifo | None = None
         self.previous: Ticket | None = None
         self.next: Ticket | None = None
+
+    def affinity(self) -> bytes:
+        """Return the key by which requests prefer the same node; empty, unless a derived class knows one."""
+        return b""
 
     def __repr__(self) -> str:
         state = ("new", "waiting", "running", "ended")[self.state]

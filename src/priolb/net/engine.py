@@ -8,9 +8,12 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, Protocol
 
+from priolb.core.fleet import Fleet
+from priolb.core.health_check import HealthCheck
 from priolb.core.limits import ByteBudget
 from priolb.core.node import NodeState
 from priolb.core.scheduler import Scheduler
+from priolb.core.status import NodeChange
 from priolb.core.timers import Lapsing, TimingWheel
 from priolb.http.parser import HeadLimits
 from priolb.http.refusal import Refusals
@@ -26,6 +29,10 @@ _TIMER_SLACK_S: Final = 0.001
 
 # Lengths of the lanes with nobody in line but a request of this lane.
 _ALONE: Final = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+
+
+def _ignore(change: NodeChange) -> None:
+    """Tell nobody."""
 
 
 class Instrument(Protocol):
@@ -71,8 +78,11 @@ class Engine:
         retry_methods: methods of requests that may be sent again once a node may have seen them.
         via_name: how this program calls itself in Via and Proxy-Status.
         legacy_errors: answer refusals as the original does.
+        health_check: what nodes are asked to see whether they are well, None for what the original asks.
 
-    `upgrades` counts the requests under way that ask for another protocol, or have got it.
+    Attributes:
+        on_node_change: is told of every node that does something else than before.
+        upgrades: requests under way that ask for another protocol, or have got it.
     """
 
     __slots__ = (
@@ -88,9 +98,11 @@ class Engine:
         "body_budget",
         "clock",
         "head_limits",
+        "health_check",
         "idle",
         "instrument",
         "node_idle_timeout_s",
+        "on_node_change",
         "refusals",
         "request_timeout_s",
         "retry_methods",
@@ -121,8 +133,11 @@ class Engine:
         retry_methods: frozenset[bytes],
         via_name: str,
         legacy_errors: bool,
+        health_check: HealthCheck | None = None,
     ) -> None:
         self.scheduler = scheduler
+        self.health_check = HealthCheck() if health_check is None else health_check
+        self.on_node_change: Callable[[NodeChange], None] = _ignore
         self.body_budget = body_budget
         self.instrument = instrument
         self.clock = clock
@@ -177,10 +192,23 @@ class Engine:
         while scheduler.queue.length:
             lease = scheduler.next_dispatch(now)
             if lease is None:
-                return
+                break
             exchange = lease.ticket
             assert isinstance(exchange, Exchange)
             exchange.begin(lease, self._links[lease.node.node_id], now)
+        if scheduler.fleet.has_news:
+            self._take_news(now)
+
+    def _take_news(self, now: float) -> None:
+        """Carry out what has followed from the ends of tries, from checks and from the operator's wishes."""
+        fleet = self.scheduler.fleet
+        changes = fleet.take_changes()
+        self.expect(min(fleet.next_due(), self.scheduler.queue.next_wake()))
+        for change in changes:
+            self.on_node_change(change)
+        for node in fleet.take_overdue():
+            if node.node_id in self._links:
+                self._links[node.node_id].cut(now)
 
     # Nodes
 
@@ -202,29 +230,58 @@ class Engine:
         self._links[node.node_id] = NodeLink(node, host, port, tls, target, self)
         return node
 
-    def attach(self, node: NodeState) -> None:
-        """Let a known node take part; it gets work once `set_healthy` says so."""
-        self.scheduler.add_node(node)
+    @property
+    def fleet(self) -> Fleet:
+        """All attached nodes. Whoever changes a fact about one of them calls `settle` afterwards."""
+        return self.scheduler.fleet
+
+    def settle(self) -> None:
+        """Carry out what follows from a change in the fleet."""
+        self.pump(self.clock())
+
+    def attach(self, node: NodeState, passed: bool = False) -> None:
+        """Let a known node take part; it gets work once it is healthy.
+
+        Args:
+            node: the node.
+            passed: whether it has passed a health check already.
+        """
+        now = self.clock()
+        self.scheduler.fleet.add(node, now, passed)
+        self.pump(now)
 
     def detach(self, node: NodeState) -> None:
         """Forget a node, attached or not; what it has in flight goes on."""
-        self.scheduler.remove_node(node)
+        now = self.clock()
+        self.scheduler.fleet.remove(node, now)
         self._links.pop(node.node_id).close()
-        self.pump(self.clock())  # a retry that waited for this node may go elsewhere now
+        self.pump(now)  # a retry that waited for this node may go elsewhere now
 
     def set_healthy(self, node: NodeState, healthy: bool) -> None:
-        """Record whether `node` passes its health check, and give it work if it may have some."""
-        self.scheduler.set_healthy(node, healthy)
-        if healthy:
-            self.pump(self.clock())
+        """Decide that `node` is healthy, or not, whatever its checks say; they may change that again."""
+        now = self.clock()
+        self.scheduler.fleet.set_healthy(node, healthy, "it was decided", now)
+        self.pump(now)
+
+    def checked(self, node: NodeState, failure: str | None, is_late: bool) -> None:
+        """Take note of a health check, and give the node work if it may have some.
+
+        Args:
+            node: the node, attached.
+            failure: why it did not pass, in words for the operator; None when it did.
+            is_late: whether it failed only by being late.
+        """
+        now = self.clock()
+        self.scheduler.checked(node, failure, is_late, now)
+        self.pump(now)
 
     async def probe(self, node: NodeState, timeout_s: float) -> None:
         """Send `node` a health check outside slots and queue.
 
         Raises:
-            NodeError: it cannot be reached, is late, or answers with a status of 400 and above.
+            NodeError: it cannot be reached, is late, or does not answer as expected.
         """
-        await probe(self._links[node.node_id], timeout_s)
+        await probe(self._links[node.node_id], self.health_check, timeout_s)
 
     # Writes
 
@@ -283,6 +340,7 @@ class Engine:
             for item in self._wheel.lapsed(now):
                 if item.lapses_at <= now:  # the lapse of one may have ended another
                     item.on_lapse(now)
+            self.scheduler.advance(now)
             for ticket in self.scheduler.take_expired(now):
                 assert isinstance(ticket, Exchange)
                 ticket.expire(now)

@@ -11,7 +11,7 @@ from priolb.core.node import NodeState
 from priolb.core.timers import Lapsing
 from priolb.http.parser import HeadLimits
 from priolb.http.rewrite import Target
-from priolb.net.backend import AnswerSink, BackendConnection
+from priolb.net.backend import IDLE, AnswerSink, BackendConnection
 from priolb.net.upload import Upload
 from priolb.tasks import Tasks
 
@@ -74,7 +74,7 @@ class NodeLink:
         shared: what the connections to all nodes share.
     """
 
-    __slots__ = ("_idle", "_is_removed", "host", "node", "port", "shared", "target", "tls")
+    __slots__ = ("_connections", "_idle", "_is_removed", "host", "node", "port", "shared", "target", "tls")
 
     def __init__(
         self,
@@ -92,6 +92,7 @@ class NodeLink:
         self.target = target
         self.shared = shared
         self._idle: list[BackendConnection] = []
+        self._connections: dict[BackendConnection, None] = {}  # all that are open, idle or not
         self._is_removed = False
 
     def start(
@@ -114,6 +115,7 @@ class NodeLink:
                 return connection
             connection.abort()
         connection = BackendConnection(self)
+        self._connections[connection] = None
         connection.open(sink, request, upload, until)
         return connection
 
@@ -133,9 +135,16 @@ class NodeLink:
     def forget(self, connection: BackendConnection, was_idle: bool) -> None:
         """Let go of a connection that is closed."""
         self.shared.forget(connection)
+        self._connections.pop(connection, None)
         if was_idle and connection in self._idle:
             self._idle.remove(connection)
             self.shared.idle.count -= 1
+
+    def cut(self, now: float) -> None:
+        """Let the time be over of everything that is under way to or from the node."""
+        for connection in list(self._connections):
+            if connection.state != IDLE:
+                connection.on_lapse(now)
 
     def close(self) -> None:
         """Close what is idle now, and keep nothing that becomes idle later."""

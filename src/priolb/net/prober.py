@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from priolb.core.health_check import MAX_BODY_BYTES, HealthCheck
 from priolb.core.outcome import Phase
 from priolb.errors import NodeError, Reason
 from priolb.http.messages import ResponseHead
@@ -13,27 +14,44 @@ from priolb.net.backend import BackendConnection
 if TYPE_CHECKING:
     from priolb.net.pool import NodeLink
 
-_FIELDS: Final = b"Accept: application/json\r\nContent-Type: application/json\r\nConnection: close\r\n"
-_QUESTION: Final = b'{"jsonrpc":"2.0","method":"net_version","params":[],"id":123}'
-
 
 class Probe:
-    """Waits for the answer to one health check; only its status counts."""
+    """Asks a node once, and waits for as much of its answer as matters.
 
-    __slots__ = ("_connection", "_name", "_result", "method", "upgrade")
+    Args:
+        check: what is asked, and what is expected.
+    """
 
-    def __init__(self) -> None:
-        self.method = b"POST"
+    __slots__ = (
+        "_body",
+        "_check",
+        "_connection",
+        "_name",
+        "_result",
+        "_status",
+        "_until",
+        "method",
+        "upgrade",
+    )
+
+    def __init__(self, check: HealthCheck) -> None:
+        self._check = check
+        self.method = check.method
         self.upgrade = b""
         self._name: str = ""
+        self._until: float = 0.0
+        self._status: int = 0
+        self._body: bytes = b""
         self._result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connection: BackendConnection | None = None
 
     async def run(self, link: NodeLink, timeout_s: float) -> None:
         """Ask the node of `link`; NodeError when it does not answer well within `timeout_s`."""
-        request = link.target.request(self.method, b"", b"", b"", _FIELDS, _QUESTION)
+        check = self._check
+        request = link.target.request(check.method, check.path, check.query, b"", check.fields, check.body)
         self._name = link.node.name
-        self._connection = link.start(self, request, link.shared.clock() + timeout_s, fresh=True)
+        self._until = link.shared.clock() + timeout_s
+        self._connection = link.start(self, request, self._until, fresh=True)
         try:
             await self._result
         finally:
@@ -46,27 +64,36 @@ class Probe:
         raise AssertionError("a probe asks for no other protocol")
 
     def on_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
-        self._judge(head)
+        self._judge(head.status, body)
 
     def on_head(self, head: ResponseHead, body_bytes: int, now: float) -> None:
-        self._judge(head)
+        if not self._check.needs_body:
+            self._judge(head.status, b"")
+            return
+        self._status = head.status
+        assert self._connection is not None
+        self._connection.limit_body(self._until)
 
     def on_body(self, data: bytes) -> None:
-        """The head has told."""
+        self._body += data
+        if len(self._body) > MAX_BODY_BYTES:
+            self._judge(self._status, self._body)
 
     def on_end(self, trailers: bytes, now: float) -> None:
-        """The head has told."""
+        self._judge(self._status, self._body)
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
-        self._fail(detail)
+        # Late with its answer, that is: a node that cannot even be connected to is not just busy.
+        self._fail(detail, is_late=reason is Reason.NODE_TIMEOUT and phase is not Phase.CONNECT)
 
     def on_stale(self) -> None:
         raise AssertionError("a probe never reuses a connection")
 
-    def _judge(self, head: ResponseHead) -> None:
+    def _judge(self, status: int, body: bytes) -> None:
         self._let_go()  # now: a node that keeps it open would see it used for a request, and then dropped
-        if head.status >= 400:
-            self._fail(f"it was answered with status {head.status}")
+        failure = self._check.failure(status, body)
+        if failure is not None:
+            self._fail(failure, is_late=False)
         elif not self._result.done():
             self._result.set_result(None)
 
@@ -75,19 +102,21 @@ class Probe:
             self._connection.abort()
             self._connection = None
 
-    def _fail(self, detail: str) -> None:
+    def _fail(self, detail: str, is_late: bool) -> None:
         if not self._result.done():
-            self._result.set_exception(NodeError(f"health check of {self._name} failed: {detail}"))
+            error = NodeError(f"health check of {self._name} failed: {detail}", is_late)
+            self._result.set_exception(error)
 
 
-async def probe(link: NodeLink, timeout_s: float) -> None:
-    """Ask a node for its `net_version`, as the original does.
+async def probe(link: NodeLink, check: HealthCheck, timeout_s: float) -> None:
+    """Ask a node whether it is well.
 
     Args:
         link: the node.
+        check: what is asked, and what is expected.
         timeout_s: longest wait, seconds.
 
     Raises:
-        NodeError: it cannot be reached, is late, or answers with a status of 400 and above.
+        NodeError: it cannot be reached, is late, or does not answer as expected.
     """
-    await Probe().run(link, timeout_s)
+    await Probe(check).run(link, timeout_s)

@@ -8,58 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from priolb.core.node import NodeState
-from priolb.errors import ConfigError, NodeError, StoreError
+from priolb.core.status import NodeChange, NodeStatus
+from priolb.errors import ConfigError, StoreError
 from priolb.http.rewrite import Target
+from priolb.nodes.checks import Checks, Rhythm
+from priolb.nodes.parameters import ACTIVE, CORDONED, parse_order
+from priolb.nodes.ports import Log, NodeStore, Traffic
+from priolb.nodes.report import Detail, detail_of, detail_of_unusable, log_change
+from priolb.nodes.slots import Slots
 from priolb.nodes.uri import NodeURI, parse_node_uri
 from priolb.tasks import Tasks
 from priolb.tls import NodeTLS
 
-HEALTH_CHECK_TIMEOUT_S: Final = 5.0
-_RECHECK_INTERVAL_S: Final = 2.0
 _SYNC_INTERVAL_S: Final = 0.5
 
 
-class NodeStore(Protocol):
-    """Where the node list lives; see `store.base` for the whole contract."""
-
-    @property
-    def shared(self) -> bool: ...
-    async def nodes(self) -> list[str]: ...
-    async def add(self, uri: str) -> bool: ...
-    async def remove(self, uri: str) -> bool: ...
-
-
-class Traffic(Protocol):
-    """What brings requests to nodes; see `net.engine` for the meaning of each."""
-
-    def link(
-        self, name: str, host: str, port: int, tls: ssl.SSLContext | None, target: Target, slots: int
-    ) -> NodeState: ...
-    def attach(self, node: NodeState) -> None: ...
-    def detach(self, node: NodeState) -> None: ...
-    def set_healthy(self, node: NodeState, healthy: bool) -> None: ...
-    async def probe(self, node: NodeState, timeout_s: float) -> None: ...
-
-
-class Log(Protocol):
-    """Where changes of the nodes are told."""
-
-    def info(self, msg: str, /, **fields: object) -> None: ...
-    def warning(self, msg: str, /, **fields: object) -> None: ...
-
-
 class _Member:
-    """A node of the list; `state` is None for one whose URI this version cannot use."""
+    """An entry of the list: a node with its checks, or a URI that this version cannot use, and why."""
 
-    __slots__ = ("cancel_check", "state")
+    __slots__ = ("cancel_checks", "checks", "fault", "node")
 
-    def __init__(self, state: NodeState | None) -> None:
-        self.state = state
-        self.cancel_check: Callable[[], object] | None = None
+    def __init__(self, node: NodeState | None, fault: str = "") -> None:
+        self.node = node
+        self.fault = fault
+        self.checks: Checks | None = None
+        self.cancel_checks: Callable[[], object] | None = None
 
 
 class NodePool:
@@ -67,9 +44,10 @@ class NodePool:
 
     Args:
         store: where the list lives, opened.
-        traffic: what brings requests to nodes.
-        default_slots: slots of a node whose URI does not say.
-        max_slots: most slots of any node, 0 for no limit.
+        traffic: what brings requests to nodes; it tells of their changes here.
+        slots: how many slots nodes get.
+        rhythm: how often they are checked.
+        hard_stop_after_s: when to cut off what a drained node has in flight, unless the order says, seconds.
         keeps_host: nodes are told the host that the client asked for, rather than their own.
         tls: how connections to https nodes are secured.
         log: where changes are told.
@@ -79,26 +57,38 @@ class NodePool:
         self,
         store: NodeStore,
         traffic: Traffic,
-        default_slots: int,
-        max_slots: int,
+        slots: Slots,
+        rhythm: Rhythm,
+        hard_stop_after_s: float,
         keeps_host: bool,
         tls: NodeTLS,
         log: Log,
     ) -> None:
         self._store = store
         self._traffic = traffic
-        self._default_slots = default_slots
-        self._max_slots = max_slots
+        self._slots = slots
+        self._rhythm = rhythm
+        self._hard_stop_after_s = hard_stop_after_s
         self._keeps_host = keeps_host
         self._tls = tls
         self._log = log
         self._members: dict[str, _Member] = {}
+        self._by_id: dict[int, _Member] = {}
         self._lock = asyncio.Lock()
         self._tasks = Tasks()
+        traffic.on_node_change = self._changed
 
     def uris(self) -> list[str]:
         """Return the URIs of all nodes, in the order they were added."""
         return list(self._members)
+
+    def details(self) -> list[Detail]:
+        """Return what is known of all nodes, in the order they were added."""
+        now = self._traffic.clock()
+        return [
+            detail_of_unusable(uri, member.fault) if member.node is None else detail_of(uri, member.node, now)
+            for uri, member in self._members.items()
+        ]
 
     async def start(self, uris: Sequence[str]) -> None:
         """Add `uris` to the list in the store and take up all nodes of it.
@@ -128,21 +118,19 @@ class NodePool:
         parsed = parse_node_uri(uri)
         if uri in self._members:
             return
-        state = self._link(parsed)
+        node = self._link(parsed)
         is_kept = False
         try:
-            await self._traffic.probe(state, HEALTH_CHECK_TIMEOUT_S)
+            await self._traffic.probe(node, self._rhythm.timeout_s)
             async with self._lock:
                 await self._store.add(uri)
                 if uri not in self._members:
                     is_kept = True
-                    self._members[uri] = _Member(state)
-                    self._traffic.attach(state)
-                    self._traffic.set_healthy(state, True)
-                    self._log.info("Node added", nodeURI=state.name, slots=state.slots)
+                    self._members[uri] = self._attach(node, has_passed=True)
+                    self._log.info("Node added", nodeURI=node.name, slots=node.slots)
         finally:
             if not is_kept:
-                self._traffic.detach(state)
+                self._traffic.detach(node)
 
     async def remove(self, uri: str) -> bool:
         """Remove a node; what it has in flight goes on. False when it was not there.
@@ -156,6 +144,43 @@ class NodePool:
             if member is not None:
                 self._release(member)
             return was_stored or member is not None
+
+    def change(self, uri: str, members: Mapping[str, object]) -> bool:
+        """Change a node while it works, until it is removed or the program ends. False when it is not there.
+
+        Args:
+            uri: the node.
+            members: the members of the order; see `parameters`.
+
+        Raises:
+            ConfigError: the order cannot be carried out; nothing is changed.
+        """
+        order = parse_order(members)
+        member = self._members.get(uri)
+        if member is None:
+            return False
+        node = member.node
+        if node is None:
+            raise ConfigError(member.fault)
+        self._slots.check(order.workers)
+        fleet, now = self._traffic.fleet, self._traffic.clock()
+        if order.is_auto:
+            fleet.set_workers(node, self._slots.adaptive_most, self._slots.new_adaptive(now), now)
+        elif order.workers is not None:
+            fleet.set_workers(node, order.workers, None, now)
+        if order.weight is not None:
+            fleet.set_weight(node, order.weight, now)
+        if order.state == ACTIVE:
+            fleet.uncordon(node, now)
+        elif order.state == CORDONED:
+            fleet.cordon(node, now)
+        elif order.state is not None:
+            given_s = order.hard_stop_after_s
+            fleet.drain(node, self._hard_stop_after_s if given_s is None else given_s, now)
+        if order.is_auto or order.workers is not None or order.weight is not None:
+            self._log.info("Node changed", nodeURI=node.name, slots=node.slots, weight=node.weight)
+        self._traffic.settle()
+        return True
 
     async def close(self) -> None:
         """End the background work."""
@@ -196,47 +221,43 @@ class NodePool:
     def _join(self, uri: str) -> _Member:
         """Take up a node of the list, checked in the background."""
         try:
-            state = self._link(parse_node_uri(uri))
+            node = self._link(parse_node_uri(uri))
         except ConfigError as error:
             self._log.warning("Node of the store cannot be used; it is kept in the list", err=str(error))
-            return _Member(None)
-        member = _Member(state)
-        self._traffic.attach(state)
-        member.cancel_check = self._tasks.spawn(
-            self._check_until_healthy(state), f"health check {state.name}"
-        )
+            return _Member(None, str(error))
+        return self._attach(node, has_passed=False)
+
+    def _attach(self, node: NodeState, has_passed: bool) -> _Member:
+        member = self._by_id[node.node_id] = _Member(node)
+        self._traffic.attach(node, has_passed)
+        member.checks = Checks(node, self._traffic, self._rhythm)
+        name = f"health checks {node.name}"
+        member.cancel_checks = self._tasks.spawn(member.checks.run(has_passed), name)
         return member
 
     def _release(self, member: _Member) -> None:
-        if member.cancel_check is not None:
-            member.cancel_check()
-        if member.state is not None:
-            self._traffic.detach(member.state)
-            self._log.info("Node removed", nodeURI=member.state.name)
+        if member.cancel_checks is not None:
+            member.cancel_checks()
+        if member.node is not None:
+            del self._by_id[member.node.node_id]
+            self._traffic.detach(member.node)
+            self._log.info("Node removed", nodeURI=member.node.name)
 
-    async def _check_until_healthy(self, state: NodeState) -> None:
-        is_told = False
-        while True:
-            try:
-                await self._traffic.probe(state, HEALTH_CHECK_TIMEOUT_S)
-            except NodeError as error:
-                if not is_told:
-                    self._log.warning(
-                        "Node is unhealthy and will be checked again", nodeURI=state.name, err=str(error)
-                    )
-                is_told = True
-                await asyncio.sleep(_RECHECK_INTERVAL_S)
-            else:
-                self._traffic.set_healthy(state, True)
-                self._log.info("Node is healthy", nodeURI=state.name, slots=state.slots)
-                return
+    def _changed(self, change: NodeChange) -> None:
+        log_change(self._log, change)
+        member = self._by_id.get(change.node.node_id)
+        if change.status is NodeStatus.DOWN and member is not None and member.checks is not None:
+            member.checks.hurry()  # a request may have found it down: perhaps it is back by now
 
     def _link(self, uri: NodeURI) -> NodeState:
-        slots = uri.slots or self._default_slots
-        if self._max_slots:
-            slots = min(slots, self._max_slots)
-        target = Target(uri.authority, uri.path, uri.query, self._keeps_host)
+        parameters, slots = uri.parameters, self._slots
         tls: ssl.SSLContext | None = None
         if uri.is_tls:
-            tls = self._tls.unverified if uri.is_insecure else self._tls.verified
-        return self._traffic.link(uri.name, uri.host, uri.port, tls, target, slots)
+            tls = self._tls.unverified if parameters.is_insecure else self._tls.verified
+        target = Target(uri.authority, uri.path, uri.query, self._keeps_host)
+        node = self._traffic.link(uri.name, uri.host, uri.port, tls, target, slots.of(parameters))
+        node.weight, node.tier = parameters.weight, parameters.tier
+        if slots.is_adaptive_for(parameters):
+            now = self._traffic.clock()
+            self._traffic.fleet.set_workers(node, slots.adaptive_most, slots.new_adaptive(now), now)
+        return node

@@ -1,6 +1,6 @@
 """Node URIs: what the operator writes, and what it means.
 
-    http[s]://host[:port][/path][?[_workers=N][&_insecure=1][&query for the node]]
+    http[s]://host[:port][/path][?[_workers=N|auto][&_weight=N][&_tier=N][&_insecure=1][&query for the node]]
     https://SEV_measurements@host...[?[_arks=A,B][&_id_keys=HEX,HEX][&_min_tcb=B.T.S.M]]
     https://SGX_mrenclave@host...[?[_allow_tcb=STATE,STATE]]
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from difflib import get_close_matches
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -25,15 +24,13 @@ from priolb.attest.expectation import (
 )
 from priolb.attest.reader import MalformedError
 from priolb.errors import ConfigError
+from priolb.nodes.parameters import URI_PARAMETERS, NodeParameters, parse_parameters, unknown_parameter
 
 MAX_URI_CHARACTERS: Final = 8192
-MAX_SLOTS: Final = 10_000
 
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 # Label by label, so that there is one way to match and time is linear in the length.
 _HOST_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
-# What is meant for us, and what each may be.
-_PARAMETERS: Final = {"_workers": (1, MAX_SLOTS), "_insecure": (0, 1)}
 _ATTESTED: Final = (SEV_PREFIX, SGX_PREFIX)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -48,12 +45,11 @@ class NodeURI:
         port: TCP port.
         path: path of the node's own resource, may be empty.
         query: query for the node, without our parameters.
-        slots: its `_workers`, None when not given.
-        is_insecure: whether its certificate counts for nothing.
+        parameters: what our parameters say.
         expectation: what the node has to prove before anything is sent to it, None for an ordinary node.
     """
 
-    __slots__ = ("expectation", "host", "is_insecure", "is_tls", "path", "port", "query", "slots", "uri")
+    __slots__ = ("expectation", "host", "is_tls", "parameters", "path", "port", "query", "uri")
 
     def __init__(
         self,
@@ -63,19 +59,22 @@ class NodeURI:
         port: int,
         path: str,
         query: str,
-        slots: int | None,
-        is_insecure: bool,
+        parameters: NodeParameters,
         expectation: Expectation | None,
     ) -> None:
         self.uri = uri
-        self.is_insecure = is_insecure
         self.is_tls = is_tls
         self.host = host
         self.port = port
         self.path = path
         self.query = query
-        self.slots = slots
+        self.parameters = parameters
         self.expectation = expectation
+
+    @property
+    def slots(self) -> int | None:
+        """Its `_workers`, None when they are not given as a number."""
+        return self.parameters.workers
 
     @property
     def authority(self) -> str:
@@ -121,26 +120,17 @@ def parse_node_uri(uri: str, *, takes_attested: bool = False) -> NodeURI:
         raise ConfigError(f"node URI {_shown(parts)}: {host!r} is no host name and no address")
     if port == 0:
         raise ConfigError(f"node URI {_shown(parts)}: port 0 cannot be connected to")
-    own, policy, query = _own_parameters(parts)
+    parameters, policy, query = _own_parameters(parts)
     is_tls = parts.scheme == "https"
-    if "_insecure" in own and not is_tls:
+    if parameters.is_insecure is not None and not is_tls:
         raise ConfigError(f"node URI {_shown(parts)}: _insecure is for https nodes")
     expectation = _expectation(parts, policy)
     if expectation is not None and not takes_attested:
         raise ConfigError(
             f"node URI {_shown(parts)}: attested nodes (SEV_..., SGX_...) are not supported by this version"
         )
-    return NodeURI(
-        uri,
-        is_tls,
-        host,
-        port or _DEFAULT_PORTS[parts.scheme],
-        parts.path,
-        query,
-        own.get("_workers"),
-        own.get("_insecure") == 1,
-        expectation,
-    )
+    port = port or _DEFAULT_PORTS[parts.scheme]
+    return NodeURI(uri, is_tls, host, port, parts.path, query, parameters, expectation)
 
 
 def _expectation(parts: SplitResult, policy: dict[str, str]) -> Expectation | None:
@@ -175,33 +165,26 @@ def _is_host(host: str, bracketed: bool) -> bool:
         return False
 
 
-def _own_parameters(parts: SplitResult) -> tuple[dict[str, int], dict[str, str], str]:
-    """Return our own parameters, those of the node's own policy, and the query for the node."""
+def _own_parameters(parts: SplitResult) -> tuple[NodeParameters, dict[str, str], str]:
+    """Return what our parameters say, those of the node's own policy, and the query for the node."""
     ours: dict[str, str] = {}
     theirs: list[str] = []
     for parameter in parts.query.split("&") if parts.query else ():
         name, _, value = parameter.partition("=")
         if not name.startswith("_"):
             theirs.append(parameter)
-        elif name not in _PARAMETERS and name not in PARAMETERS:
-            known = [*_PARAMETERS, *PARAMETERS]
-            nearest = next(iter(get_close_matches(name, known, n=1)), "_workers")
-            raise ConfigError(f"node URI {_shown(parts)}: unknown parameter {name}; did you mean {nearest}?")
+        elif name not in URI_PARAMETERS and name not in PARAMETERS:
+            known = (*URI_PARAMETERS, *PARAMETERS)
+            raise ConfigError(f"node URI {_shown(parts)}: {unknown_parameter(name, known)}")
         elif name in ours:
             raise ConfigError(f"node URI {_shown(parts)}: {name} is given twice")
         else:
             ours[name] = value
-    own: dict[str, int] = {}
-    for name in _PARAMETERS:
-        if name in ours:
-            value = ours.pop(name)
-            minimum, maximum = _PARAMETERS[name]
-            if not re.fullmatch("[0-9]{1,5}", value) or not minimum <= int(value) <= maximum:
-                raise ConfigError(
-                    f"node URI {_shown(parts)}: {name} must be a number from {minimum} to {maximum}"
-                )
-            own[name] = int(value)
-    return own, ours, "&".join(theirs)
+    policy = {name: ours.pop(name) for name in list(ours) if name in PARAMETERS}
+    try:
+        return parse_parameters(ours), policy, "&".join(theirs)
+    except ConfigError as error:
+        raise ConfigError(f"node URI {_shown(parts)}: {error}") from None
 
 
 def _shown(parts: SplitResult) -> str:

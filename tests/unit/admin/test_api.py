@@ -1,7 +1,7 @@
 """The routes of the program itself: what each answers to whom."""
 
 import asyncio
-import ssl
+import json
 from ipaddress import ip_network
 
 import pytest
@@ -9,15 +9,15 @@ import pytest
 from priolb.admin.access import AdminAccess
 from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
-from priolb.core.node import NodeState
 from priolb.errors import ConfigError, NodeError, StoreError
 from priolb.http.messages import LocalRequest
-from priolb.http.rewrite import Target
 from priolb.net.listener import LocalHandler
 from priolb.nodes.pool import NodePool
+from priolb.nodes.slots import Slots
 from priolb.store.memory import MemoryStore
 from priolb.tls import NodeTLS
 from support.local_requests import RecordingLog, local_request
+from support.pool_desk import FakeTraffic, NoPause
 
 TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
@@ -43,6 +43,13 @@ class FakeNodes:
 
     async def remove(self, uri: str) -> bool:
         self._change("remove", uri)
+        return uri in self.members
+
+    def details(self) -> list[dict[str, object]]:
+        return [{"uri": uri, "state": "up"} for uri in self.members]
+
+    def change(self, uri: str, order: dict[str, object]) -> bool:
+        self._change(f"change {sorted(order.items())}", uri)
         return uri in self.members
 
     def _change(self, kind: str, uri: str) -> None:
@@ -289,8 +296,8 @@ def test_a_web_page_that_has_the_token_may_change_nodes() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("PUT", "/nodes", b"Allow: GET, HEAD, POST, DELETE\r\n"),
-        ("OPTIONS", "/nodes", b"Allow: GET, HEAD, POST, DELETE\r\n"),
+        ("PUT", "/nodes", b"Allow: GET, HEAD, POST, DELETE, PATCH\r\n"),
+        ("OPTIONS", "/nodes", b"Allow: GET, HEAD, POST, DELETE, PATCH\r\n"),
         ("POST", "/healthz", b"Allow: GET, HEAD\r\n"),
         ("DELETE", "/readyz", b"Allow: GET, HEAD\r\n"),
         ("POST", "/", b"Allow: GET, HEAD\r\n"),
@@ -302,6 +309,55 @@ def test_another_method_is_405_and_told_which_there_are(method: str, path: str, 
     assert desk.ask(local_request(method, path, URI)) == (405, b"method not allowed\n", TEXT, allow)
     assert desk.nodes.changes == []
     assert len(desk.log.lines) == 1
+
+
+def test_a_change_of_a_node_is_all_members_but_the_uri() -> None:
+    desk = Desk()
+    body = b'{"uri":"http://a:1","state":"drained","hard_stop_after":5}'
+    assert desk.ask(local_request("PATCH", "/nodes", body)) == (200, b"", TEXT, b"")
+    assert desk.nodes.changes == [("change [('hard_stop_after', 5), ('state', 'drained')]", "http://a:1")]
+
+
+def test_changing_a_node_that_is_not_there_is_400() -> None:
+    desk = Desk()
+    answer = desk.ask(local_request("PATCH", "/nodes", b'{"uri":"http://b","weight":2}'))
+    assert answer == (400, b"node not found\n", TEXT, b"")
+
+
+def test_an_order_that_cannot_be_carried_out_is_400_with_the_parameter() -> None:
+    desk = Desk(fault=ConfigError("weight must be a number from 1 to 100"))
+    answer = desk.ask(local_request("PATCH", "/nodes", b'{"uri":"http://a:1","weight":0}'))
+    assert answer == (400, b"weight must be a number from 1 to 100\n", TEXT, b"")
+
+
+def test_further_members_mean_nothing_when_a_node_is_added() -> None:
+    """As in the original."""
+    desk = Desk()
+    assert desk.ask(local_request("POST", "/nodes", b'{"uri":"http://a:1","weight":0}'))[0] == 200
+    assert desk.nodes.changes == [("add", "http://a:1")]
+
+
+@pytest.mark.parametrize(
+    ("method", "body"), [("GET", b""), ("PATCH", b'{"uri":"http://a:1","state":"active"}')]
+)
+def test_details_and_changes_are_not_for_strangers(method: str, body: bytes) -> None:
+    desk = Desk()
+    path = "/nodes?detail=1" if method == "GET" else "/nodes"
+    assert desk.ask(local_request(method, path, body, peer=STRANGER))[0] == 403
+    assert desk.nodes.changes == []
+    assert desk.ask(local_request(method, path, body, STRANGER, (TOKEN,)))[0] == 200
+
+
+@pytest.mark.parametrize("query", ["detail=1", "x=2&detail=1"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_details_are_a_list_of_objects(method: str, query: str) -> None:
+    answer = Desk().ask(local_request(method, f"/nodes?{query}"))
+    assert answer == (200, b'[{"uri":"http://a:1","state":"up"}]\n', JSON, b"")
+
+
+@pytest.mark.parametrize("query", ["", "detail", "detail=0", "detail=10", "details=1", "x"])
+def test_any_other_query_means_nothing(query: str) -> None:
+    assert Desk().ask(local_request("GET", f"/nodes?{query}"))[1] == b'["http://a:1"]\n'
 
 
 @pytest.mark.parametrize("path", ["/sim", "/nodes/", "/favicon.ico", "*"])
@@ -326,30 +382,12 @@ def test_a_long_path_is_not_logged_whole() -> None:
     assert desk.log.lines[0][2]["path"] == "/" + "x" * 255
 
 
-class FakeTraffic:
-    """Nodes that all pass their health check but those of the host `down`."""
-
-    def link(
-        self, name: str, host: str, port: int, tls: ssl.SSLContext | None, target: Target, slots: int
-    ) -> NodeState:
-        return NodeState(1, name, slots)
-
-    def attach(self, node: NodeState) -> None: ...
-
-    def detach(self, node: NodeState) -> None: ...
-
-    def set_healthy(self, node: NodeState, healthy: bool) -> None: ...
-
-    async def probe(self, node: NodeState, timeout_s: float) -> None:
-        if node.name.startswith("http://down"):
-            raise NodeError("connection refused")
-
-
 def test_changes_reach_the_node_pool_and_its_refusals_reach_the_client() -> None:
     async def main() -> None:
-        store, log = MemoryStore(), RecordingLog()
+        store, log, traffic = MemoryStore(), RecordingLog(), FakeTraffic()
+        traffic.down.add("http://down:1")
         await store.open()
-        pool = NodePool(store, FakeTraffic(), 8, 0, keeps_host=False, tls=NodeTLS("", "", ""), log=log)
+        pool = NodePool(store, traffic, Slots(8, 0), NoPause(), 30.0, False, NodeTLS("", "", ""), log)
         access = AdminAccess([ip_network("127.0.0.0/8")], "")
         api: LocalHandler = AdminApi(pool, access, lambda: True, None, log)
 
@@ -359,12 +397,18 @@ def test_changes_reach_the_node_pool_and_its_refusals_reach_the_client() -> None
 
         assert await ask("POST", "http://a:1?_workers=2") == (200, b"")
         assert await ask("POST", "http://a:1?_workers=2") == (200, b"")
-        assert await ask("POST", "http://down:1") == (400, b"connection refused\n")
+        assert await ask("POST", "http://down:1") == (400, b"http://down:1 is down\n")
         assert await ask("POST", "ftp://a") == (
             400,
             b"node URI 'ftp://a': the scheme must be http or https\n",
         )
         assert (await api.handle(local_request("GET", "/nodes"))).body == b'["http://a:1?_workers=2"]\n'
+        assert await ask("PATCH", "http://a:1?_workers=2") == (
+            400,
+            b"nothing to change: none of state, workers, weight, hard_stop_after is given\n",
+        )
+        [detail] = json.loads((await api.handle(local_request("GET", "/nodes?detail=1"))).body)
+        assert (detail["uri"], detail["state"], detail["slots"]) == ("http://a:1?_workers=2", "up", 2)
         assert await ask("DELETE", "http://a:1?_workers=2") == (200, b"")
         assert await ask("DELETE", "http://a:1?_workers=2") == (400, b"node not found\n")
         assert (await api.handle(local_request("GET", "/nodes"))).body == b"[]\n"

@@ -44,7 +44,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.server.body)
 
-    do_POST = do_DELETE = do_GET  # noqa: N815 - names that http.server calls
+    do_POST = do_DELETE = do_PATCH = do_GET  # noqa: N815 - names that http.server calls
 
     def log_message(self, *_arguments: object) -> None:
         """Say nothing."""
@@ -97,6 +97,84 @@ def test_change_is_confirmed(
     assert main(["nodes", action, "http://a", "-url", instance.url, "-token", TOKEN]) == 0
     assert capsys.readouterr() == (confirmation, "")
     assert instance.seen == [(method, "/nodes", f"Bearer {TOKEN}", b'{"uri": "http://a"}')]
+
+
+@pytest.mark.parametrize(
+    ("words", "confirmation", "members"),
+    [
+        (["drain"], "draining", {"state": "drained"}),
+        (["drain", "--hard-stop-after", "5"], "draining", {"state": "drained", "hard_stop_after": 5}),
+        (["drain", "-hard-stop-after=0.5"], "draining", {"state": "drained", "hard_stop_after": 0.5}),
+        (["cordon"], "cordoned", {"state": "cordoned"}),
+        (["uncordon"], "uncordoned", {"state": "active"}),
+        (["set", "--workers", "4", "--weight", "2"], "changed", {"workers": 4, "weight": 2}),
+        (["set", "--workers", "auto"], "changed", {"workers": "auto"}),
+        (["set", "--weight", "007"], "changed", {"weight": "007"}),
+    ],
+)
+def test_orders_are_sent_as_they_are_meant(
+    instance: Instance,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    confirmation: str,
+    members: dict[str, object],
+) -> None:
+    """What is no number goes as text: the instance knows what it takes."""
+    instance.body = b""
+    assert main(["nodes", words[0], "http://a", *words[1:], "--url", instance.url]) == 0
+    assert capsys.readouterr() == (f"{confirmation} http://a\n", "")
+    [(method, path, _, body)] = instance.seen
+    assert (method, path, json.loads(body)) == ("PATCH", "/nodes", {"uri": "http://a", **members})
+
+
+@pytest.mark.parametrize(
+    ("words", "mistake"),
+    [
+        (["drain"], "drain needs the URI of a node"),
+        (["show", "http://a"], "show takes no URI"),
+        (["set", "http://a"], "set needs --workers or --weight"),
+        (["cordon", "http://a", "--hard-stop-after", "5"], "--hard-stop-after goes only with drain"),
+        (["drain", "http://a", "--weight", "5"], "--weight goes only with set"),
+        (["list", "--workers", "5"], "--workers goes only with set"),
+        (["drian", "http://a"], "unknown action 'drian'; did you mean drain?"),
+    ],
+)
+def test_words_that_do_not_go_together_are_a_mistake(
+    capsys: pytest.CaptureFixture[str], words: list[str], mistake: str
+) -> None:
+    assert main(["nodes", *words]) == 2
+    assert capsys.readouterr() == ("", f"prio-load-balancer: nodes: {mistake}\n")
+
+
+def test_show_prints_a_table(instance: Instance, capsys: pytest.CaptureFixture[str]) -> None:
+    one = {"uri": "http://a", "state": "up", "since": "2026-11-22T08:00:00.000Z", "in_flight": 3, "slots": 8}
+    other = {"uri": "http://longer?_weight=2", "state": "unusable", "reason": "two words\x1b[2J"}
+    instance.body = json.dumps(
+        [one | {"latency_ms": 20.5, "success_ratio": 1.0, "reason": "added"}, other]
+    ).encode()
+    assert main(["nodes", "show", "--url", instance.url, "--token", TOKEN]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        (
+            "uri                      state     since                     in_flight  slots  latency_ms"
+            "  success_ratio  reason"
+        ),
+        (
+            "http://a                 up        2026-11-22T08:00:00.000Z  3          8      20.5      "
+            "  1.0            added"
+        ),
+        (
+            "http://longer?_weight=2  unusable  -                         -          -      -         "
+            "  -              two words\\x1b[2J"
+        ),
+    ]
+    assert instance.seen == [("GET", "/nodes?detail=1", f"Bearer {TOKEN}", b"")]
+
+
+@pytest.mark.parametrize("body", [b"[]", b'["http://a"]', b"{}", b"x"])
+def test_show_wants_details(instance: Instance, capsys: pytest.CaptureFixture[str], body: bytes) -> None:
+    instance.body = body
+    assert main(["nodes", "show", "--url", instance.url]) == (0 if body == b"[]" else 1)
+    assert ("did not answer with a list of nodes" in capsys.readouterr().err) is (body != b"[]")
 
 
 def test_address_and_token_come_from_the_environment(

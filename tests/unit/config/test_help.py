@@ -21,7 +21,10 @@ def test_help_has_an_entry_for_each_setting() -> None:
 def test_help_fits_a_terminal_and_names_every_command() -> None:
     text = help_text()
     assert max(map(len, text.splitlines())) <= 100
-    for command in ("nodes list", "nodes add URI", "nodes remove URI", "mock-node", "--version", "--help"):
+    for command in (
+        *("nodes list", "nodes show", "nodes add URI", "nodes remove URI", "nodes drain URI"),
+        *("mock-node", "--version", "--help"),
+    ):
         assert f"  prio-load-balancer {command}" in text
 
 

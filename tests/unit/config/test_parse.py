@@ -7,11 +7,14 @@ import pytest
 
 from priolb.config.parse import (
     Address,
+    Choice,
     CidrList,
     CommaList,
     Count,
     HostPort,
+    JsonText,
     Kind,
+    MethodOrPath,
     Methods,
     Name,
     OptionalHostPort,
@@ -53,6 +56,14 @@ def refusal(kind: Kind[object], text: str) -> str:
         (Switch(), "false", False),
         (Switch(), "No", False),
         (Switch(), "oFF", False),
+        (Choice(("one", "two-three")), "two-three", "two-three"),
+        (MethodOrPath(), "net_version", "net_version"),
+        (MethodOrPath(), "system.health", "system.health"),
+        (MethodOrPath(), "/", "/"),
+        (MethodOrPath(), "/health?full=1&x=%20", "/health?full=1&x=%20"),
+        (JsonText(), "", ""),
+        (JsonText(), "false", "false"),
+        (JsonText(), ' {"a": [1, "b"]}', ' {"a": [1, "b"]}'),
         (Name(), "", ""),
         (Name(), "lb-1.eu_west", "lb-1.eu_west"),
         (Name(), "a" * 63, "a" * 63),
@@ -261,3 +272,37 @@ def test_networks_are_refused_with_the_number_of_the_wrong_item(item: str) -> No
     hint = "(like 10.0.0.0/8,::1/128)"
     expected = f"is not a list of networks with commas between them {hint}: see item 2"
     assert refusal(CidrList(), f"::1,{item}") == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "words"),
+    [
+        (Choice(("one", "two")), "", "is not one of one, two"),
+        (Choice(("one", "two")), "One", "is not one of one, two; did you mean one?"),
+        (
+            Choice(("least-in-flight", "x")),
+            "least-in-fligt",
+            "is not one of least-in-flight, x; did you mean least-in-flight?",
+        ),
+        *(
+            (MethodOrPath(), text, "is not a JSON-RPC method (like net_version) or a path (like /health)")
+            for text in (
+                "",
+                "a b",
+                "net-version",
+                "health/",
+                "http://a/health",
+                "/a b",
+                "/a#b",
+                "/ä",
+                "x" * 129,
+            )
+        ),
+        *(
+            (JsonText(), text, "is not a JSON value or nothing")
+            for text in ("False", "{", "'x'", "1 2", "[" * 100_000)
+        ),
+    ],
+)
+def test_words_methods_paths_and_json_are_strict(kind: Kind[object], text: str, words: str) -> None:
+    assert refusal(kind, text) == words

@@ -4,8 +4,9 @@ from math import inf
 
 import pytest
 
+from priolb.core.queue import PriorityQueue
 from priolb.core.ticket import NEW, RUNNING, WAITING
-from support.tickets import names, new_queue, ticket
+from support.tickets import Named, names, new_queue, ticket
 
 
 def test_a_ticket_waits_after_push_and_runs_after_pop() -> None:
@@ -152,3 +153,58 @@ def test_the_next_deadline_is_that_of_the_first_to_expire_in_any_lane() -> None:
     assert queue.next_deadline() == 6.0
     assert str(queue.pop()) == "<h1>"
     assert queue.next_deadline() == 7.0
+
+
+def resting(until: float = 3.0, start_by: float = 9.0) -> tuple[PriorityQueue, list[Named]]:
+    """Return a queue with three low tickets in line, of which the second rests until 3.0."""
+    queue = new_queue()
+    tickets = [ticket(f"l{number}", start_by + number) for number in (1, 2, 3)]
+    for each in tickets:
+        assert queue.push(each) is True
+    assert [queue.pop(), queue.pop()] == tickets[:2]
+    queue.put_back(tickets[0])
+    tickets[1].tried = frozenset({7})
+    queue.rest(tickets[1], until)
+    return queue, tickets
+
+
+def test_who_rests_is_passed_over_until_its_time_and_then_has_its_old_place() -> None:
+    queue, tickets = resting(until=3.0)
+    assert (queue.length, queue.lengths(), queue.next_wake()) == (3, (0, 0, 3), 3.0)
+    assert queue.pop() is tickets[0]
+    queue.wake(2.999)
+    assert tickets[1].state == WAITING
+    queue.wake(3.0)
+    assert queue.next_wake() == inf
+    assert [queue.pop(), queue.pop(), queue.pop()] == [tickets[1], tickets[2], None]
+
+
+def test_while_all_who_wait_rest_nobody_is_popped() -> None:
+    queue, tickets = resting()
+    assert [queue.pop(), queue.pop(), queue.pop()] == [tickets[0], tickets[2], None]
+    assert queue.length == 1
+    queue.wake(inf)
+    assert queue.pop() is tickets[1]
+
+
+def test_who_rests_can_be_removed_and_is_not_woken_then() -> None:
+    queue, tickets = resting()
+    queue.remove(tickets[1])
+    assert (queue.length, tickets[1].fifo) == (2, None)
+    queue.wake(inf)
+    assert [queue.pop(), queue.pop(), queue.pop()] == [tickets[0], tickets[2], None]
+
+
+def test_who_rests_expires_at_its_time() -> None:
+    queue, _ = resting(until=30.0)
+    assert queue.next_deadline() == 10.0
+    assert names(queue.pop_expired(11.0)) == ["l1", "l2"]
+    assert queue.next_deadline() == 12.0
+
+
+def test_who_has_rested_waits_with_those_who_have_tried_the_same_nodes() -> None:
+    queue, tickets = resting()
+    queue.wake(inf)
+    assert queue.pop(lambda tried: 7 not in tried) is tickets[0]
+    assert queue.pop(lambda tried: 7 not in tried) is tickets[2]
+    assert queue.pop(lambda tried: 7 not in tried) is None

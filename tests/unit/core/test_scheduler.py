@@ -4,10 +4,15 @@ from math import inf
 
 import pytest
 
+from priolb.core.budget import RetryBudget
+from priolb.core.fleet import Fleet
+from priolb.core.hedge import Hedging
 from priolb.core.node import Lease, NodeState
-from priolb.core.outcome import Outcome
+from priolb.core.outcome import Outcome, Phase, Source
+from priolb.core.policy import HealthPolicy
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.core.status import NodeStatus
 from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING
 from priolb.errors import Reason
 from support.tickets import (
@@ -28,7 +33,7 @@ NOW = 100.0
 def scheduler(*nodes: NodeState, max_tries: int = 3, limits: tuple[int, int, int] = (0, 0, 0)) -> Scheduler:
     made = Scheduler(new_queue(limits=limits), RetryPolicy(max_tries))
     for each in nodes:
-        made.add_node(each)
+        made.fleet.add(each, NOW)
     return made
 
 
@@ -110,7 +115,7 @@ def test_with_nodes_of_which_none_is_usable_a_ticket_waits() -> None:
     (waiting,) = submit(target, "l1")
     assert target.has_nodes is True
     assert (target.next_dispatch(NOW), waiting.state) == (None, WAITING)
-    target.set_healthy(sick, True)
+    target.fleet.set_healthy(sick, True, "", NOW)
     assert pairs(target) == ["l1>1"]
 
 
@@ -221,7 +226,7 @@ def test_a_single_node_is_tried_up_to_the_maximum() -> None:
 def test_an_untried_node_that_is_ill_or_gone_is_not_waited_for() -> None:
     one, ill, gone = node(1), node(2, healthy=False), node(3)
     target = scheduler(one, ill, gone)
-    target.remove_node(gone)
+    target.fleet.remove(gone, NOW)
     submit(target, "l1")
     assert fail(target, dispatch(target)) is True
     assert pairs(target) == ["l1>1"]
@@ -236,9 +241,9 @@ def test_a_retry_stops_waiting_for_a_node_that_can_no_longer_be_used(is_removed:
     assert fail(target, on_one) is True
     assert target.next_dispatch(NOW) is None
     if is_removed:
-        target.remove_node(busy)
+        target.fleet.remove(busy, NOW)
     else:
-        target.set_healthy(busy, False)
+        target.fleet.set_healthy(busy, False, "", NOW)
     assert pairs(target) == ["l1>1"]
 
 
@@ -246,7 +251,7 @@ def test_a_node_that_joins_is_untried() -> None:
     target = scheduler(node(1))
     submit(target, "l1")
     assert fail(target, dispatch(target)) is True
-    target.add_node(node(2))
+    target.fleet.add(node(2), NOW)
     assert pairs(target) == ["l1>2"]
 
 
@@ -356,7 +361,7 @@ def test_a_node_that_was_removed_ends_what_it_has_and_gets_no_more() -> None:
     submit(target, "l1", "l2", "l3", "l4")
     lease = dispatch(target)
     assert lease.node is leaving
-    target.remove_node(leaving)
+    target.fleet.remove(leaving, NOW)
     assert pairs(target) == ["l2>2"]
     assert (lease.ended, leaving.in_flight) == (False, 1)
     succeed(target, lease)
@@ -369,7 +374,7 @@ def test_a_try_that_fails_on_a_removed_node_is_retried_elsewhere() -> None:
     target = scheduler(leaving, node(2))
     submit(target, "l1")
     lease = dispatch(target)
-    target.remove_node(leaving)
+    target.fleet.remove(leaving, NOW)
     assert fail(target, lease) is True
     assert pairs(target) == ["l1>2"]
 
@@ -377,10 +382,10 @@ def test_a_try_that_fails_on_a_removed_node_is_retried_elsewhere() -> None:
 def test_removing_a_node_twice_or_before_it_was_added_does_nothing() -> None:
     one, stranger = node(1), node(2)
     target = scheduler(one)
-    target.remove_node(stranger)
+    target.fleet.remove(stranger, NOW)
     assert target.has_nodes is True
-    target.remove_node(one)
-    target.remove_node(one)
+    target.fleet.remove(one, NOW)
+    target.fleet.remove(one, NOW)
     assert target.has_nodes is False
 
 
@@ -388,9 +393,9 @@ def test_those_who_wait_when_the_last_node_goes_keep_waiting() -> None:
     one = node(1, healthy=False)
     target = scheduler(one)
     submit(target, "l1")
-    target.remove_node(one)
+    target.fleet.remove(one, NOW)
     assert target.submit(ticket("l2")) is Reason.NO_NODES
-    target.add_node(node(2))
+    target.fleet.add(node(2), NOW)
     assert pairs(target) == ["l1>2"]
 
 
@@ -399,10 +404,10 @@ def test_an_ill_node_gets_nothing_until_it_is_healthy_again() -> None:
     target = scheduler(one)
     submit(target, "l1", "l2")
     lease = dispatch(target)
-    target.set_healthy(one, False)
+    target.fleet.set_healthy(one, False, "", NOW)
     succeed(target, lease)
     assert (target.next_dispatch(NOW), one.in_flight, one.healthy) == (None, 0, False)
-    target.set_healthy(one, True)
+    target.fleet.set_healthy(one, True, "", NOW)
     assert pairs(target) == ["l2>1"]
 
 
@@ -411,8 +416,8 @@ def test_a_node_that_recovers_under_load_gets_only_its_free_slots() -> None:
     target = scheduler(one)
     submit(target, "l1", "l2", "l3")
     dispatch(target)
-    target.set_healthy(one, False)
-    target.set_healthy(one, True)
+    target.fleet.set_healthy(one, False, "", NOW)
+    target.fleet.set_healthy(one, True, "", NOW)
     assert pairs(target) == ["l2>1"]
     assert one.in_flight == 2
 
@@ -421,9 +426,9 @@ def test_a_healthy_node_that_was_not_added_gets_nothing() -> None:
     stranger = node(2, healthy=False)
     target = scheduler(node(1, healthy=False))
     submit(target, "l1")
-    target.set_healthy(stranger, True)
+    target.fleet.set_healthy(stranger, True, "", NOW)
     assert target.next_dispatch(NOW) is None
-    target.add_node(stranger)
+    target.fleet.add(stranger, NOW)
     assert pairs(target) == ["l1>2"]
 
 
@@ -464,3 +469,360 @@ def test_only_a_waiting_ticket_can_be_cancelled() -> None:
     dispatch(target)
     with pytest.raises(AssertionError):
         target.cancel(running)
+
+
+# Rests before another try on the same node
+
+
+class Half:
+    def random(self) -> float:
+        return 0.5
+
+
+RESTING = RetryPolicy(5, backoff_s=0.1, backoff_max_s=1.0)
+
+
+def resting_scheduler(*nodes: NodeState, retry: RetryPolicy = RESTING) -> Scheduler:
+    made = Scheduler(new_queue(), retry, chance=Half())
+    for each in nodes:
+        made.fleet.add(each, NOW)
+    return made
+
+
+def asks_to_wait(retry_after_s: float) -> Outcome:
+    return Outcome(
+        Source.NODE, Phase.DONE, None, 503, sent=True, answering=False, retry_after_s=retry_after_s
+    )
+
+
+def test_the_second_time_a_node_is_tried_again_it_is_after_a_rest() -> None:
+    """The first time at once, as the original does it."""
+    target = resting_scheduler(node(1))
+    submit(target, "l1")
+    now = NOW
+    for rest_s in (0.0, 0.05, 0.15, 0.35):
+        assert fail(target, dispatch(target, now), now) is True
+        if rest_s:
+            assert target.next_dispatch(now) is None
+            assert target.next_deadline() == pytest.approx(now + rest_s)
+            assert target.fleet.has_news is True
+            now = target.next_deadline()
+            target.advance(now)
+    assert fail(target, dispatch(target, now), now) is False
+
+
+def test_who_rests_lets_others_pass_and_has_its_old_place_afterwards() -> None:
+    target = resting_scheduler(node(1))
+    submit(target, "l1", "l2", "l3", "l4")
+    assert fail(target, dispatch(target)) is True
+    assert fail(target, dispatch(target)) is True
+    overtaking = dispatch(target)
+    assert names([overtaking.ticket]) == ["l2"]
+    target.advance(NOW + 1)
+    assert target.next_dispatch(NOW + 1) is None
+    succeed(target, overtaking)
+    assert names([dispatch(target, NOW + 1).ticket]) == ["l1"]
+
+
+def test_nobody_rests_while_a_node_is_left_that_was_not_tried() -> None:
+    target = resting_scheduler(node(1), node(2))
+    submit(target, "l1")
+    for _ in range(3):
+        assert fail(target, dispatch(target)) is True
+    assert target.next_dispatch(NOW) is None, "both were tried, and one of them twice"
+    target.fleet.add(node(3), NOW)
+    assert pairs(target) == ["l1>3"]
+
+
+def test_a_node_that_asks_to_wait_is_waited_for_when_no_other_is_left() -> None:
+    target = resting_scheduler(node(1), node(2))
+    submit(target, "l1")
+    lease = dispatch(target)
+    assert target.finished(lease, asks_to_wait(2.0), True, NOW) is True
+    lease = dispatch(target)
+    assert lease.node.node_id == 2
+    assert target.finished(lease, asks_to_wait(3.0), True, NOW) is True
+    assert (target.next_dispatch(NOW), target.next_deadline()) == (None, NOW + 3)
+
+
+def test_a_rest_that_is_longer_than_the_time_of_a_ticket_is_the_end_of_it() -> None:
+    target = resting_scheduler(node(1))
+    only = ticket("l1", NOW + 2.0)
+    assert target.submit(only) is None
+    lease = dispatch(target)
+    assert target.may_retry(only, asks_to_wait(2.0), True, NOW) is True
+    assert target.finished(lease, asks_to_wait(2.0), True, NOW) is False
+    assert (only.state, target.queue.length) == (ENDED, 0)
+
+
+def test_who_rests_keeps_newcomers_from_starting_at_once_but_not_from_the_node() -> None:
+    target = resting_scheduler(node(1))
+    submit(target, "l1")
+    for _ in range(2):
+        assert fail(target, dispatch(target)) is True
+    newcomer = ticket("l2")
+    assert target.start_at_once(newcomer, NOW) is None
+    assert target.submit(newcomer) is None
+    assert pairs(target) == ["l2>1"]
+
+
+def test_a_ticket_remembers_who_failed_it_and_whose_fault_that_seems_to_be() -> None:
+    target = scheduler(node(1), node(2), node(3), max_tries=9)
+    (only,) = submit(target, "l1")
+    for outcome in (answered(404), answered(503), timed_out()):
+        assert target.finished(dispatch(target), outcome, True, NOW) is True
+    assert (sorted(only.tried), sorted(only.suspects)) == ([1, 2, 3], [2, 3])
+
+
+# Later tiers
+
+
+def tiered(max_tries: int = 9) -> tuple[Scheduler, NodeState, NodeState]:
+    first, backup = node(1), NodeState(2, "", 1, healthy=True, tier=1)
+    return scheduler(first, backup, max_tries=max_tries), first, backup
+
+
+def test_a_request_that_has_tried_all_of_a_tier_goes_to_the_next_one() -> None:
+    """And so there is a second opinion on a node that is alone in its tier."""
+    target, _, backup = tiered()
+    submit(target, "l1", "l2")
+    assert fail(target, dispatch(target)) is True
+    lease = dispatch(target)
+    assert (names([lease.ticket]), lease.node, backup.in_flight, backup.is_free) == (["l1"], backup, 1, False)
+    assert pairs(target) == ["l2>1"]
+    succeed(target, lease)
+    assert (backup.in_flight, backup.is_free) == (0, False)
+
+
+def test_new_requests_wait_for_their_tier_although_a_backup_is_free() -> None:
+    target, _, _ = tiered()
+    submit(target, "l1", "l2")
+    assert pairs(target) == ["l1>1"]
+
+
+def test_a_backup_that_is_busy_or_tried_is_not_waited_for() -> None:
+    target, _, backup = tiered()
+    target.fleet.free.reserve(backup)
+    submit(target, "l1")
+    assert fail(target, dispatch(target)) is True
+    lease = dispatch(target)
+    assert lease.node.node_id == 1
+    target.fleet.free.release(backup)
+    assert fail(target, lease) is True
+    lease = dispatch(target)
+    assert lease.node is backup
+    assert fail(target, lease) is True
+    assert pairs(target) == ["l1>1"]
+
+
+def test_a_node_alone_in_its_tier_is_ejected_for_its_backup() -> None:
+    target, first, backup = tiered()
+    target.fleet.policy.eject_after = 3
+    for number in range(3):
+        submit(target, f"l{number}")
+        assert target.finished(dispatch(target), answered(500), True, NOW) is True
+        succeed(target, dispatch(target))
+    assert (first.status, backup.usable) == (NodeStatus.EJECTED, True)
+    submit(target, "l9")
+    assert pairs(target) == ["l9>2"]
+
+
+def test_nobody_rests_while_a_later_tier_has_an_untried_node() -> None:
+    first, backup = node(1), NodeState(2, "", 1, healthy=True, tier=1)
+    target = resting_scheduler(first, backup)
+    target.fleet.free.reserve(backup)
+    submit(target, "l1")
+    for _ in range(3):
+        assert fail(target, dispatch(target)) is True
+
+
+# The budget
+
+
+def budgeted(percent: float, floor_per_s: float = 0.0, *, nodes: int = 3) -> Scheduler:
+    budget = RetryBudget(percent, floor_per_s, NOW)
+    made = Scheduler(new_queue(), RetryPolicy(1000), budget=budget)
+    for number in range(1, nodes + 1):
+        made.fleet.add(node(number, slots=1000), NOW)
+    return made
+
+
+def test_retries_end_with_the_budget() -> None:
+    target = budgeted(20)
+    submit(target, *(f"l{number}" for number in range(100)))
+    leases = [dispatch(target) for _ in range(100)]
+    assert [fail(target, lease) for lease in leases].count(True) == 20
+    assert target.queue.length == 20
+
+
+def test_a_retry_that_there_is_no_budget_for_is_known_before() -> None:
+    target = budgeted(100)
+    submit(target, "l1")
+    first = dispatch(target)
+    assert target.may_retry(first.ticket, unreachable(), True, NOW) is True
+    assert fail(target, first) is True
+    second = dispatch(target)
+    assert target.may_retry(second.ticket, unreachable(), True, NOW) is False
+    assert fail(target, second) is False
+
+
+def test_a_storm_cannot_multiply_the_load() -> None:
+    """Every try fails, and there may be a thousand for each request: there are 1.2 of them."""
+    target = budgeted(20)
+    tries = 0
+    for number in range(500):
+        submit(target, f"l{number}")
+        while (lease := target.next_dispatch(NOW)) is not None:
+            tries += 1
+            fail(target, lease)
+    assert tries == 600
+
+
+# Nobody there
+
+
+def trusting(*nodes: NodeState, max_tries: int = 3, panics: bool = False) -> Scheduler:
+    fleet = Fleet(policy=HealthPolicy(trusts_refusals=True, panics=panics))
+    made = Scheduler(
+        new_queue(), RetryPolicy(max_tries), fleet, RetryBudget(0, 0, NOW) if not panics else None
+    )
+    for each in nodes:
+        fleet.add(each, NOW)
+    return made
+
+
+def test_a_try_that_found_nobody_is_no_try_and_its_node_is_down() -> None:
+    """Not even with a budget of nothing, and as the last of all tries."""
+    nodes = [node(1), node(2)]
+    target = trusting(*nodes, max_tries=1)
+    (only,) = submit(target, "l1")
+    assert fail(target, dispatch(target)) is True
+    assert (only.tries, nodes[0].status) == (0, NodeStatus.DOWN)
+    assert fail(target, dispatch(target)) is True
+    assert (target.next_dispatch(NOW), only.state) == (None, WAITING)
+    target.checked(nodes[0], None, False, NOW + 2)
+    lease = dispatch(target, NOW + 2)
+    assert (lease.node, only.tries) == (nodes[0], 1)
+    assert target.finished(lease, timed_out(), True, NOW + 2) is False
+
+
+def test_a_request_that_must_not_be_repeated_is_when_nobody_saw_it() -> None:
+    target = trusting(node(1), node(2))
+    submit(target, "l1")
+    assert target.finished(dispatch(target), unreachable(), False, NOW) is True
+    assert pairs(target) == ["l1>2"]
+
+
+def test_in_a_panic_tries_that_find_nobody_count() -> None:
+    """Else a request would knock at closed doors, over and over, until its time is over."""
+    target = trusting(node(1), max_tries=3, panics=True)
+    submit(target, "l1")
+    assert fail(target, dispatch(target)) is True
+    assert [fail(target, dispatch(target)) for _ in range(3)] == [True, True, False]
+
+
+# Second tries
+
+
+def hedging(*nodes: NodeState, percent: float = 200.0) -> Scheduler:
+    made = Scheduler(new_queue(), RetryPolicy(3), hedging=Hedging(frozenset({1}), percent, NOW))
+    for each in nodes:
+        made.fleet.add(each, NOW)
+    assert made.hedging is not None
+    for _ in range(64):
+        made.hedging.answered(1, 0.02)
+    return made
+
+
+def first_try(target: Scheduler, name: str = "h1") -> Lease:
+    lease = target.start_at_once(ticket(name), NOW)
+    assert lease is not None
+    return lease
+
+
+def test_a_second_try_goes_to_another_node() -> None:
+    target = hedging(node(1), node(2))
+    first = first_try(target)
+    second = target.hedge(first, NOW + 0.02)
+    assert second is not None
+    assert (second.ticket, second.node.node_id, second.started_at) == (first.ticket, 2, NOW + 0.02)
+    assert (first.ticket.tries, target.running) == (2, 2)
+
+
+def test_there_is_no_second_try_without_another_free_node() -> None:
+    target = hedging(node(1, slots=8))
+    assert target.hedge(first_try(target), NOW) is None
+    target = hedging(node(1), node(2))
+    first, _other = first_try(target), first_try(target)
+    assert target.hedge(first, NOW) is None
+
+
+def test_there_is_no_second_try_while_somebody_waits() -> None:
+    target = hedging(node(1), node(2))
+    first = first_try(target)
+    submit(target, "l1")
+    assert target.hedge(first, NOW) is None
+
+
+def test_there_is_no_second_try_in_other_lanes_or_when_nobody_hedges() -> None:
+    target = hedging(node(1), node(2))
+    assert target.hedge(first_try(target, "f1"), NOW) is None
+    target = scheduler(node(1), node(2))
+    assert target.hedge(first_try(target), NOW) is None
+
+
+def test_second_tries_stay_within_their_budget() -> None:
+    target = hedging(*(node(number, slots=1000) for number in range(1, 4)), percent=5.0)
+    leases = [first_try(target) for _ in range(200)]
+    assert [target.hedge(lease, NOW) is not None for lease in leases].count(True) == 10
+
+
+def test_the_loser_gives_its_slot_back_and_nobody_is_blamed() -> None:
+    target = hedging(node(1), node(2))
+    first = first_try(target)
+    second = target.hedge(first, NOW)
+    assert second is not None
+    succeed(target, second)
+    lost = Outcome(Source.US, Phase.HEAD, None, 0, sent=True, answering=False)
+    target.end_aside(first, lost, NOW)
+    assert (target.running, first.ended, first.ticket.state) == (0, True, ENDED)
+    assert (first.node.record.failed, first.ticket.tried) == (0, frozenset())
+
+
+def test_when_one_of_two_tries_fails_the_other_goes_on_and_is_the_second_opinion() -> None:
+    fleet = Fleet(policy=HealthPolicy(eject_after=1))
+    target = Scheduler(new_queue(), RetryPolicy(3), fleet, hedging=Hedging(frozenset({1}), 100.0, NOW))
+    for number in (1, 2):
+        fleet.add(node(number), NOW)
+    assert target.hedging is not None
+    for _ in range(64):
+        target.hedging.answered(1, 0.02)
+    first = first_try(target)
+    second = target.hedge(first, NOW)
+    assert second is not None
+    target.end_aside(first, timed_out(), NOW)
+    assert (first.ticket.state, sorted(first.ticket.tried), first.node.status.value) == (RUNNING, [1], "up")
+    succeed(target, second)
+    assert (first.ticket.state, first.node.status) == (ENDED, NodeStatus.EJECTED)
+
+
+def test_the_first_try_is_the_second_opinion_on_the_second_one_too() -> None:
+    target = hedging(node(1), node(2))
+    target.fleet.policy.eject_after = 1
+    for lease in [first_try(target), first_try(target)]:
+        succeed(target, lease)
+    first = first_try(target)
+    assert first.node.watched is False
+    second = target.hedge(first, NOW)
+    assert second is not None
+    target.end_aside(second, timed_out(), NOW)
+    succeed(target, first)
+    assert second.node.status is NodeStatus.EJECTED
+
+
+def test_a_lease_that_was_ended_aside_has_ended() -> None:
+    target = hedging(node(1), node(2))
+    first = first_try(target)
+    target.end_aside(first, timed_out(), NOW)
+    with pytest.raises(AssertionError):
+        target.end_aside(first, timed_out(), NOW)

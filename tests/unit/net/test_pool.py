@@ -141,3 +141,35 @@ def test_what_a_removed_node_has_in_flight_goes_on_and_its_connection_is_not_kep
         assert client.take() == answer_at_client()
         assert call.is_closing()
         assert other.is_quiet()
+
+
+def test_a_cut_ends_everything_under_way_and_leaves_idle_connections_alone() -> None:
+    with Rig() as rig:
+        node, other = rig.node(), rig.node()
+        clients = [rig.client() for _ in range(2)]
+        for client in clients:
+            client.send(POST)
+        idle, busy = node.accept(), other.accept()
+        idle.send(ANSWER)
+        rig.engine._links[node.state.node_id].cut(rig.clock.now)
+        assert not idle.is_closing()
+        rig.engine._links[other.state.node_id].cut(rig.clock.now)
+        rig.run()
+        assert busy.is_lost
+        assert idle.take() == POST_AT_NODE * 2, "what was under way is tried elsewhere"
+        idle.send(ANSWER)
+        assert [client.take() for client in clients] == [answer_at_client()] * 2
+        assert rig.notes.take("node_failed") == [
+            ("node_failed", b"", "http://node-2", "node_timeout", "no answer in time", 1)
+        ]
+
+
+def test_a_connection_that_is_closed_is_not_remembered() -> None:
+    with Rig() as rig:
+        node = rig.node()
+        [call] = serve_at_once(rig, node, 1)
+        link = rig.engine._links[node.state.node_id]
+        assert len(link._connections) == 1
+        call.break_off()
+        rig.run()
+        assert link._connections == {}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from priolb.core.health_check import HealthCheck
 from priolb.errors import NodeError
 from support.memory import MemoryTransport
 from support.messages import ANSWER, POST, POST_AT_NODE, answer_at_client
@@ -165,3 +166,98 @@ def test_a_request_never_gets_the_connection_of_a_probe() -> None:
         node.accept().send(ANSWER)
         assert client.take() == answer_at_client()
         assert task.result() is None
+
+
+def start_with(rig: Rig, node: MemoryNode, check: HealthCheck) -> asyncio.Task[None]:
+    rig.engine.health_check = check
+    return start(rig, node)
+
+
+def test_a_path_is_read_below_that_of_the_node() -> None:
+    with Rig() as rig:
+        node = rig.node(is_healthy=False, path="/rpc", query="key=1")
+        task = start_with(rig, node, HealthCheck("/health?full=1"))
+        call = node.accept()
+        assert call.take() == (
+            b"GET /rpc/health?key=1&full=1 HTTP/1.1\r\nHost: node-1\r\n"
+            b"Accept: */*\r\nConnection: close\r\n\r\n"
+        )
+        call.send(ANSWER)
+        rig.run()
+        assert task.result() is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n" + b'{"result":false}',
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{"result\r\n8\r\n":false}\r\n0\r\n\r\n',
+    ],
+)
+@pytest.mark.parametrize("is_in_parts", [True, False])
+def test_a_result_that_is_expected_is_waited_for(answer: bytes, is_in_parts: bool) -> None:
+    for expected, is_passed in (("false", True), ("true", False)):
+        with Rig() as rig:
+            node = rig.node(is_healthy=False)
+            task = start_with(rig, node, HealthCheck("eth_syncing", result=expected))
+            call = node.accept()
+            for part in [answer[:50], answer[50:]] if is_in_parts else [answer]:
+                assert not task.done()
+                call.send(part)
+            rig.run()
+            assert call.is_lost
+            if is_passed:
+                assert task.result() is None
+            else:
+                assert failure_of(task).endswith("it was answered with false instead of true")
+
+
+def test_a_result_that_has_no_end_is_given_up_at_64_kb() -> None:
+    with Rig() as rig:
+        node = rig.node(is_healthy=False)
+        task = start_with(rig, node, HealthCheck("/x", result="1"))
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"1" * 65_536)
+        assert not task.done()
+        call.send(b"1")
+        rig.run()
+        assert call.is_lost
+        assert failure_of(task).endswith("larger than 65536 bytes, which HEALTH_CHECK_RESULT never is")
+
+
+def test_a_result_that_does_not_come_in_time_is_late() -> None:
+    with Rig() as rig:
+        node = rig.node(is_healthy=False)
+        task = start_with(rig, node, HealthCheck("/x", result="1"))
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        for _ in range(10):
+            rig.advance(0.5)
+            call.send(b"1")
+        assert not task.done()
+        rig.advance(0.1)
+        assert failure_of(task).endswith("the answer stopped coming")
+        assert is_late(task) is True
+
+
+def is_late(task: asyncio.Task[None]) -> bool:
+    error = task.exception()
+    assert isinstance(error, NodeError)
+    return error.is_late
+
+
+def test_only_a_node_that_took_the_question_and_does_not_answer_is_late() -> None:
+    for is_silent, fault, status, expected in (
+        (False, None, None, True),
+        (True, None, None, False),
+        (False, ConnectionRefusedError(111, "Connection refused"), None, False),
+        (False, None, b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", False),
+    ):
+        with Rig() as rig:
+            node = rig.node(is_healthy=False)
+            node.is_silent, node.fault = is_silent, fault
+            task = start(rig, node)
+            if status is not None:
+                node.accept().send(status)
+            rig.advance(5.1)
+            assert is_late(task) is expected

@@ -18,8 +18,7 @@ def run(main: Callable[[], Coroutine[None, None, None]]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nodes are checked again, and a shared store is read, in every turn of the loop."""
-    monkeypatch.setattr("priolb.nodes.pool._RECHECK_INTERVAL_S", 0)
+    """A shared store is read in every turn of the loop."""
     monkeypatch.setattr("priolb.nodes.pool._SYNC_INTERVAL_S", 0)
 
 

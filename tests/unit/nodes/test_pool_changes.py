@@ -7,7 +7,7 @@ import pytest
 
 from priolb.errors import ConfigError, NodeError, StoreError
 from priolb.nodes.uri import parse_node_uri
-from support.pool_desk import desk, turns
+from support.pool_desk import Desk, desk, turns
 from support.raw_client import eventually
 
 A, B, C = "http://a", "http://b", "http://c"
@@ -140,5 +140,141 @@ def test_logs_name_a_node_without_what_may_be_secret() -> None:
             name = parse_node_uri("http://a/rpc?key=hidden").name
             assert [fields["nodeURI"] for _, _, fields in at.log.lines] == [name, name]
             assert "hidden" not in str(at.log.lines)
+
+    run(main)
+
+
+# Changes while a node works
+
+
+def slots_of(at: Desk, name: str) -> tuple[int, int, float]:
+    node = at.traffic.node(name)
+    return node.workers, node.slots, node.weight
+
+
+def test_workers_and_weight_of_a_node_change_while_it_works() -> None:
+    async def main() -> None:
+        async with desk(max_slots=100) as at:
+            await at.pool.add(A)
+            assert at.pool.change(A, {"workers": 3, "weight": 5}) is True
+            assert slots_of(at, A) == (3, 3, 5)
+            assert at.pool.change(A, {"workers": "auto"}) is True
+            assert slots_of(at, A) == (64, 4, 5)
+            assert at.pool.change(A, {"workers": 100}) is True
+            assert slots_of(at, A) == (100, 100, 5)
+            assert at.pool.uris() == at.store.list == [A], "the list stays as it is"
+            assert at.log.lines[1] == ("info", "Node changed", {"nodeURI": A, "slots": 3, "weight": 5})
+
+    run(main)
+
+
+def test_a_node_is_cordoned_drained_and_active_again() -> None:
+    async def main() -> None:
+        async with desk() as at:
+            await at.pool.add(A)
+            node = at.traffic.node(A)
+            states = []
+            for order in ({"state": "cordoned"}, {"state": "drained"}, {"state": "active"}):
+                assert at.pool.change(A, order) is True
+                states.append((node.status.value, node.usable))
+            assert states == [("cordoned", False), ("drained", False), ("up", True)]
+            assert at.messages() == [
+                "Node added",
+                "Node is cordoned",
+                "Node is drained",
+                "Node is healthy",
+            ]
+
+    run(main)
+
+
+@pytest.mark.parametrize(("order", "seconds"), [({}, 30.0), ({"hard_stop_after": 2.5}, 2.5)])
+def test_a_drain_ends_after_its_time_or_the_usual_one(order: dict[str, object], seconds: float) -> None:
+    async def main() -> None:
+        async with desk() as at:
+            await at.pool.add(A)
+            node = at.traffic.node(A)
+            at.traffic.fleet.free.reserve(node)
+            at.pool.change(A, {"state": "drained", **order})
+            assert node.hard_stop_at == at.traffic.now + seconds
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ({"workers": 101}, "workers must not be more than 100 (ProxyMaxConnsPerHost)"),
+        ({"workers": 101, "state": "drained", "weight": 2}, "workers must not be more than 100"),
+        ({"weight": 2, "workrs": 1}, "unknown parameter workrs; did you mean workers?"),
+        ({"weight": 2, "state": "gone"}, "state must be active, cordoned or drained"),
+        ({}, "nothing to change"),
+    ],
+)
+def test_an_order_that_cannot_be_carried_out_changes_nothing(order: dict[str, object], message: str) -> None:
+    async def main() -> None:
+        async with desk(max_slots=100) as at:
+            await at.pool.add(A)
+            lines = list(at.log.lines)
+            with pytest.raises(ConfigError) as caught:
+                at.pool.change(A, order)
+            assert str(caught.value).startswith(message)
+            assert (slots_of(at, A), at.traffic.node(A).enabled) == ((8, 8, 1), True)
+            assert at.log.lines == lines
+
+    run(main)
+
+
+def test_only_nodes_of_the_list_that_can_be_used_are_changed() -> None:
+    async def main() -> None:
+        async with desk("ftp://x") as at:
+            await at.pool.start([])
+            assert at.pool.change(A, {"weight": 2}) is False
+            with pytest.raises(ConfigError, match="the scheme must be http or https"):
+                at.pool.change("ftp://x", {"weight": 2})
+
+    run(main)
+
+
+def test_details_are_those_of_all_entries_in_the_order_of_the_list() -> None:
+    async def main() -> None:
+        async with desk(B, "ftp://x") as at:
+            at.traffic.down.add(B)
+            await at.pool.start([])
+            await at.pool.add(A)
+            await eventually(lambda: at.pool.details()[0]["state"] == "down")
+            shown = [(detail["uri"], detail["state"], detail["reason"]) for detail in at.pool.details()]
+            assert shown == [
+                (B, "down", f"{B} is down"),
+                ("ftp://x", "unusable", "node URI 'ftp://x': the scheme must be http or https"),
+                (A, "up", "added"),
+            ]
+
+    run(main)
+
+
+def test_parameters_of_a_uri_are_those_of_its_node() -> None:
+    async def main() -> None:
+        async with desk(is_adaptive=True) as at:
+            await at.pool.add(f"{A}?_weight=3&_tier=2")
+            await at.pool.add(f"{B}?_workers=5")
+            one, other = at.traffic.node(A), at.traffic.node(B)
+            assert (one.weight, one.tier, one.slots, one.adaptive is not None) == (3, 2, 4, True)
+            assert (other.weight, other.tier, other.slots, other.adaptive) == (1, 0, 5, None)
+
+    run(main)
+
+
+def test_a_node_that_a_request_finds_down_is_checked_at_once() -> None:
+    async def main() -> None:
+        async with desk() as at:
+            await at.pool.add(A)
+            await turns()
+            assert len(at.traffic.probes) == 1
+            node = at.traffic.node(A)
+            at.traffic.fleet.set_healthy(node, False, "refused", at.traffic.now)
+            at.traffic.settle()
+            await eventually(lambda: node.healthy)
+            assert len(at.traffic.probes) == 2
 
     run(main)

@@ -242,5 +242,5 @@ def test_a_uri_has_a_longest_length() -> None:
 )
 def test_a_certificate_counts_unless_the_uri_says_that_it_does_not(query: str, is_insecure: bool) -> None:
     parsed = parse_node_uri(f"https://foo{query}")
-    assert parsed.is_insecure is is_insecure
+    assert bool(parsed.parameters.is_insecure) is is_insecure
     assert "_insecure" not in parsed.query
