@@ -22,22 +22,26 @@ from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
+from priolb.core.affinity import Affinity
 from priolb.core.budget import RetryBudget
 from priolb.core.chance import Chance
 from priolb.core.classify import LANE_NAMES
 from priolb.core.discipline import FastHighLow
 from priolb.core.fleet import Fleet
 from priolb.core.health_check import HealthCheck
+from priolb.core.hedge import Hedging
 from priolb.core.lanes import Lane
 from priolb.core.limits import ByteBudget
-from priolb.core.ordered import RoundRobin
+from priolb.core.ordered import RoundRobin, WeightedLeastInFlight
 from priolb.core.peak_ewma import PeakEwma
 from priolb.core.policy import HealthPolicy
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.selection import LeastInFlight, Selection
+from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
+from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
 from priolb.net.engine import Engine
 from priolb.net.listener import Listener
@@ -160,6 +164,8 @@ class _Balancer:
             health_check=HealthCheck(
                 settings.health_check, settings.health_check_status, settings.health_check_result
             ),
+            node_errors=NodeErrors(settings.node_error_codes),
+            affinity=FieldFinder(settings.affinity_header) if settings.affinity_header else None,
         )
         self._nodes = NodePool(
             self._store,
@@ -289,7 +295,11 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
         slow_start_s=settings.slow_start_s,
         panics=settings.panic_mode,
     )
-    selection: Selection = LeastInFlight()
+    now = time.monotonic()
+    lanes = frozenset(map(LANE_NAMES.index, settings.hedge_lanes))
+    has_affinity = settings.affinity_header != ""
+    # Behind an order of its own, the fleet cannot exchange the usual one for that which heeds weights.
+    selection: Selection = WeightedLeastInFlight() if has_affinity else LeastInFlight()
     if settings.node_selection == "peak-ewma":
         selection = PeakEwma(chance)
     elif settings.node_selection == "round-robin":
@@ -297,9 +307,10 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
     return Scheduler(
         queue,
         RetryPolicy(settings.retries_max, _BACKOFF_S),
-        Fleet(selection, policy),
-        RetryBudget(settings.retry_budget, settings.retry_budget_min, time.monotonic()),
-        chance=chance,
+        Fleet(Affinity(selection) if has_affinity else selection, policy),
+        RetryBudget(settings.retry_budget, settings.retry_budget_min, now),
+        Hedging(lanes, settings.hedge_max_percent, now) if lanes else None,
+        chance,
     )
 
 

@@ -5,11 +5,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from priolb.core.fleet import Fleet
+from priolb.core.hedge import Hedging
 from priolb.core.limits import ByteBudget
 from priolb.core.node import NodeState
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
+from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
 from priolb.http.rewrite import Target
 from priolb.net.engine import Engine
@@ -193,6 +197,10 @@ class Rig:
         connections_per_peer: int = 0,
         upgrades_max: int = 0,
         keeps_host: bool = False,
+        hedging: Hedging | None = None,
+        fleet: Fleet | None = None,
+        node_errors: frozenset[int] = frozenset(),
+        affinity: str = "",
     ) -> None:
         self.clock = ManualClock()
         # The rest of an event loop is of no use here, and refuses to be used.
@@ -203,7 +211,9 @@ class Rig:
         self._keeps_host = keeps_host
         head_limits = head_limits or HeadLimits(65536, 100)
         asyncio._set_running_loop(self.loop)
-        self.scheduler = Scheduler(new_queue(limits=lane_limits), RetryPolicy(max_tries))
+        self.scheduler = Scheduler(
+            new_queue(limits=lane_limits), RetryPolicy(max_tries), fleet, hedging=hedging
+        )
         self.engine = Engine(
             self.scheduler,
             ByteBudget(body_budget_bytes),
@@ -220,6 +230,8 @@ class Rig:
             retry_methods=RETRY_METHODS,
             via_name=VIA_NAME,
             legacy_errors=legacy_errors,
+            node_errors=NodeErrors(node_errors),
+            affinity=FieldFinder(affinity) if affinity else None,
         )
         self.listener = Listener(
             self.engine,

@@ -246,6 +246,36 @@ class OptionalHostPort:
 
 
 @dataclass(frozen=True, slots=True)
+class Choices:
+    """Some of a few words, with commas between them."""
+
+    words: tuple[str, ...]
+
+    @property
+    def accepts(self) -> str:
+        return f"a list of {', '.join(self.words)}"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        chosen = _items(text)
+        if not set(chosen) <= set(self.words):
+            raise ValueError(f"is not {self.accepts}")
+        return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class WholeNumbers:
+    """Whole numbers of either sign, with commas between them."""
+
+    accepts: str = "a list of whole numbers with commas between them (like -32002,-32005)"
+
+    def parse(self, text: str) -> frozenset[int]:
+        numbers = _items(text)
+        if not all(len(number) <= _DIGITS_MAX and _WHOLE.fullmatch(number) for number in numbers):
+            raise ValueError(f"is not {self.accepts}")
+        return frozenset(map(int, numbers))
+
+
+@dataclass(frozen=True, slots=True)
 class CommaList:
     """Words with commas between them; blanks around them and empty ones are ignored."""
 

@@ -14,6 +14,7 @@ from priolb.attest.sev.policy import CONSTELLATION, Tcb, parse_arks, parse_id_ke
 from priolb.config.parse import (
     Address,
     Choice,
+    Choices,
     CidrList,
     CommaList,
     Count,
@@ -29,9 +30,11 @@ from priolb.config.parse import (
     Text,
     Token,
     UrlOrDirectory,
+    WholeNumbers,
     seconds,
 )
 from priolb.config.record import setting, settings_of
+from priolb.core.classify import LANE_NAMES
 
 # One setting is one short paragraph of the table; a line for each argument would make it twice as long.
 # fmt: off
@@ -306,6 +309,23 @@ class Settings:
     retry_budget_min: int = setting(
         Count(0, 100_000), "RETRY_BUDGET_MIN", "10", "retries per second",
         meaning="Retries that there is budget for however few the requests are.",
+    )
+
+    node_error_codes: frozenset[int] = setting(
+        WholeNumbers(), "NODE_ERROR_CODES", "-32002,-32005", "numbers, comma separated",
+        meaning="JSON-RPC error codes that mean the node, whatever the status: tried again on another one.",
+    )
+    affinity_header: str = setting(
+        Name(), "AFFINITY_HEADER", "", "text",
+        meaning="Requests with the same value of this header prefer the same node; empty = none do.",
+    )
+    hedge_lanes: tuple[str, ...] = setting(
+        Choices(LANE_NAMES), "HEDGE_LANES", "", "words, comma separated",
+        meaning="Lanes whose requests get a second try on an idle node when the first takes unusually long.",
+    )
+    hedge_max_percent: int = setting(
+        Count(0, 100), "HEDGE_MAX_PERCENT", "5", "per cent",
+        meaning="Second tries for each hundred recent requests, at most.",
     )
 
     # Health of nodes

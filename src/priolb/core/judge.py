@@ -73,6 +73,19 @@ class Judge:
         if node.is_draining and node.in_flight == 0:
             fleet.resize(node, now)
 
+    def answering(self, lease: Lease, now: float) -> None:
+        """Take note that the answer of a try has begun, and is a good one.
+
+        That is enough for a node that has rested: the end of the answer may be hours away.
+
+        Args:
+            lease: the lease, which goes on.
+            now: monotonic seconds.
+        """
+        node = lease.node
+        if node.breaker.state == HALF_OPEN and lease.started_at >= node.breaker.started_at:
+            self._fleet.restore(node, "answered the request that decided", now)
+
     def checked(self, node: NodeState, failure: str | None, is_late: bool, now: float) -> None:
         """Take note of a health check.
 

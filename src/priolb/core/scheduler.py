@@ -180,6 +180,10 @@ class Scheduler:
             self._budget is None or self._budget.has_one(self.queue.accepted, now)
         )
 
+    def answering(self, lease: Lease, now: float) -> None:
+        """Take note that the answer of a try has begun, and is a good one; it may take long to end."""
+        self._judge.answering(lease, now)
+
     def cancel(self, ticket: Ticket) -> None:
         """Take a waiting ticket out of line for good."""
         assert ticket.state == WAITING
@@ -260,6 +264,7 @@ class Scheduler:
             if rest_s > 0.0:
                 if now + rest_s >= ticket.start_by:
                     return False
+                self._joins = self.fleet.joins  # those that are here are no news to it
                 self.queue.rest(ticket, now + rest_s)
                 fleet.has_news = True
                 return True

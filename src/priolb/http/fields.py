@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from priolb.errors import FramingError
+from priolb.http.messages import RequestHead
 
 _FORWARD: Final = 1
 _LOOK: Final = 2
@@ -55,6 +56,7 @@ RESPONSE_ROLES: Final[dict[bytes, int]] = {
     b"content-length": _LOOK,
     b"content-type": _LOOK | _FORWARD,
     b"date": _LOOK | _FORWARD,
+    b"retry-after": _LOOK | _FORWARD,
     b"x-priolb-queuedurationus": 0,
     b"x-priolb-simdurationus": 0,
     b"x-priolb-totaldurationus": 0,
@@ -140,6 +142,28 @@ def keeps_alive(known: dict[bytes, bytes], minor: int) -> bool:
         return minor == 1
     options = tokens(connection)
     return b"close" not in options and (minor == 1 or b"keep-alive" in options)
+
+
+class FieldFinder:
+    """Finds the value of one field in heads of requests.
+
+    Args:
+        name: the field's name, in any case.
+    """
+
+    __slots__ = ("_name", "_pattern")
+
+    def __init__(self, name: str) -> None:
+        self._name: bytes = name.lower().encode()
+        self._pattern = re.compile(rb"^%s: ([^\r]*)" % re.escape(self._name), re.IGNORECASE | re.MULTILINE)
+
+    def value_in(self, head: RequestHead) -> bytes:
+        """Return the value of the field, empty when there is none; of several lines the first."""
+        known = head.known.get(self._name)
+        if known is not None:
+            return known
+        found = self._pattern.search(head.forwarded)
+        return b"" if found is None else found[1]
 
 
 def trailer_line(line: bytes) -> bytes:

@@ -157,6 +157,10 @@ class BackendConnection(Lapsing):
         if request and transport is not None and not transport.is_closing():
             transport.write(request)
 
+    def hand_over(self, sink: AnswerSink) -> None:
+        """Answer to `sink` from now on."""
+        self._sink = sink
+
     def abort(self) -> None:
         """Drop the connection at once, whatever it does; the sink hears nothing more."""
         self._sink = None

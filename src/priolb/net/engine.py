@@ -15,6 +15,8 @@ from priolb.core.node import NodeState
 from priolb.core.scheduler import Scheduler
 from priolb.core.status import NodeChange
 from priolb.core.timers import Lapsing, TimingWheel
+from priolb.http.fields import FieldFinder
+from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
 from priolb.http.refusal import Refusals
 from priolb.http.rewrite import Target
@@ -79,6 +81,8 @@ class Engine:
         via_name: how this program calls itself in Via and Proxy-Status.
         legacy_errors: answer refusals as the original does.
         health_check: what nodes are asked to see whether they are well, None for what the original asks.
+        node_errors: knows the JSON-RPC errors that mean the node, None for none.
+        affinity: finds the value by which requests prefer the same node, None for none.
 
     Attributes:
         on_node_change: is told of every node that does something else than before.
@@ -95,12 +99,14 @@ class Engine:
         "_next_node_id",
         "_unflushed",
         "_wheel",
+        "affinity",
         "body_budget",
         "clock",
         "head_limits",
         "health_check",
         "idle",
         "instrument",
+        "node_errors",
         "node_idle_timeout_s",
         "on_node_change",
         "refusals",
@@ -134,9 +140,13 @@ class Engine:
         via_name: str,
         legacy_errors: bool,
         health_check: HealthCheck | None = None,
+        node_errors: NodeErrors | None = None,
+        affinity: FieldFinder | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.health_check = HealthCheck() if health_check is None else health_check
+        self.node_errors = NodeErrors(frozenset()) if node_errors is None else node_errors
+        self.affinity = affinity
         self.on_node_change: Callable[[NodeChange], None] = _ignore
         self.body_budget = body_budget
         self.instrument = instrument
@@ -238,6 +248,10 @@ class Engine:
     def settle(self) -> None:
         """Carry out what follows from a change in the fleet."""
         self.pump(self.clock())
+
+    def link_of(self, node: NodeState) -> NodeLink:
+        """Return how to reach a node that is known."""
+        return self._links[node.node_id]
 
     def attach(self, node: NodeState, passed: bool = False) -> None:
         """Let a known node take part; it gets work once it is healthy.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
+from priolb.core.hedge import Hedging
 from priolb.core.node import Lease
 from priolb.core.outcome import Outcome, Phase, Source, answered
 from priolb.core.ticket import RUNNING, WAITING, Ticket
 from priolb.errors import Reason
-from priolb.http.framing import CHUNKED, UNTIL_CLOSE
+from priolb.http.framing import UNTIL_CLOSE
 from priolb.http.messages import RequestHead, ResponseHead
+from priolb.http.node_errors import retry_after_s
 from priolb.http.refusal import looks_like_rpc
 from priolb.http.writer import (
     answer_start,
@@ -19,7 +22,15 @@ from priolb.http.writer import (
     is_chunked_to_client,
     last_chunk,
 )
+from priolb.net.answer import (
+    MAX_KEPT_ANSWER_BYTES,
+    SWITCHING_PROTOCOLS,
+    AnswerStream,
+    FailingAnswer,
+    framing_of_upload,
+)
 from priolb.net.backend import BackendConnection
+from priolb.net.second_try import GIVEN_UP, SecondTry
 from priolb.net.upload import Upload
 
 if TYPE_CHECKING:
@@ -27,10 +38,9 @@ if TYPE_CHECKING:
     from priolb.net.front import FrontConnection
     from priolb.net.pool import NodeLink
 
-# A failing answer is kept while another try runs; a larger one is not worth the memory.
-_MAX_KEPT_ANSWER_BYTES: Final = 65536
 
-SWITCHING_PROTOCOLS: Final = 101
+# How a connection ended that had switched protocols: nothing that says anything of its node.
+_NO_VERDICT: Final = Outcome(Source.CLIENT, Phase.DONE, None, SWITCHING_PROTOCOLS, sent=True, answering=True)
 
 
 class Exchange(Ticket):
@@ -61,6 +71,7 @@ class Exchange(Ticket):
         "_kept",
         "_lease",
         "_link",
+        "_second",
         "_stream",
         "_try_at",
         "_upload",
@@ -101,9 +112,10 @@ class Exchange(Ticket):
         self._link: NodeLink | None = None
         self._backend: BackendConnection | None = None
         self._try_at: float = 0.0
-        self._failing: _FailingAnswer | None = None
+        self._failing: FailingAnswer | None = None
+        self._second: SecondTry | None = None
         # Answer
-        self._stream: _Stream | None = None
+        self._stream: AnswerStream | None = None
         self._keep_alive: bool = head.keep_alive
 
     # What the engine tells it
@@ -115,6 +127,13 @@ class Exchange(Ticket):
         self._try_at = now
         # Of a used connection that ends, nobody can tell whether the node has seen the request.
         self._send(fresh=not self._is_repeatable)
+        hedging = self._engine.scheduler.hedging
+        if hedging is not None and self.tries == 1:
+            self._plan_second_try(hedging, now)
+
+    def affinity(self) -> bytes:
+        finder = self._engine.affinity
+        return b"" if finder is None else finder.value_in(self._head)
 
     def refuse(self, reason: Reason, detail: str = "") -> None:
         """Answer in our own words; the request is not in line and not at a node."""
@@ -164,7 +183,7 @@ class Exchange(Ticket):
         if self._backend is not None:
             self._backend.finish(now)
             self._backend = None
-        lease = self._give_back(answered(stream.status, True), now)
+        lease = self._give_back(_NO_VERDICT, now)
         self._note_completed(stream.status, lease.node.name, now)
         self._engine.pump(now)
 
@@ -200,15 +219,16 @@ class Exchange(Ticket):
         backend = self._backend
         assert backend is not None
         self._keep_alive = False
-        self._stream = _Stream(head.status, UNTIL_CLOSE, is_chunked=False)
+        self._stream = AnswerStream(head.status, UNTIL_CLOSE, is_chunked=False)
         start = b"HTTP/1.1 %d %s\r\n%s" % (head.status, head.phrase, head.forwarded)
         self._client.write(start + self._timings(head, now) + b"\r\n")
+        self._note_answering(now)
         self._client.switch_protocols(backend)
 
     def on_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
         self._backend = None
-        outcome = answered(head.status, False)
-        if head.status >= 400 and self._may_retry(outcome, now):
+        outcome = self.outcome_of(head, body)
+        if outcome.failed and self._may_go_on(outcome, now):
             self._keep_answer(head, body)
             self._end_try(outcome, now)
         else:
@@ -217,16 +237,21 @@ class Exchange(Ticket):
 
     def on_head(self, head: ResponseHead, body_bytes: int, now: float) -> None:
         outcome = Outcome(Source.NODE, Phase.HEAD, None, head.status, True, False)
-        if head.status >= 400 and self._may_retry(outcome, now):
-            self._failing = _FailingAnswer(head)
+        if head.status >= 400 and self._may_go_on(outcome, now):
+            self._failing = FailingAnswer(head)
             assert self._backend is not None
             self._backend.limit_body(self._try_at + self._engine.try_timeout_s)
             return
+        if self._second is not None:
+            self._second.cancel(now)
+            self._second = None
         minor = self._head.minor
-        self._stream = stream = _Stream(head.status, body_bytes, is_chunked_to_client(body_bytes, minor))
+        self._stream = stream = AnswerStream(head.status, body_bytes, is_chunked_to_client(body_bytes, minor))
         if stream.until_close:
             self._keep_alive = False
         self._client.write(self._start_of_answer(head, body_bytes, now))
+        if head.status < 400:
+            self._note_answering(now)
 
     def on_body(self, data: bytes) -> None:
         failing = self._failing
@@ -236,7 +261,7 @@ class Exchange(Ticket):
             self._client.write(chunk(data) if stream.is_chunked else data)
             return
         failing.add(data)
-        if failing.size_bytes > _MAX_KEPT_ANSWER_BYTES:
+        if failing.size_bytes > MAX_KEPT_ANSWER_BYTES:
             assert self._backend is not None
             self._backend.abort()
             self._backend = None
@@ -249,13 +274,14 @@ class Exchange(Ticket):
         failing = self._failing
         if failing is not None:
             self._keep_answer(failing.head, failing.body())
-            self._end_try(answered(failing.head.status, False), now)
+            self._end_try(self.outcome_of(failing.head, b""), now)
             return
         stream = self._stream
         assert stream is not None
         if stream.is_chunked:
             self._client.write(last_chunk(trailers))
-        self._complete(answered(stream.status, True), now)
+        is_tunnel = stream.status == SWITCHING_PROTOCOLS
+        self._complete(_NO_VERDICT if is_tunnel else answered(stream.status, True), now)
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
         self._backend = None
@@ -276,28 +302,48 @@ class Exchange(Ticket):
     def _send(self, fresh: bool) -> None:
         link = self._link
         assert link is not None
+        until = self._try_at + self._engine.try_timeout_s
+        self._backend = link.start(self, self.request_for(link), until, fresh, self._upload)
+
+    def request_for(self, link: NodeLink) -> bytes:
+        """Return the whole request for a node, or its head when the body passes through."""
         head, upload = self._head, self._upload
         # Of a body that passes through, nothing may have come yet: as with the original, it is JSON.
         is_rpc = head.is_rpc if upload is not None else not head.node_path and looks_like_rpc(self.body)
         fields = self._client.fields_for_node(head, is_rpc)
         target = link.target
         if upload is None:
-            request = target.request(
-                head.method, head.node_path, head.query, head.authority, fields, self.body
-            )
-        else:
-            start = target.start(head.method, head.node_path, head.query, head.authority)
-            request = b"%s%s%s\r\n" % (start, fields, _framing(head))
-        until = self._try_at + self._engine.try_timeout_s
-        self._backend = link.start(self, request, until, fresh, upload)
+            return target.request(head.method, head.node_path, head.query, head.authority, fields, self.body)
+        start = target.start(head.method, head.node_path, head.query, head.authority)
+        return b"%s%s%s\r\n" % (start, fields, framing_of_upload(head))
 
-    def _may_retry(self, outcome: Outcome, now: float) -> bool:
+    def outcome_of(self, head: ResponseHead, body: bytes) -> Outcome:
+        """Return what an answer says of its node, of which the client has seen nothing yet."""
+        if head.status >= 400:
+            return answered(head.status, False, False, retry_after_s(head.known.get(b"retry-after")))
+        return answered(head.status, False, self._head.is_rpc and self._engine.node_errors.are_in(body))
+
+    def _may_go_on(self, outcome: Outcome, now: float) -> bool:
+        """Return whether there may be a better answer than that of a try which ended so."""
+        if self._second is not None and self._second.is_running:
+            return True
         return self._engine.scheduler.may_retry(self, outcome, self._is_repeatable, now)
+
+    def _note_answering(self, now: float) -> None:
+        """Take note that the answer of a try is a good one, though it may take long to come."""
+        lease = self._lease
+        assert lease is not None
+        if lease.node.watched:
+            self._engine.scheduler.answering(lease, now)
 
     def _end_try(self, outcome: Outcome, now: float) -> None:
         """End a try that failed: back in line, or give up with the last thing a node said."""
         engine = self._engine
         self._failing = None
+        if self._stream is None and self._second is not None and self._second.is_running:
+            self._take_over(outcome, now)
+            engine.pump(now)
+            return
         lease = self._give_back(outcome, now)
         if self.state == WAITING:
             engine.expect(self.start_by)
@@ -312,6 +358,9 @@ class Exchange(Ticket):
 
     def _complete(self, outcome: Outcome, now: float) -> None:
         """End a try whose answer has gone to the client."""
+        hedging = self._engine.scheduler.hedging
+        if hedging is not None and self.tries == 1:
+            hedging.answered(self.lane, now - self._try_at)
         lease = self._give_back(outcome, now)
         self._note_completed(outcome.status, lease.node.name, now)
         self._client.exchange_done(self._keep_alive, now)
@@ -329,13 +378,55 @@ class Exchange(Ticket):
         lease = self._lease
         assert lease is not None
         self._lease = None  # the lease knows its ticket: a circle would wait for the garbage collector
+        if self._upload is not None:
+            lease.started_at = max(
+                lease.started_at, self._upload.completed_at
+            )  # before, the client took its time
         self._engine.scheduler.finished(lease, outcome, self._is_repeatable, now)
+        if self._second is not None:
+            self._second.cancel(now)
+            self._second = None
         return lease
+
+    # A second try beside the first
+
+    def _plan_second_try(self, hedging: Hedging, now: float) -> None:
+        delay_s = hedging.delay_s(self.lane)
+        if delay_s < inf and self._is_repeatable and not self.upgrade:
+            self._second = SecondTry(self, self._engine, delay_s)
+            self._second.wait(now)
+
+    @property
+    def slow_lease(self) -> Lease | None:
+        """The lease of the first try, as long as nothing is known of its answer."""
+        return self._lease if self._stream is None and self._failing is None else None
+
+    def forget_second_try(self) -> None:
+        """Take note that the second try has failed: the first one goes on."""
+        self._second = None
+
+    def give_up_first_try(self, now: float) -> None:
+        """Go on with the second try alone, which has the better answer."""
+        if self._backend is not None:
+            self._backend.abort()
+        self._failing = None
+        self._take_over(GIVEN_UP, now)
+
+    def _take_over(self, outcome: Outcome, now: float) -> None:
+        """End the first try with this outcome; the second one is the only one now."""
+        second, lease = self._second, self._lease
+        assert second is not None and second.lease is not None and lease is not None
+        self._second = None
+        self._lease, self._link, self._backend = second.lease, second.link, second.backend
+        self._try_at = second.lease.started_at
+        if self._backend is not None:
+            self._backend.hand_over(self)
+        self._engine.scheduler.end_aside(lease, outcome, now)
 
     # The answer
 
     def _keep_answer(self, head: ResponseHead, body: bytes) -> None:
-        if len(body) <= _MAX_KEPT_ANSWER_BYTES:
+        if len(body) <= MAX_KEPT_ANSWER_BYTES:
             assert self._lease is not None
             self._kept = (head, body, self._lease.node.name)
 
@@ -393,47 +484,3 @@ class Exchange(Ticket):
     def _count_payload(self) -> None:
         if self._upload is not None:
             self.payload_bytes = self._upload.received_bytes
-
-
-class _Stream:
-    """An answer on its way to the client, part by part.
-
-    Args:
-        status: its status.
-        body_bytes: length of its body, as in `framing`.
-        is_chunked: it goes to the client in chunks.
-    """
-
-    __slots__ = ("is_chunked", "status", "until_close")
-
-    def __init__(self, status: int, body_bytes: int, is_chunked: bool) -> None:
-        self.status = status
-        self.is_chunked = is_chunked
-        self.until_close = body_bytes < 0 and not is_chunked
-
-
-class _FailingAnswer:
-    """An answer that will be tried again, collected in case no later try brings a better one."""
-
-    __slots__ = ("_parts", "head", "size_bytes")
-
-    def __init__(self, head: ResponseHead) -> None:
-        self.head = head
-        self.size_bytes: int = 0
-        self._parts: list[bytes] = []
-
-    def add(self, data: bytes) -> None:
-        self._parts.append(data)
-        self.size_bytes += len(data)
-
-    def body(self) -> bytes:
-        return b"".join(self._parts)
-
-
-def _framing(head: RequestHead) -> bytes:
-    """Return the fields that tell the node where a body ends that is passed on."""
-    if head.body_bytes != CHUNKED:
-        return b"Content-Length: %d\r\n" % head.body_bytes
-    trailer = head.known.get(b"trailer")
-    announced = b"" if trailer is None else b"Trailer: %s\r\n" % trailer
-    return b"Transfer-Encoding: chunked\r\n" + announced

@@ -384,6 +384,7 @@ class FrontConnection(ClientConnection):
             return
         is_passing = self._state == PASSING
         if upload.is_complete:
+            upload.completed_at = self._engine.clock()
             self._inbox.data = upload.rest
             if is_passing:
                 self._state = BUSY

@@ -47,7 +47,8 @@ class Upload:
         max_silence_s: longest time without any of it, seconds.
         min_bytes_per_s: how fast it must come at least, beyond that time, bytes per second; 0 for no matter.
 
-    `held_bytes` of it are in memory and count in the budget.
+    `held_bytes` of it are in memory and count in the budget. `completed_at` is when the client had sent all
+    of it, monotonic seconds; minus infinity before.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Upload:
         "_reader",
         "_sink",
         "_source",
+        "completed_at",
         "held_bytes",
         "received_bytes",
     )
@@ -87,6 +89,7 @@ class Upload:
         self._sink: BodySink | None = None
         self._is_held: bool = False
         self._parts: list[bytes] = []
+        self.completed_at: float = -inf
         self.held_bytes: int = 0
         self.received_bytes: int = 0
         self._flows_since: float = 0.0

@@ -8,6 +8,7 @@ import pytest
 from priolb.config.parse import (
     Address,
     Choice,
+    Choices,
     CidrList,
     CommaList,
     Count,
@@ -21,6 +22,7 @@ from priolb.config.parse import (
     Switch,
     Text,
     Token,
+    WholeNumbers,
     seconds,
 )
 
@@ -64,6 +66,10 @@ def refusal(kind: Kind[object], text: str) -> str:
         (JsonText(), "", ""),
         (JsonText(), "false", "false"),
         (JsonText(), ' {"a": [1, "b"]}', ' {"a": [1, "b"]}'),
+        (Choices(("one", "two")), "", ()),
+        (Choices(("one", "two")), "two, one", ("two", "one")),
+        (WholeNumbers(), "", frozenset()),
+        (WholeNumbers(), "-32002, 7,,-32002", frozenset({-32002, 7})),
         (Name(), "", ""),
         (Name(), "lb-1.eu_west", "lb-1.eu_west"),
         (Name(), "a" * 63, "a" * 63),
@@ -87,6 +93,17 @@ def test_value_is_parsed(kind: Kind[object], text: str, value: object) -> None:
 @pytest.mark.parametrize("text", ["1lb", "-a", "a b", "a,b", "é", "a" * 64, "a/b", "a\n"])
 def test_a_name_that_is_no_token_is_refused(text: str) -> None:
     assert refusal(Name(), text) == "is not a name (letters, digits, - . _, a letter first)"
+
+
+@pytest.mark.parametrize("text", ["three", "one two", "ONE", "one,three"])
+def test_a_word_that_is_none_of_them_is_refused(text: str) -> None:
+    assert refusal(Choices(("one", "two")), text) == "is not a list of one, two"
+
+
+@pytest.mark.parametrize("text", ["x", "1.5", "+1", "1 2", "--1", "1_0", "9" * 31])
+def test_a_list_with_what_is_no_number_is_refused(text: str) -> None:
+    expected = "is not a list of whole numbers with commas between them (like -32002,-32005)"
+    assert refusal(WholeNumbers(), text) == expected
 
 
 @pytest.mark.parametrize("text", ["get", "GET POST", "GET;POST", "GÉT", "1GET", "GET,post", "A" * 33])

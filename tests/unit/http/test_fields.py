@@ -3,7 +3,17 @@
 import pytest
 
 from priolb.errors import FramingError
-from priolb.http.fields import REQUEST_ROLES, RESPONSE_ROLES, keeps_alive, sort_fields, tokens, trailer_line
+from priolb.http.fields import (
+    REQUEST_ROLES,
+    RESPONSE_ROLES,
+    FieldFinder,
+    keeps_alive,
+    sort_fields,
+    tokens,
+    trailer_line,
+)
+from priolb.http.parser import parse_request_head
+from support.heads import head_bytes
 
 
 def test_a_list_is_read_without_case_and_blanks() -> None:
@@ -101,3 +111,31 @@ def test_a_trailer_of_many_blanks_is_judged_in_linear_time() -> None:
     assert trailer_line(b"X: a" + b" " * 16000 + b"b") == b"X: a" + b" " * 16000 + b"b\r\n"
     with pytest.raises(FramingError):
         trailer_line(b"X: a" + b" " * 16000 + b"\x00")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-User", b"a b"),
+        ("x-user", b"a b"),
+        ("X-Request-ID", b"7"),
+        ("Accept", b"*/*"),
+        ("X-Us", b""),
+        ("User", b""),
+        ("X.User", b""),
+        ("X-Empty", b""),
+        ("X-Forwarded-For", b"1.2.3.4"),
+        ("X-Twice", b"1"),
+    ],
+)
+def test_the_value_of_a_field_is_found_wherever_it_is_kept(name: str, value: bytes) -> None:
+    lines = [
+        "X-User: a b",
+        "X-Request-ID: 7",
+        "X-Empty:",
+        "X-Forwarded-For: 1.2.3.4",
+        "X-Twice: 1",
+        "x-twice: 2",
+    ]
+    head = parse_request_head(head_bytes("GET / HTTP/1.1", "Accept: */*", "Host: a", *lines), 100)
+    assert FieldFinder(name).value_in(head) == value

@@ -1,0 +1,57 @@
+"""An answer on its way: to the client, part by part, or kept in case no better one comes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from priolb.http.framing import CHUNKED
+from priolb.http.messages import RequestHead, ResponseHead
+
+SWITCHING_PROTOCOLS: Final = 101
+
+# A failing answer is kept while another try runs; a larger one is not worth the memory.
+MAX_KEPT_ANSWER_BYTES: Final = 65536
+
+
+class AnswerStream:
+    """An answer on its way to the client, part by part.
+
+    Args:
+        status: its status.
+        body_bytes: length of its body, as in `framing`.
+        is_chunked: it goes to the client in chunks.
+    """
+
+    __slots__ = ("is_chunked", "status", "until_close")
+
+    def __init__(self, status: int, body_bytes: int, is_chunked: bool) -> None:
+        self.status = status
+        self.is_chunked = is_chunked
+        self.until_close = body_bytes < 0 and not is_chunked
+
+
+class FailingAnswer:
+    """An answer that will be tried again, collected in case no later try brings a better one."""
+
+    __slots__ = ("_parts", "head", "size_bytes")
+
+    def __init__(self, head: ResponseHead) -> None:
+        self.head = head
+        self.size_bytes: int = 0
+        self._parts: list[bytes] = []
+
+    def add(self, data: bytes) -> None:
+        self._parts.append(data)
+        self.size_bytes += len(data)
+
+    def body(self) -> bytes:
+        return b"".join(self._parts)
+
+
+def framing_of_upload(head: RequestHead) -> bytes:
+    """Return the fields that tell the node where a body ends that is passed on."""
+    if head.body_bytes != CHUNKED:
+        return b"Content-Length: %d\r\n" % head.body_bytes
+    trailer = head.known.get(b"trailer")
+    announced = b"" if trailer is None else b"Trailer: %s\r\n" % trailer
+    return b"Transfer-Encoding: chunked\r\n" + announced

@@ -1,0 +1,126 @@
+"""A second try of a request whose first one takes long: on another node, beside the first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from priolb.core.node import Lease
+from priolb.core.outcome import Outcome, Phase, Source, answered
+from priolb.core.timers import Lapsing
+from priolb.errors import Reason
+from priolb.http.messages import ResponseHead
+
+if TYPE_CHECKING:
+    from priolb.net.backend import BackendConnection
+    from priolb.net.engine import Engine
+    from priolb.net.exchange import Exchange
+    from priolb.net.pool import NodeLink
+
+# How a try ended that was given up for a better one: it says nothing of its node.
+GIVEN_UP: Final = Outcome(Source.US, Phase.HEAD, None, 0, sent=True, answering=False)
+
+
+class SecondTry(Lapsing):
+    """Waits for its time, and is then the sink of the second node's answer until that answer is good.
+
+    The first good answer wins: from there on the exchange is the sink, of whichever connection that is.
+
+    Args:
+        exchange: whose request it is.
+        engine: runs both.
+        delay_s: how long the first try may take before there is a second one, seconds.
+
+    `lease`, `link` and `backend` are those of the second node, once it runs.
+    """
+
+    __slots__ = ("_delay_s", "_engine", "_exchange", "backend", "lease", "link", "method", "upgrade")
+
+    def __init__(self, exchange: Exchange, engine: Engine, delay_s: float) -> None:
+        super().__init__()
+        self._exchange = exchange
+        self._engine = engine
+        self._delay_s = delay_s
+        self.method: bytes = exchange.method
+        self.upgrade: bytes = b""
+        self.lease: Lease | None = None
+        self.link: NodeLink | None = None
+        self.backend: BackendConnection | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the second node has the request."""
+        return self.lease is not None
+
+    def wait(self, now: float) -> None:
+        """Begin when the first try has taken its time."""
+        self.lapses_at = now + self._delay_s
+        self._engine.watch(self)
+
+    def on_lapse(self, now: float) -> None:
+        """Begin, if there is a node and a budget for it; else see again later."""
+        first = self._exchange.slow_lease
+        if first is None:
+            return
+        self.lease = self._engine.scheduler.hedge(first, now)
+        if self.lease is None:
+            self.wait(now)
+        else:
+            self._send(self.lease, fresh=False)
+
+    def cancel(self, now: float) -> None:
+        """End it, because its exchange has ended."""
+        self._engine.forget(self)
+        if self.backend is not None:
+            self.backend.abort()
+        if self.lease is not None:
+            self._engine.scheduler.end_aside(self.lease, GIVEN_UP, now)
+
+    # What the node's connection tells it
+
+    def on_interim(self, head: ResponseHead) -> None:
+        """Nobody has decided yet for this node."""
+
+    def on_upgrade(self, head: ResponseHead, now: float) -> None:
+        raise AssertionError("a request for another protocol has no second try")
+
+    def on_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
+        self.backend = None
+        outcome = self._exchange.outcome_of(head, body)
+        if outcome.failed:
+            self._fail(outcome, now)
+        else:
+            self._exchange.give_up_first_try(now)
+            self._exchange.on_answer(head, body, now)
+
+    def on_head(self, head: ResponseHead, body_bytes: int, now: float) -> None:
+        if head.status >= 400:
+            assert self.backend is not None
+            self.backend.abort()
+            self._fail(answered(head.status, False), now)
+        else:
+            self._exchange.give_up_first_try(now)
+            self._exchange.on_head(head, body_bytes, now)
+
+    def on_body(self, data: bytes) -> None:
+        raise AssertionError("the head has decided whose the body is")
+
+    def on_end(self, trailers: bytes, now: float) -> None:
+        raise AssertionError("the head has decided whose the body is")
+
+    def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
+        self._fail(Outcome(Source.NODE, phase, reason, 0, phase is not Phase.CONNECT, answering=False), now)
+
+    def on_stale(self) -> None:
+        assert self.lease is not None
+        self._send(self.lease, fresh=True)
+
+    def _send(self, lease: Lease, fresh: bool) -> None:
+        self.link = link = self._engine.link_of(lease.node)
+        until = lease.started_at + self._engine.try_timeout_s
+        self.backend = link.start(self, self._exchange.request_for(link), until, fresh)
+
+    def _fail(self, outcome: Outcome, now: float) -> None:
+        assert self.lease is not None
+        self._exchange.forget_second_try()
+        self._engine.scheduler.end_aside(self.lease, outcome, now)
+        self._engine.pump(now)

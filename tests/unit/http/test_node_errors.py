@@ -1,0 +1,67 @@
+"""Answers that say that another node should be asked."""
+
+import pytest
+
+from priolb.http.node_errors import NodeErrors, retry_after_s
+
+ERRORS = NodeErrors(frozenset({-32002, -32005}))
+
+
+@pytest.mark.parametrize(
+    ("body", "mean_the_node"),
+    [
+        (b'{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"limit exceeded"}}', True),
+        (b' { "error" : { "message":"x", "code" : -32002 } }', True),
+        (b'[{"id":1,"error":{"code":-32005}},{"id":2,"error":{"code":-32002}}]', True),
+        (b'[{"id":1,"error":{"code":-32005}},{"id":2,"result":"0x1"}]', False),
+        (b'{"jsonrpc":"2.0","id":1,"error":{"code":3,"message":"execution reverted"}}', False),
+        (b'{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"execution reverted"}}', False),
+        (b'{"jsonrpc":"2.0","id":1,"result":{"error":{"code":-32005}}}', False),
+        (b'{"id":1,"result":"\\"error\\" -32005"}', False),
+        (b'{"id":1,"error":{"code":"-32005"}}', False),
+        (b'{"id":1,"error":{"code":-32005.0}}', False),
+        (b'{"id":1,"error":-32005}', False),
+        (b'{"id":1,"error":null}', False),
+        (b'{"id":1,"error":{"code":-32005}', False),
+        (b'"error"', False),
+        (b"[]", False),
+        (b'["error"]', False),
+        (b"", False),
+        (b'{"error":' + b"[" * 60000, False),
+    ],
+)
+def test_only_a_code_of_the_list_in_the_error_itself_means_the_node(body: bytes, mean_the_node: bool) -> None:
+    assert ERRORS.are_in(body) is mean_the_node
+
+
+def test_an_error_far_behind_the_start_is_not_looked_for() -> None:
+    """Answers of many kilobytes are results; they are not to be searched through on the path of a request."""
+    error = b'"error":{"code":-32005}}'
+    assert ERRORS.are_in(b'{"id":"' + b"x" * 480 + b'",' + error) is True
+    assert ERRORS.are_in(b'{"id":"' + b"x" * 520 + b'",' + error) is False
+    assert ERRORS.are_in(b'{"error":{"code":-32005,"data":"' + b"x" * 65536 + b'"}}') is False
+
+
+def test_without_codes_no_error_means_the_node() -> None:
+    assert NodeErrors(frozenset()).are_in(b'{"error":{"code":-32005}}') is False
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, 0.0),
+        (b"", 0.0),
+        (b"0", 0.0),
+        (b"7", 7.0),
+        (b"007", 7.0),
+        (b"86400", 86400.0),
+        (b"99999", 86400.0),
+        (b"100000", 0.0),
+        (b"-1", 0.0),
+        (b"1.5", 0.0),
+        (b"\xb2", 0.0),
+        (b"Sun, 22 Nov 2026 12:00:00 GMT", 0.0),
+    ],
+)
+def test_a_node_may_ask_for_so_many_seconds(value: bytes | None, seconds: float) -> None:
+    assert retry_after_s(value) == seconds

@@ -1,0 +1,336 @@
+"""Second tries beside slow first ones: when they begin, who wins, and what becomes of the other."""
+
+import pytest
+
+from priolb.core.hedge import Hedging
+from support.manual_loop import TICK_S
+from support.memory import MemoryTransport
+from support.messages import ANSWER, POST, POST_AT_NODE, answer_at_client, problem, timings
+from support.rig import Rig
+
+LOW, HIGH = 2, 1
+DELAY_S = 0.25
+FAILURE = b"HTTP/1.1 500 Broken\r\nContent-Length: 4\r\n\r\noops"
+UNREACHABLE = problem(b"502 Bad Gateway", "node unreachable")
+AT_SECOND = POST_AT_NODE.replace(b"node-1", b"node-2")
+GET = b"GET /a HTTP/1.1\r\nHost: balancer\r\n\r\n"
+
+
+def hedging(percent: float = 1000.0, lane: int = LOW) -> Hedging:
+    """Second tries for one lane after a quarter of a second, as its last 64 answers have taught."""
+    taught = Hedging(frozenset({lane}), percent, 1000.0)
+    for _ in range(64):
+        taught.answered(lane, DELAY_S)
+    return taught
+
+
+def hedged(rig: Rig, request: bytes = POST) -> tuple[MemoryTransport, MemoryTransport, MemoryTransport]:
+    """Return a client, and the connections of both nodes that have its request."""
+    first_node, second_node, client = rig.node(), rig.node(), rig.client()
+    client.send(request)
+    first = first_node.accept()
+    assert second_node.is_quiet()
+    rig.advance(DELAY_S + 2 * TICK_S)
+    return client, first, second_node.accept()
+
+
+# When
+
+
+def test_a_second_try_begins_when_the_first_has_taken_unusually_long() -> None:
+    with Rig(hedging=hedging()) as rig:
+        first_node, second_node, client = rig.node(), rig.node(), rig.client()
+        client.send(POST)
+        first = first_node.accept()
+        rig.advance(DELAY_S - 0.001)
+        assert second_node.is_quiet()
+        rig.advance(2 * TICK_S)
+        assert second_node.accept().take() == AT_SECOND
+        assert [node.state.in_flight for node in (first_node, second_node)] == [1, 1]
+        first.send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+
+
+def test_an_answer_in_time_needs_none() -> None:
+    with Rig(hedging=hedging()) as rig:
+        first_node, second_node, client = rig.node(), rig.node(), rig.client()
+        client.send(POST)
+        rig.advance(DELAY_S / 2)
+        first_node.accept().send(ANSWER)
+        rig.advance(1)
+        assert second_node.is_quiet()
+        assert client.take().endswith(b"\r\n\r\n[]")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        POST.replace(b"Host", b"X-High-Priority: true\r\nHost"),
+        POST.replace(b"POST", b"PATCH"),
+        GET.replace(b"Host", b"Connection: Upgrade\r\nUpgrade: x\r\nHost"),
+    ],
+    ids=["another lane", "a method that must not be repeated", "another protocol"],
+)
+def test_others_get_none(request_: bytes) -> None:
+    with Rig(hedging=hedging()) as rig:
+        first_node, second_node, client = rig.node(), rig.node(), rig.client()
+        client.send(request_)
+        call = first_node.accept()
+        rig.advance(1)
+        assert second_node.is_quiet()
+        call.send(ANSWER)
+        assert client.take().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_body_that_passes_through_gets_none() -> None:
+    with Rig(hedging=hedging(), replay_max_bytes=1) as rig:
+        first_node, second_node, client = rig.node(), rig.node(), rig.client()
+        client.send(POST)
+        call = first_node.accept()
+        rig.advance(1)
+        assert second_node.is_quiet()
+        call.send(ANSWER)
+        assert client.take().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_nobody_gets_one_while_others_wait_and_the_time_comes_round_again() -> None:
+    with Rig(hedging=hedging()) as rig:
+        first_node, second_node = rig.node(slots=1), rig.node(slots=1)
+        slow, other, waiting = rig.client(), rig.client(), rig.client()
+        slow.send(POST)
+        other.send(GET)
+        waiting.send(GET)
+        first = first_node.accept()
+        second = second_node.accept()
+        rig.advance(DELAY_S + 2 * TICK_S)
+        assert rig.counts()[:2] == (1, 2)
+        second.send(ANSWER)
+        second.send(ANSWER)
+        assert rig.counts()[:2] == (0, 1)
+        second.take()
+        rig.advance(DELAY_S + 2 * TICK_S)
+        assert second.take() == AT_SECOND
+        second.send(ANSWER)
+        assert slow.take().endswith(b"\r\n\r\n[]")
+        assert first.was_aborted
+
+
+def test_there_are_no_more_than_the_budget_allows() -> None:
+    with Rig(hedging=hedging(percent=5.0)) as rig:
+        _, second_node, client = rig.node(), rig.node(), rig.client()
+        client.send(POST)
+        rig.advance(1)
+        assert second_node.is_quiet()
+        client.end()
+
+
+def test_without_another_node_there_is_none() -> None:
+    with Rig(hedging=hedging()) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        rig.advance(1)
+        assert node.is_quiet()
+        call.send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+
+
+# Who wins
+
+
+def test_the_second_answer_wins_when_it_is_first_and_the_other_try_is_given_up() -> None:
+    with Rig(hedging=hedging()) as rig:
+        client, first, second = hedged(rig)
+        rig.advance(0.125)
+        second.send(ANSWER)
+        assert client.take() == answer_at_client(times=timings(265_625, 140_625, 406_250))
+        assert first.was_aborted
+        assert rig.notes.take("completed", "node_failed") == [("completed", b"", 200, "http://node-2", 2)]
+        assert [node.state.record.failed for node in rig.nodes.values()] == [0, 0]
+
+
+def test_the_first_answer_wins_when_it_is_first_and_the_second_try_is_given_up() -> None:
+    with Rig(hedging=hedging()) as rig:
+        client, first, second = hedged(rig)
+        first.send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+        assert second.was_aborted
+        assert rig.notes.take("completed", "node_failed") == [("completed", b"", 200, "http://node-1", 2)]
+        assert [node.state.record.failed for node in rig.nodes.values()] == [0, 0]
+
+
+def test_a_stream_of_the_second_node_wins_with_its_head() -> None:
+    with Rig(hedging=hedging()) as rig:
+        client, first, second = hedged(rig)
+        second.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        assert first.was_aborted
+        second.send(b"cd")
+        assert client.take().endswith(b"\r\n\r\nabcd")
+        assert rig.notes.take("completed") == [("completed", b"", 200, "http://node-2", 2)]
+
+
+def test_a_stream_of_the_first_node_wins_with_its_head() -> None:
+    with Rig(hedging=hedging()) as rig:
+        client, first, second = hedged(rig)
+        first.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        second.send(ANSWER)
+        first.send(b"cd")
+        assert client.take().endswith(b"\r\n\r\nabcd")
+        assert second.was_aborted
+
+
+def test_a_stream_that_began_before_its_time_needs_no_second_try() -> None:
+    with Rig(hedging=hedging()) as rig:
+        first_node, second_node, client = rig.node(), rig.node(), rig.client()
+        client.send(POST)
+        call = first_node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        rig.advance(1)
+        assert second_node.is_quiet()
+        call.send(b"cd")
+        assert client.take().endswith(b"\r\n\r\nabcd")
+
+
+# When one of them fails
+
+
+@pytest.mark.parametrize("how", ["status", "long answer", "reset", "refused"])
+def test_a_second_try_that_fails_lets_the_first_go_on(how: str) -> None:
+    with Rig(hedging=hedging()) as rig:
+        first_node, second_node, client = rig.node(), rig.node(), rig.client()
+        if how == "refused":
+            second_node.fault = ConnectionRefusedError(111, "Connection refused")
+        client.send(POST)
+        first = first_node.accept()
+        rig.advance(DELAY_S + 2 * TICK_S)
+        if how != "refused":
+            second = second_node.accept()
+            if how == "status":
+                second.send(FAILURE)
+            elif how == "long answer":
+                second.send(b"HTTP/1.1 500 Broken\r\nContent-Length: 9\r\n\r\noops")
+            else:
+                second.break_off()
+        assert client.take() == b""
+        assert rig.counts()[:2] == (0, 1)
+        first.send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+        assert rig.notes.take("completed") == [("completed", b"", 200, "http://node-1", 2)]
+
+
+@pytest.mark.parametrize("how", ["status", "long answer", "reset", "late"])
+def test_a_first_try_that_fails_lets_the_second_go_on(how: str) -> None:
+    with Rig(hedging=hedging(), max_tries=1) as rig:
+        client, first, second = hedged(rig)
+        if how == "status":
+            first.send(FAILURE)
+        elif how == "long answer":
+            first.send(b"HTTP/1.1 500 Broken\r\nContent-Length: 9\r\n\r\noops")
+            first.send(b" oops")
+        elif how == "reset":
+            first.break_off()
+        else:
+            rig.advance(2.75)
+        assert client.take() == b""
+        assert rig.counts()[:2] == (0, 1)
+        second.send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+        assert rig.notes.take("completed") == [("completed", b"", 200, "http://node-2", 2)]
+
+
+def test_when_both_fail_the_last_failure_counts() -> None:
+    with Rig(hedging=hedging(), max_tries=1) as rig:
+        client, first, second = hedged(rig)
+        first.break_off()
+        second.break_off()
+        assert client.take() == UNREACHABLE
+
+
+def test_when_both_fail_what_a_node_said_is_not_lost() -> None:
+    with Rig(hedging=hedging(), max_tries=1) as rig:
+        client, first, second = hedged(rig)
+        first.send(FAILURE)
+        second.break_off()
+        answer = client.take()
+        assert answer.startswith(b"HTTP/1.1 500 Broken\r\n") and answer.endswith(b"\r\n\r\noops")
+
+
+def test_when_both_fail_a_third_node_is_tried() -> None:
+    with Rig(hedging=hedging()) as rig:
+        client, first, second = hedged(rig)
+        third_node = rig.node()
+        first.break_off()
+        second.break_off()
+        third_node.accept().send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+        assert rig.notes.take("completed") == [("completed", b"", 200, "http://node-3", 3)]
+
+
+def test_a_kept_connection_that_was_closed_is_replaced_for_a_second_try_as_for_a_first() -> None:
+    with Rig(hedging=hedging()) as rig:
+        first_node, second_node = rig.node(), rig.node()
+        warm = [rig.client(), rig.client()]
+        for client in warm:
+            client.send(GET)
+        first, second = first_node.accept(), second_node.accept()
+        for call in (first, second):
+            call.send(ANSWER)
+            call.take()
+        client = rig.client()
+        client.send(POST)
+        rig.run()
+        slow, other, other_node = (
+            (first, second, second_node) if first.take() else (second, first, first_node)
+        )
+        rig.advance(DELAY_S + 2 * TICK_S)
+        assert other.take() != b""
+        other.end()
+        other_node.accept().send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+        assert slow.was_aborted
+
+
+# Who leaves
+
+
+def test_a_client_that_leaves_ends_both() -> None:
+    with Rig(hedging=hedging()) as rig:
+        client, first, second = hedged(rig)
+        client.end()
+        assert rig.counts() == (0, 0, 0)
+        assert first.was_aborted and second.was_aborted
+
+
+def test_a_client_that_leaves_before_its_time_ends_the_waiting_for_it() -> None:
+    with Rig(hedging=hedging()) as rig:
+        _, second_node, client = rig.node(), rig.node(), rig.client()
+        client.send(POST)
+        rig.run()
+        client.end()
+        rig.advance(1)
+        assert second_node.is_quiet()
+
+
+def test_the_end_of_the_program_ends_both() -> None:
+    with Rig(hedging=hedging()) as rig:
+        client, first, second = hedged(rig)
+        rig.listener.shut_down()
+        rig.run()
+        assert client.take() == problem(b"503 Service Unavailable", "shutting down", b"Retry-After: 1\r\n")
+        assert first.was_aborted and second.was_aborted
+
+
+# What is learned
+
+
+def test_first_tries_teach_how_long_is_unusual() -> None:
+    learning = Hedging(frozenset({LOW}), 1000.0, 1000.0)
+    with Rig(hedging=learning) as rig:
+        node, client = rig.node(), rig.client()
+        for _ in range(64):
+            client.send(POST)
+            rig.run()
+            rig.advance(0.5)
+            node.connections[0].send(ANSWER)
+        assert client.take() == 64 * answer_at_client(times=timings(0, 500_000, 500_000))
+        assert learning.delay_s(LOW) == 0.5
