@@ -220,10 +220,17 @@ class Fleet:
                     return node
         return None
 
+    def withhold(self, node: NodeState, seconds: float, now: float) -> None:
+        """Hold a slot of `node` back for a while, but never its last one; for nothing when it is alone."""
+        if len(self.candidates) > 1:
+            node.withheld += 1
+            node.withheld_until = now + seconds
+            self.resize(node, now)
+
     # Time
 
     def advance(self, now: float) -> None:
-        """Do what is due: rests that end, slow starts that go on, drains that have lasted long enough."""
+        """Do what is due: rests that end, slots that come back, drains that have lasted long enough."""
         while self._due and self._due[0][0] <= now:
             at, _, node = heappop(self._due)
             if at != node.due_at or node.node_id not in self.nodes:
@@ -344,6 +351,9 @@ class Fleet:
         if node.breaker.state == HALF_OPEN:
             return node.breaker.older + 1
         slots = node.workers if node.adaptive is None else node.adaptive.slots
+        if node.withheld_until <= now:
+            node.withheld, node.withheld_until = 0, inf
+        slots = max(1, slots - node.withheld)
         if node.warm_from == inf:
             return slots
         steps = min(slots, _WARMING_STEPS)
@@ -384,7 +394,7 @@ class Fleet:
     def _schedule(self, node: NodeState) -> None:
         """Make sure that `advance` looks at `node` when it has to."""
         breaker = node.breaker
-        at = min(node.hard_stop_at, node.warmer_at if node.warm_from != inf else inf)
+        at = min(node.hard_stop_at, node.withheld_until, node.warmer_at if node.warm_from != inf else inf)
         if breaker.state == OPEN:
             at = min(at, breaker.until)
         if at < node.due_at:

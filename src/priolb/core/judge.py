@@ -25,6 +25,9 @@ from priolb.errors import Reason
 # With how many others a node is compared, so that a comparison costs the same among many as among few.
 _PEERS_MAX: Final = 8
 
+# How long, on top of twice the usual latency, the second opinion on a request that timed out may take.
+_HEARING_S: Final = 0.05
+
 
 class Judge:
     """Judges the nodes of a fleet.
@@ -68,7 +71,9 @@ class Judge:
             self._absent(node, now)
         elif node.breaker.state == HALF_OPEN:
             self._probed(lease, outcome, is_back, now)
-        elif outcome.at_fault and not is_back and not _failed_elsewhere(lease):
+        elif outcome.at_fault and is_back:
+            self._suspect(lease, outcome, now)
+        elif outcome.at_fault and not _failed_elsewhere(lease):
             self._fault(node, now, is_proven=False)
         if node.is_draining and node.in_flight == 0:
             fleet.resize(node, now)
@@ -133,6 +138,13 @@ class Judge:
             self._fleet.rest(node, f"failed the request that decided: {outcome}", now)
         elif outcome.source is Source.NODE:
             self._fleet.restore(node, "answered the request that decided", now)
+
+    def _suspect(self, lease: Lease, outcome: Outcome, now: float) -> None:
+        """Give a node that may hang no request for the slot of the lease before others have answered."""
+        if outcome.reason is Reason.NODE_TIMEOUT and self._policy.eject_after:
+            node = lease.node
+            usual_s = node.record.latency_s(node.answered, node.busy_s)
+            self._fleet.withhold(node, min(_HEARING_S + 2.0 * usual_s, now - lease.started_at), now)
 
     def _proven(self, node: NodeState, ticket: Ticket, now: float) -> None:
         """Blame `node` for a failed try of `ticket`, which another node has answered."""

@@ -63,6 +63,8 @@ class NodeState:
         "warmer_at",
         "watched",
         "weight",
+        "withheld",
+        "withheld_until",
         "workers",
     )
 
@@ -97,6 +99,10 @@ class NodeState:
         """When its slow start began, monotonic seconds; infinity when it is over."""
         self.warmer_at: float = inf
         """When it gets its next slot, monotonic seconds."""
+        self.withheld: int = 0
+        """Slots that are held back since tries in them timed out, until others have had their say."""
+        self.withheld_until: float = inf
+        """When they are given back, monotonic seconds."""
         self.due_at: float = inf
         """When the fleet looks at it next, monotonic seconds."""
         # What follows

@@ -170,6 +170,43 @@ def test_a_single_node_is_never_ejected() -> None:
     assert bench.status() == ["up"]
 
 
+# Slots in which tries time out
+
+
+def test_the_slot_of_a_time_out_comes_back_when_others_have_had_the_time_to_answer() -> None:
+    """Else a node that hangs would take one more request for each that it has just lost."""
+    bench = Bench(slots=3)
+    node = bench.nodes[0]
+    bench.try_on(1, answered(200))
+    for number, slots in enumerate((2, 1, 1)):
+        lease = bench.lease(1)
+        bench.now += 3.0 - number
+        bench.end(lease, timed_out(), is_back=True)
+        assert node.slots == slots, "one is always left"
+        bench.now -= 3.0 - number
+    bench.now = bench.fleet.next_due()
+    assert bench.now == pytest.approx(NOW + 0.02 * 4 + 1.0 + 0.05 + 2 * 0.02)
+    bench.fleet.advance(bench.now)
+    assert (node.slots, node.withheld) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("count", "outcome", "is_back", "eject_after"),
+    [
+        (1, timed_out(), True, 5),
+        (2, answered(500), True, 5),
+        (2, timed_out(), False, 5),
+        (2, timed_out(), True, 0),
+    ],
+)
+def test_no_slot_is_held_back_when_that_would_tell_nothing(
+    count: int, outcome: Outcome, is_back: bool, eject_after: int
+) -> None:
+    bench = Bench(count, HealthPolicy(eject_after=eject_after))
+    bench.try_on(1, outcome, is_back=is_back)
+    assert (bench.nodes[0].slots, bench.nodes[0].withheld) == (8, 0)
+
+
 # The request that decides
 
 
