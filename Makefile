@@ -5,12 +5,13 @@ BIN    := $(VENV)/bin
 PYTHON := $(BIN)/python
 
 # What runs the balancer, and what works on it. Each stamp is younger than what it was installed from.
-INSTALLED     := $(VENV)/.installed
-INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED      := $(VENV)/.installed
+INSTALLED_DEV  := $(VENV)/.installed-dev
+INSTALLED_FUZZ := $(VENV)/.installed-fuzz
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint unit fmt bench docs wheel clean
+.PHONY: help run test lint unit fuzz fmt bench docs wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +33,9 @@ unit: $(INSTALLED_DEV) ## Run the tests and report which branches they took
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report
 
+fuzz: $(INSTALLED_FUZZ) ## Look for inputs that break a rule, for SECONDS=300, or try one again: INPUT=file
+	PYTHONPATH=tests $(PYTHON) -m fuzz $(or $(INPUT),$(SECONDS),300)
+
 fmt: $(INSTALLED_DEV) ## Format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix --exit-zero --quiet
 	$(BIN)/ruff format
@@ -48,7 +52,7 @@ wheel: $(INSTALLED) ## Build the wheel into dist/
 
 clean: ## Remove everything that make has made
 	rm -rf $(VENV) build dist src/*.egg-info .coverage .coverage.*
-	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The name of a Python alone proves nothing: it may be older than it seems, a shim that leads nowhere, or
@@ -73,3 +77,7 @@ $(INSTALLED): pyproject.toml | $(PYTHON)
 $(INSTALLED_DEV): pyproject.toml | $(PYTHON)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(INSTALLED)
+
+$(INSTALLED_FUZZ): $(INSTALLED_DEV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@touch $@
