@@ -9,6 +9,10 @@ INSTALLED      := $(VENV)/.installed
 INSTALLED_DEV  := $(VENV)/.installed-dev
 INSTALLED_FUZZ := $(VENV)/.installed-fuzz
 
+# An Ethereum node for the tests, a program that is to be had from npm alone.
+ANVIL_VERSION := 1.7.1
+ANVIL         := $(VENV)/npm/.anvil-$(ANVIL_VERSION)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test lint unit fuzz fmt bench docs wheel clean
@@ -27,7 +31,7 @@ lint: $(INSTALLED_DEV) ## Run the checks that need no test: format, lint, types,
 	$(PYTHON) -m mypy
 	$(BIN)/lint-imports --no-logo
 
-unit: $(INSTALLED_DEV) ## Run the tests and report which branches they took
+unit: $(INSTALLED_DEV) $(ANVIL) ## Run the tests and report which branches they took
 	$(PYTHON) -m coverage erase
 	$(PYTHON) -m coverage run -m pytest
 	$(PYTHON) -m coverage combine --quiet
@@ -81,3 +85,13 @@ $(INSTALLED_DEV): pyproject.toml | $(PYTHON)
 $(INSTALLED_FUZZ): $(INSTALLED_DEV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	@touch $@
+
+# Without npm there is no anvil, and its tests say so.
+$(ANVIL): | $(PYTHON)
+	@mkdir -p $(@D)
+	@if command -v npm >/dev/null; then \
+		npm install --silent --ignore-scripts --no-save --no-package-lock --no-audit --no-fund \
+			--prefix $(@D) @foundry-rs/anvil@$(ANVIL_VERSION) && touch $@; \
+	else \
+		echo "npm is not on PATH: the tests that need anvil will be skipped"; \
+	fi

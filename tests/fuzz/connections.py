@@ -56,7 +56,7 @@ def send(rig: Rig, client: MemoryTransport, node: JudgedNode, data: bytes, chanc
         if mood == "slow to read":
             client.stop_reading(chance.choice([0, 10, 1000]))
         client.send(part)
-        if chance.random() < 0.7:
+        if mood == "slow to send" or chance.random() < 0.7:
             node.serve()
         if mood == "slow to send":
             rig.advance(chance.choice([0.5, 5.0, 20.0]))
