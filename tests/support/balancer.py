@@ -124,8 +124,19 @@ class Balancer:
 
     def resident_bytes(self) -> int:
         """Return the memory that the process has in use."""
+        return self._memory_bytes("VmRSS")
+
+    def peak_bytes(self) -> int:
+        """Return the most that `resident_bytes` has been since `forget_peak`, or ever."""
+        return self._memory_bytes("VmHWM")
+
+    def forget_peak(self) -> None:
+        """Let the peak be what is in use now."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def _memory_bytes(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        [kilobytes] = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
+        [kilobytes] = [line.split()[1] for line in status.splitlines() if line.startswith(f"{name}:")]
         return int(kilobytes) * 1024
 
     def signal(self, number: signal.Signals) -> None:
