@@ -5,15 +5,20 @@ BIN    := $(VENV)/bin
 PYTHON := $(BIN)/python
 
 # What runs the balancer, and what works on it. Each stamp is younger than what it was installed from.
-INSTALLED     := $(VENV)/.installed
-INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED      := $(VENV)/.installed
+INSTALLED_DEV  := $(VENV)/.installed-dev
+INSTALLED_FUZZ := $(VENV)/.installed-fuzz
+
+# An Ethereum node for the tests, a program that is to be had from npm alone.
+ANVIL_VERSION := 1.7.1
+ANVIL         := $(VENV)/npm/.anvil-$(ANVIL_VERSION)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint unit fuzz fmt bench docs wheel clean
+.PHONY: help run test lint unit properties fuzz fmt bench docs wheel clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 run: $(INSTALLED) ## Start the balancer with a mock node on localhost:8080
 	$(BIN)/prio-load-balancer -mock-node
@@ -26,14 +31,17 @@ lint: $(INSTALLED_DEV) ## Run the checks that need no test: format, lint, types,
 	$(PYTHON) -m mypy
 	$(BIN)/lint-imports --no-logo
 
-unit: $(INSTALLED_DEV) ## Run the tests and report which branches they took
+unit: $(INSTALLED_DEV) $(ANVIL) ## Run the tests and report which branches they took
 	$(PYTHON) -m coverage erase
 	$(PYTHON) -m coverage run -m pytest
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report
 
-fuzz: $(INSTALLED_DEV) ## Let the property tests look for new examples for long
+properties: $(INSTALLED_DEV) ## Let the property tests look for new examples for long
 	PRIOLB_EXAMPLES=5000 $(PYTHON) -m pytest tests/property
+
+fuzz: $(INSTALLED_FUZZ) ## Look for inputs that break a rule, for SECONDS=300, or try one again: INPUT=file
+	PYTHONPATH=tests $(PYTHON) -m fuzz $(or $(INPUT),$(SECONDS),300)
 
 fmt: $(INSTALLED_DEV) ## Format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix --exit-zero --quiet
@@ -51,7 +59,7 @@ wheel: $(INSTALLED) ## Build the wheel into dist/
 
 clean: ## Remove everything that make has made
 	rm -rf $(VENV) build dist src/*.egg-info .coverage .coverage.*
-	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The name of a Python alone proves nothing: it may be older than it seems, a shim that leads nowhere, or
@@ -76,3 +84,17 @@ $(INSTALLED): pyproject.toml | $(PYTHON)
 $(INSTALLED_DEV): pyproject.toml | $(PYTHON)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(INSTALLED)
+
+$(INSTALLED_FUZZ): $(INSTALLED_DEV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@touch $@
+
+# Without npm there is no anvil, and its tests say so.
+$(ANVIL): | $(PYTHON)
+	@mkdir -p $(@D)
+	@if command -v npm >/dev/null; then \
+		npm install --silent --ignore-scripts --no-save --no-package-lock --no-audit --no-fund \
+			--prefix $(@D) @foundry-rs/anvil@$(ANVIL_VERSION) && touch $@; \
+	else \
+		echo "npm is not on PATH: the tests that need anvil will be skipped"; \
+	fi

@@ -1,14 +1,15 @@
 """What the tests of the whole program share."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from support.balancer import Balancer
-from support.factories import Connect, Launch, NewNode
+from support.factories import Connect, Launch, NewNode, NewStreamNode
 from support.scripted_node import Script, ScriptedNode
+from support.stream_node import Stream, StreamNode
 from support.wire import Client
 
 
@@ -53,6 +54,20 @@ def new_node() -> Iterator[NewNode]:
         port: int = 0,
     ) -> ScriptedNode:
         started.append(ScriptedNode(script, health_status, tls, port))
+        return started[-1]
+
+    yield start_one
+    for each in started:
+        each.stop()
+
+
+@pytest.fixture
+def new_stream_node() -> Iterator[NewStreamNode]:
+    """Return what starts a stream node."""
+    started: list[StreamNode] = []
+
+    def start_one(script: Callable[[Stream], None] | None = None, receive_bytes: int = 0) -> StreamNode:
+        started.append(StreamNode(script, receive_bytes))
         return started[-1]
 
     yield start_one

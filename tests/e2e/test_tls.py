@@ -1,30 +1,15 @@
 """Nodes behind https."""
 
 import json
-import ssl
 from pathlib import Path
 
 import pytest
-import trustme
 
 from support.balancer import Balancer
+from support.certificates import Authority
 from support.factories import Connect, Launch, NewNode
 from support.scripted_node import Call, always
 from support.wire import post
-
-
-class Authority:
-    """Signs certificates that a balancer with the right settings trusts."""
-
-    def __init__(self, folder: Path) -> None:
-        self._ca = trustme.CA()
-        self.settings = {"SSL_CERT_FILE": str(folder / "ca.pem")}
-        self._ca.cert_pem.write_to_path(folder / "ca.pem")
-
-    def certificate(self, host: str) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._ca.issue_cert(host).configure_cert(context)
-        return context
 
 
 @pytest.fixture
@@ -40,7 +25,7 @@ def add(balancer: Balancer, uri: str) -> tuple[int, str]:
 def test_a_node_with_a_trusted_certificate_serves_over_connections_that_stay_open(
     launch: Launch, new_node: NewNode, connect: Connect, authority: Authority
 ) -> None:
-    node = new_node(always(200, b"secret"), tls=authority.certificate("localhost"))
+    node = new_node(always(200, b"secret"), tls=authority.server_context("localhost"))
     balancer = launch(**authority.settings)
     balancer.add_node(node.uri)
     client = connect(balancer)
@@ -52,7 +37,7 @@ def test_a_node_with_a_trusted_certificate_serves_over_connections_that_stay_ope
 def test_large_bodies_pass_whole_in_both_directions(
     launch: Launch, new_node: NewNode, connect: Connect, authority: Authority
 ) -> None:
-    node = new_node(lambda call: call.answer(200, call.body), tls=authority.certificate("localhost"))
+    node = new_node(lambda call: call.answer(200, call.body), tls=authority.server_context("localhost"))
     balancer = launch("-nodes", node.uri, **authority.settings)
     body = bytes(range(256)) * 16_384
     assert connect(balancer).ask(post(body)).body == body
@@ -62,7 +47,7 @@ def test_large_bodies_pass_whole_in_both_directions(
 def test_a_node_whose_certificate_is_not_good_is_not_added_and_gets_no_request(
     launch: Launch, new_node: NewNode, connect: Connect, authority: Authority, flaw: str
 ) -> None:
-    certificate = authority.certificate("localhost" if flaw == "stranger" else "elsewhere.example")
+    certificate = authority.server_context("localhost" if flaw == "stranger" else "elsewhere.example")
     node = new_node(always(), tls=certificate)
     balancer = launch(REQUEST_TIMEOUT="0.2", **({} if flaw == "stranger" else authority.settings))
     status, reason = add(balancer, node.uri)
@@ -90,7 +75,7 @@ def test_a_reused_connection_that_the_node_ends_is_replaced_unnoticed(
         else:
             call.answer(200, b"ok")
 
-    node = new_node(script, tls=authority.certificate("localhost"))
+    node = new_node(script, tls=authority.server_context("localhost"))
     balancer = launch("-nodes", node.uri, RETRIES_MAX="1", **authority.settings)
     client = connect(balancer)
     assert [client.ask(post()).status for _ in range(2)] == [200, 200]

@@ -293,6 +293,7 @@ class Rig:
     def check_nothing_held(self) -> None:
         """Check that no request is under way, and that the last one took nothing with it."""
         assert self.counts() == (0, 0, 0)
+        assert self.engine.upgrades == 0
         assert [node.state.in_flight for node in self.nodes.values()] == [0] * len(self.nodes)
 
     def _check_nothing_left(self) -> None:

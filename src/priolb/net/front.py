@@ -289,8 +289,11 @@ class FrontConnection(ClientConnection):
         listener = self._listener
         self._head = head
         self._is_local = listener.is_local(head.method, head.path)
-        if head.is_special and not self._is_local and not self._is_wanted(head):
-            return
+        if head.is_special:
+            if head.upgrade and head.path == b"/" and listener.forwards:
+                self._is_local = False  # what we say there ourselves is a page; WebSockets of nodes are there
+            if not self._is_local and not self._is_wanted(head):
+                return
         body_bytes = head.body_bytes
         if body_bytes == 0:
             self._dispatch(b"", None)

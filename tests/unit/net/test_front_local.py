@@ -47,6 +47,34 @@ class Desk:
         self._finished.set()
 
 
+class Page(Desk):
+    """Owns `/` instead."""
+
+    def owns(self, method: bytes, path: bytes) -> bool:
+        return path == b"/"
+
+
+@pytest.mark.parametrize("forwards", [True, False])
+def test_another_protocol_at_the_own_path_is_for_a_node_where_anything_is(forwards: bool) -> None:
+    """Ethereum nodes have their WebSocket there."""
+    upgrade = b"GET / HTTP/1.1\r\nHost: balancer\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    desk = Page()
+    with Rig(local=desk, forwards=forwards) as rig:
+        node = rig.node()
+        client = rig.client()
+        client.send(upgrade)
+        if forwards:
+            assert node.accept().take() == (
+                b"GET / HTTP/1.1\r\nHost: node-1\r\n"
+                b"Connection: upgrade\r\nUpgrade: websocket\r\nVia: 1.1 lb\r\n\r\n"
+            )
+            client.end()
+        else:
+            rig.run()
+            assert client.take() == own_answer()
+            assert node.is_quiet()
+
+
 def test_the_handler_gets_the_whole_request_and_the_peer() -> None:
     desk = Desk()
     with Rig(local=desk) as rig:
