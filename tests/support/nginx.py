@@ -83,5 +83,6 @@ class Nginx:
         self._process.wait(PATIENCE_S)
 
     def log(self) -> list[str]:
-        """Return the lines of its access log, each written when a request had ended."""
+        """End it and return the lines of its access log: some are written only after their answers."""
+        self.stop()
         return (self._folder / "access.log").read_text().splitlines()
