@@ -1,0 +1,10 @@
+"""What all tests share."""
+
+import sys
+
+_RECURSION_LIMIT = sys.getrecursionlimit()
+
+
+def pytest_collection_finish() -> None:
+    """Take back what an import of web3 does: Python may recurse until the stack of the process is used up."""
+    sys.setrecursionlimit(_RECURSION_LIMIT)
