@@ -1,6 +1,7 @@
 """web3.py as the client, anvil as the node."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,9 @@ from web3.types import TxReceipt
 from support.anvil import Anvil
 from support.balancer import Balancer
 from support.wire import PATIENCE_S
+
+# A library of web3 lifts this limit, after which deep JSON would crash Python in the tests of others.
+sys.setrecursionlimit(1000)
 
 # With data: keep its first word. Without: return the word that is kept.
 RUNTIME = bytes.fromhex("3615600c5760003560005500" + "5b60005460005260206000f3")
