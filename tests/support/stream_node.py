@@ -34,6 +34,13 @@ class Stream:
             return data
         return self.socket.recv(limit)
 
+    def read_exactly(self, count: int) -> bytes:
+        """Return so many bytes, in however many parts they come; fewer only at the end of the connection."""
+        data = b""
+        while len(data) < count and (part := self.read(count - len(data))):
+            data += part
+        return data
+
     def read_to_end(self) -> bytes:
         """Return everything up to the end of the connection, be it in order or not."""
         parts: list[bytes] = []
@@ -128,7 +135,10 @@ class StreamNode:
             return
         head, _, start = data.partition(b"\r\n\r\n")
         stream = Stream(connected, head, start)
-        if head.startswith(b"POST / ") and b'"net_version"' in (start or stream.read()):
+        if head.startswith(b"POST / "):
+            start = stream.read_exactly(stream.length)
+            stream = Stream(connected, head, start)
+        if b'"net_version"' in start:
             stream.send(reply(200, HEALTH_ANSWER, "Connection: close"))
         elif self._script is None:
             self._streams.put(stream)
