@@ -27,6 +27,7 @@ from benchmarks.suites import (
     queue,
     slots,
     slow_clients,
+    stragglers,
 )
 from benchmarks.tables import render, update_document
 
@@ -36,6 +37,7 @@ SUITES: Final[dict[str, Callable[[bool], Result]]] = {
     "priority": priority.run,
     "memory": memory.run,
     "failures": failures.run,
+    "stragglers": stragglers.run,
     "slots": slots.run,
     "decisions": decisions.run,
     "slow_clients": slow_clients.run,

@@ -8,8 +8,8 @@ that sends more than `slots` at once gains nothing by it. Health checks are answ
 
 With `--knee N` serving takes longer when more than N are served, by the square of how many more. With
 `--illness`, SIGUSR1 makes the node ill: `failing` answers nine of ten requests with status 500, at once;
-`hanging` never says anything again. With `--counts` it prints, four times a second, the time of the monotonic
-clock and how many requests it has answered.
+`hanging` never says anything again; `straggling` takes 400 ms for one request of fifty. With `--counts` it
+prints, four times a second, the time of the monotonic clock and how many requests it has answered and begun.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ SMALL_ANSWER = http_answer(SMALL_RESULT)
 LARGE_ANSWER = http_answer(LARGE_RESULT)
 FAILURE: Final = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
 
-FAILING, HANGING = "failing", "hanging"
+FAILING, HANGING, STRAGGLING = "failing", "hanging", "straggling"
 _FAILED_SHARE: Final = 0.9
+_STRAGGLING_SHARE: Final = 0.02
+_STRAGGLING_S: Final = 0.4
 _COUNTS_S: Final = 0.25
 
 
@@ -56,6 +58,7 @@ class Service:
         self.service_s = service_s
         self.illness = ""
         self.answered = 0
+        self.begun = 0
         self._slots = slots
         self._free_slots = slots
         self._knee = knee
@@ -72,7 +75,10 @@ class Service:
             self._waiting.append(connection)
             return
         self._free_slots -= 1
+        self.begun += 1
         service_s = self.service_s
+        if self.illness == STRAGGLING and self._chance.random() < _STRAGGLING_SHARE:
+            service_s = _STRAGGLING_S
         if self._knee:
             service_s *= max(1.0, (self._slots - self._free_slots) / self._knee) ** 2
         asyncio.get_running_loop().call_later(service_s, self._end, connection)
@@ -129,9 +135,9 @@ class Connection(asyncio.Protocol):
 
 
 async def print_counts(service: Service) -> None:
-    """Print the time and the number of answers for ever."""
+    """Print the time and the numbers of requests for ever."""
     while True:
-        print(f"{time.monotonic():.3f} {service.answered}", flush=True)
+        print(f"{time.monotonic():.3f} {service.answered} {service.begun}", flush=True)
         await asyncio.sleep(_COUNTS_S)
 
 
@@ -155,7 +161,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--service-s", type=float, default=0.0)
     parser.add_argument("--knee", type=int, default=0)
-    parser.add_argument("--illness", choices=(FAILING, HANGING), default="")
+    parser.add_argument("--illness", choices=(FAILING, HANGING, STRAGGLING), default="")
     parser.add_argument("--counts", action="store_true")
     options = parser.parse_args()
     # Nothing here makes cycles, and a collection would show up as somebody's p99.

@@ -66,7 +66,12 @@ class Node:
         """Return how many requests it had answered at which times of the monotonic clock."""
         assert self.child is not None
         lines = self.child.log.read_text().splitlines()
-        return [(float(at), int(count)) for at, count in (line.split() for line in lines)]
+        return [(float(at), int(count)) for at, count, _ in (line.split() for line in lines)]
+
+    def begun(self) -> int:
+        """Return how many requests it had begun with when it last told."""
+        assert self.child is not None
+        return int(self.child.log.read_text().split()[-1])
 
 
 @dataclass(frozen=True)

@@ -166,10 +166,10 @@ class QueueMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule()
-    def pop_expired(self) -> None:
-        expected = [t for lane in (0, 1, 2) for t in self.in_lane(lane) if t.start_by <= self.now]
-        assert self.queue.pop_expired(self.now) == expected
+    @rule(most=st.sampled_from([0, 1, 2, 100]))
+    def pop_expired(self, most: int) -> None:
+        expected = [t for lane in (0, 1, 2) for t in self.in_lane(lane) if t.start_by <= self.now][:most]
+        assert self.queue.pop_expired(self.now, most) == expected
         for ticket in expected:
             self.waiting.remove(ticket)
             self.resting.pop(ticket, None)

@@ -109,12 +109,12 @@ class PriorityQueue:
         self.lanes[ticket.lane].remove(ticket)
         self.length -= 1
 
-    def pop_expired(self, now: float) -> list[Ticket]:
-        """Take out every ticket that may not start any more, oldest first in each lane."""
+    def pop_expired(self, now: float, most: int) -> list[Ticket]:
+        """Take out up to `most` tickets that may not start any more, oldest first in each lane."""
         expired: list[Ticket] = []
         for lane in self.lanes:
             ticket = lane.oldest()
-            while ticket is not None and ticket.start_by <= now:
+            while ticket is not None and ticket.start_by <= now and len(expired) < most:
                 self.remove(ticket)
                 expired.append(ticket)
                 ticket = lane.oldest()

@@ -14,6 +14,7 @@ Invariants:
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 from typing import Final
 
@@ -27,6 +28,7 @@ from priolb.core.outcome import Outcome
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
+from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
 
 
@@ -72,7 +74,7 @@ class Scheduler:
         self._retry = retry
         self._budget = budget
         self._chance = chance
-        self._expired: list[Ticket] = []
+        self._expired: deque[Ticket] = deque()
         self._joins: int = 0
 
     # Nodes
@@ -234,13 +236,11 @@ class Scheduler:
         self.queue.wake(now)
 
     def take_expired(self, now: float) -> list[Ticket]:
-        """Take every ticket out of line that may not start any more, and return them, each exactly once."""
-        expired = self.queue.pop_expired(now)
-        for ticket in expired:
+        """Take out up to `AT_ONCE` tickets that may not start any more; each comes out exactly once."""
+        expired = [self._expired.popleft() for _ in range(min(AT_ONCE, len(self._expired)))]
+        for ticket in self.queue.pop_expired(now, AT_ONCE - len(expired)):
             ticket.state = ENDED
-        if self._expired:
-            expired = self._expired + expired
-            self._expired = []
+            expired.append(ticket)
         return expired
 
     def next_deadline(self) -> float:

@@ -16,6 +16,9 @@ NO_SLOT: Final = -1
 # A power of two, so that no rounding ever puts an item into a slot before its time.
 TICK_S: Final = 1 / 64
 
+# What lapses at one moment is handed over in parts, so that thousands of it hold nobody else up for long.
+AT_ONCE: Final = 64
+
 
 class Lapsing:
     """Something that lapses at `lapses_at` (monotonic seconds; infinity for never).
@@ -71,16 +74,21 @@ class TimingWheel:
             item.watched_at = inf
 
     def lapsed(self, now: float) -> list[Lapsing]:
-        """Return the items that have lapsed; they are in the wheel no more."""
+        """Return the first `AT_ONCE` items that have lapsed; they are in the wheel no more."""
         lapsed: list[Lapsing] = []
         while self._order and self._order[0] * TICK_S <= now:
-            for item in self._slots.pop(heappop(self._order)):
+            items = self._slots[self._order[0]]
+            while items:
+                if len(lapsed) == AT_ONCE:
+                    return lapsed
+                item, _ = items.popitem()
                 item.wheel_slot = NO_SLOT
                 item.watched_at = inf
                 if item.lapses_at <= now:
                     lapsed.append(item)
                 else:
                     self.watch(item)
+            del self._slots[heappop(self._order)]
         return lapsed
 
     def next_at(self) -> float:

@@ -14,6 +14,7 @@ from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.status import NodeStatus
 from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING
+from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
 from support.tickets import (
     Named,
@@ -322,6 +323,21 @@ def test_those_that_a_dispatch_found_and_those_in_line_are_handed_over_together(
         assert target.submit(each) is None
     assert dispatch(target, 5.5).ticket is tickets[1]
     assert target.take_expired(7.0) == [tickets[0], tickets[2]]
+
+
+def test_those_that_expire_at_one_moment_are_handed_over_in_parts() -> None:
+    only = node(1)
+    target = scheduler(only)
+    tickets = [ticket(f"l{number}", 5.0) for number in range(2 * AT_ONCE)]
+    for each in tickets[: AT_ONCE + 1]:
+        assert target.submit(each) is None
+    assert target.next_dispatch(5.0) is None
+    for each in tickets[AT_ONCE + 1 :]:
+        assert target.submit(each) is None
+    assert target.take_expired(5.0) == tickets[:AT_ONCE]
+    assert target.next_deadline() == 5.0
+    assert target.take_expired(5.0) == tickets[AT_ONCE:]
+    assert target.next_deadline() == inf
 
 
 def test_a_try_that_fails_too_late_is_not_retried() -> None:

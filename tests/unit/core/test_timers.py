@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from priolb.core.timers import NO_SLOT, TICK_S, Lapsing, TimingWheel
+from priolb.core.timers import AT_ONCE, NO_SLOT, TICK_S, Lapsing, TimingWheel
 
 
 def watched(wheel: TimingWheel, lapses_at: float) -> Lapsing:
@@ -30,6 +30,21 @@ def test_items_lapse_in_the_order_of_their_time() -> None:
     late, early, middle = (watched(wheel, at) for at in (3.0, 1.0, 2.0))
     assert wheel.lapsed(2.5) == [early, middle]
     assert wheel.lapsed(99.0) == [late]
+
+
+def test_what_lapses_at_one_moment_comes_in_parts_and_can_be_put_off_until_its_turn() -> None:
+    wheel = TimingWheel()
+    items = [watched(wheel, 1.0) for _ in range(AT_ONCE + 2)]
+    first = wheel.lapsed(2.0)
+    assert len(set(first)) == AT_ONCE
+    forgotten, put_off = [item for item in items if item not in first]
+    wheel.forget(forgotten)
+    put_off.lapses_at = 3.0
+    assert wheel.next_at() <= 2.0
+    assert wheel.lapsed(2.0) == []
+    assert wheel.next_at() == 3.0 + TICK_S
+    assert wheel.lapsed(4.0) == [put_off]
+    assert wheel.next_at() == inf
 
 
 def test_a_lapse_that_was_put_off_is_looked_at_again_at_its_new_time() -> None:

@@ -1,6 +1,7 @@
 """Requests that run out of time, in line and at a node."""
 
 from priolb.core.ticket import ENDED, WAITING
+from priolb.core.timers import AT_ONCE
 from support.manual_loop import TICK_S
 from support.messages import (
     ANSWER,
@@ -27,6 +28,18 @@ def test_a_request_in_line_is_refused_when_its_time_to_start_is_over() -> None:
         assert not client.is_closing()
         assert node.attempts == 0
         assert rig.notes.take() == [("queued", b"", 2, 2, (0, 0, 1)), ("refused", b"", "deadline", 504)]
+
+
+def test_those_whose_time_is_over_at_one_moment_are_refused_in_parts_between_turns_of_others() -> None:
+    with Rig() as rig:
+        rig.node(is_healthy=False)
+        clients = [rig.client() for _ in range(AT_ONCE + 1)]
+        for client in clients:
+            client.send(POST)
+        rig.advance(5 + TICK_S)
+        assert [client.take() for client in clients] == [DEADLINE] * AT_ONCE + [b""]
+        rig.advance(TICK_S)
+        assert clients[-1].take() == DEADLINE
 
 
 def test_without_a_node_a_request_is_refused_at_once() -> None:
