@@ -77,9 +77,11 @@ def _many_files() -> Iterator[None]:
         (HEAD, b"X-Filler: " + b"x" * 1000),
         (HEAD + b"Content-Length: 100000\r\n\r\n", b"x" * 1000),
         (HEAD + b"Content-Length: 100000\r\nExpect: 100-continue\r\n\r\n", b"x" * 1000),
+        (HEAD + b"Content-Length: 5000000\r\n\r\n", b"x" * 1000),
+        (HEAD + b"Content-Length: 5000000\r\nExpect: 100-continue\r\n\r\n", b"x" * 1000),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1;" + b"x" * 200 + b"\r\nx\r\n" * 100),
     ],
-    ids=["silent", "head", "body", "body with leave", "chunks"],
+    ids=["silent", "head", "body", "body with leave", "long body", "long body with leave", "chunks"],
 )
 def test_they_do_not_hold_the_others_up(
     launch: Launch, new_node: NewNode, connect: Connect, start: bytes, rest: bytes

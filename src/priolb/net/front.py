@@ -365,11 +365,7 @@ class FrontConnection(ClientConnection):
         )
         if waiting:
             self._read_body(waiting)
-        if self._state != AT_BODY:
-            return
-        if body_bytes > self._replay_max_bytes():
-            self._let_pass(self._upload)
-        else:
+        if self._state == AT_BODY:
             self.read_body_on()
 
     def _read_body(self, data: bytes) -> None:
@@ -408,7 +404,7 @@ class FrontConnection(ClientConnection):
 
     def _let_pass(self, upload: Upload) -> None:
         """Take up a request whose body will be passed on as it comes, once a node is there to take it."""
-        if not upload.is_complete and not self._awaits_continue:
+        if not upload.is_complete:
             self._pause_reading()
         self._dispatch(b"", upload)
 

@@ -102,10 +102,10 @@ def test_a_switch_of_protocols_says_nothing_of_how_fast_a_node_is() -> None:
 def test_the_time_that_a_client_takes_to_send_is_not_the_nodes() -> None:
     with Rig(replay_max_bytes=1) as rig:
         node, client = rig.node(), rig.client()
-        client.send(b"PUT /a HTTP/1.1\r\nHost: b\r\nContent-Length: 2\r\n\r\na")
+        client.send(b"PUT /a HTTP/1.1\r\nHost: b\r\nContent-Length: 3\r\n\r\nab")
         call = node.accept()
         rig.advance(20)
-        client.send(b"b")
+        client.send(b"c")
         rig.advance(0.5)
         call.send(ANSWER)
         assert (node.state.answered, node.state.busy_s) == (1, 0.5)

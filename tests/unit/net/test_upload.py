@@ -18,6 +18,8 @@ from support.rig import MemoryNode, Rig
 HOST = b"Host: balancer\r\n"
 FAILURE = b"HTTP/1.1 500 Broken\r\nContent-Length: 4\r\n\r\noops"
 REPLAY = 100
+# What has to be there of a longer body before it passes through.
+START = b"s" * (REPLAY + 1)
 STOPPED = "the body of the request stopped coming"
 
 
@@ -37,12 +39,12 @@ def head_at_node(size_bytes: int) -> bytes:
     return b"PUT /a HTTP/1.1\r\nHost: node-1\r\n" + VIA + b"Content-Length: %d\r\n\r\n" % size_bytes
 
 
-def begun(rig: Rig, size_bytes: int = 1000) -> tuple[MemoryNode, MemoryTransport, MemoryTransport]:
-    """Return a node and both ends of an upload of which the head has reached the node."""
+def begun(rig: Rig, left_bytes: int) -> tuple[MemoryNode, MemoryTransport, MemoryTransport]:
+    """Return a node and both ends of an upload that has begun to pass through, all but so many bytes."""
     node, client = rig.node(), rig.client()
-    client.send(upload(size_bytes))
+    client.send(upload(len(START) + left_bytes) + START)
     call = node.accept()
-    assert call.take() == head_at_node(size_bytes)
+    assert call.take() == head_at_node(len(START) + left_bytes) + START
     return node, client, call
 
 
@@ -63,9 +65,9 @@ def test_a_body_of_known_length_passes_through_when_it_is_longer_than_what_is_he
         if is_whole:
             client.send(upload(size_bytes) + body)
         else:
-            client.send(upload(size_bytes))
-            assert node.is_quiet() is not passes
-            client.send(body)
+            client.send(upload(size_bytes) + body[:REPLAY])
+            assert node.is_quiet() is passes
+            client.send(body[REPLAY:])
         call = node.accept()
         assert call.take() == head_at_node(size_bytes) + body
         call.send(FAILURE)
@@ -108,14 +110,15 @@ def test_a_chunked_body_passes_through_as_soon_as_it_is_longer_than_what_is_held
         (b"POST /a", b"", None),
     ],
 )
-@pytest.mark.parametrize("start", [b"", b"{", b"x"])
+@pytest.mark.parametrize("start", [b"{", b"x"])
 def test_a_post_that_nobody_typed_and_that_passes_through_is_json(
     line: bytes, fields: bytes, type_at_node: bytes | None, start: bytes
 ) -> None:
-    """Whatever has come of it when a node is there."""
+    """Whatever it begins with."""
     with rig() as rig_:
         node, client = rig_.node(), rig_.client()
-        client.send(line + b" HTTP/1.1\r\n" + HOST + fields + b"Content-Length: 200\r\n\r\n" + start)
+        head = line + b" HTTP/1.1\r\n" + HOST + fields + b"Content-Length: 200\r\n\r\n"
+        client.send(head + start + START)
         head = node.accept().take()
         if type_at_node is None:
             assert b"Content-Type" not in head
@@ -149,10 +152,10 @@ def test_what_follows_a_body_that_passed_through_is_the_next_request() -> None:
 def test_what_is_logged_is_how_much_has_come() -> None:
     with rig() as rig_:
         _, client, call = begun(rig_, 200)
-        assert rig_.notes.take() == [("queued", b"", 2, 0, (0, 0, 1))]
+        assert rig_.notes.take() == [("queued", b"", 2, len(START), (0, 0, 1))]
         client.send(b"x" * 150)
         client.end()
-        assert rig_.notes.take() == [("client_left", b"", 1, 150)]
+        assert rig_.notes.take() == [("client_left", b"", 1, len(START) + 150)]
         rig_.run()
         assert call.is_lost
 
@@ -160,19 +163,31 @@ def test_what_is_logged_is_how_much_has_come() -> None:
 # Waiting for a slot
 
 
+def test_a_client_takes_no_slot_before_it_has_sent_what_is_held() -> None:
+    """So thousands that announce much and send little take nothing from the others."""
+    with rig() as rig_:
+        node, client = rig_.node(slots=1), rig_.client()
+        client.send(upload(1000) + START[:REPLAY])
+        assert rig_.counts() == (0, 0, REPLAY)
+        assert node.is_quiet()
+        client.send(START[REPLAY:])
+        assert node.accept().take() == head_at_node(1000) + START
+        client.end()
+
+
 def test_a_body_that_waits_for_a_slot_is_held_back_and_only_what_has_come_is_in_memory() -> None:
     with rig() as rig_:
         node, first, client = rig_.node(slots=1), rig_.client(), rig_.client()
         first.send(POST)
         call = node.accept()
-        client.send(upload(1000) + b"x" * 10)
+        client.send(upload(1000) + START)
         assert not client.is_reading()
-        assert rig_.counts() == (1, 1, 12)
-        client.send(b"y" * 990)
-        assert rig_.counts() == (1, 1, 12)
+        assert rig_.counts() == (1, 1, 2 + len(START))
+        client.send(b"y" * (1000 - len(START)))
+        assert rig_.counts() == (1, 1, 2 + len(START))
         call.send(ANSWER)
         second = node.accept()
-        assert second.take() == head_at_node(1000) + b"x" * 10 + b"y" * 990
+        assert second.take() == head_at_node(1000) + START + b"y" * (1000 - len(START))
         assert rig_.counts() == (0, 1, 0)
         second.send(ANSWER)
         assert client.take().endswith(b"\r\n\r\n[]")
@@ -181,9 +196,9 @@ def test_a_body_that_waits_for_a_slot_is_held_back_and_only_what_has_come_is_in_
 def test_time_in_line_is_not_the_clients_silence() -> None:
     with rig(request_timeout_s=1000.0) as rig_:
         _, first, client = rig_.node(slots=1), rig_.client(), rig_.client()
-        first.send(upload(1000))
+        first.send(upload(1000) + START)
         rig_.run()
-        client.send(upload(1000) + b"x")
+        client.send(upload(1000) + START)
         for _ in range(10):
             rig_.advance(20)
             first.send(b"x" * 10)
@@ -195,9 +210,9 @@ def test_time_in_line_is_not_the_clients_silence() -> None:
 def test_a_body_whose_time_in_line_is_over_is_refused_and_not_read() -> None:
     with rig() as rig_:
         node, first, client = rig_.node(slots=1), rig_.client(), rig_.client()
-        first.send(upload(1000))
+        first.send(upload(1000) + START)
         node.accept()
-        client.send(upload(1000) + b"x" * 10)
+        client.send(upload(1000) + START)
         rig_.advance(5.1)
         assert client.take() == problem(
             b"504 Gateway Timeout", "request timeout hit before processing", CLOSE
@@ -214,10 +229,10 @@ def test_a_body_that_no_node_has_seen_is_sent_to_another() -> None:
     with rig() as rig_:
         first, second, client = rig_.node(), rig_.node(), rig_.client()
         first.fault = ConnectionRefusedError(111, "Connection refused")
-        client.send(upload(200) + b"x" * 50)
+        client.send(upload(len(START) + 150) + START)
         call = second.accept()
         client.send(b"y" * 150)
-        assert call.take().endswith(b"\r\n\r\n" + b"x" * 50 + b"y" * 150)
+        assert call.take().endswith(b"\r\n\r\n" + START + b"y" * 150)
         call.send(ANSWER)
         assert client.take().endswith(b"\r\n\r\n[]")
 
@@ -311,7 +326,7 @@ def test_a_client_that_sends_slower_than_allowed_is_refused(
     """A byte earns it a second: 10 in the 10 seconds between two parts are enough, as are 9 for a while."""
     with rig(body_min_bytes_per_s=1) as rig_:
         node, client = rig_.node(), rig_.client()
-        client.send(upload(size_bytes))
+        client.send(upload(size_bytes) + (START if size_bytes > REPLAY else b""))
         rig_.run()
         waited_s = 0
         for _ in range(8):
