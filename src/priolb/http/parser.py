@@ -232,7 +232,10 @@ def _parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
     except httptools.HttpParserUpgrade:
         pass  # 101 and CONNECT answers; judged by their status, not by the parser
     except httptools.HttpParserError as error:
-        raise NodeError(f"malformed answer: {error}") from None
+        # What llhttp says of this one says nothing to an operator.
+        is_switch = found.complete and data[9:12] == b"101"
+        detail = "a 101 that does not say to what it upgrades" if is_switch else str(error)
+        raise NodeError(f"malformed answer: {detail}") from None
     if not found.complete:
         raise NodeError("malformed answer: the head ends early")
     if len(found.fields) > max_fields:

@@ -168,3 +168,14 @@ def test_a_node_cannot_speak_for_us_nor_about_the_connection() -> None:
 
 def test_an_answer_that_switches_protocols_is_read_as_what_it_is() -> None:
     assert response("HTTP/1.1 101 Switching", "Connection: upgrade", "Upgrade: x").status == 101
+
+
+@pytest.mark.parametrize("fields", [(), ("Connection: upgrade",), ("Upgrade: x",)])
+def test_a_switch_to_no_protocol_is_called_that(fields: tuple[str, ...]) -> None:
+    with pytest.raises(NodeError, match="^malformed answer: a 101 that does not say to what it upgrades$"):
+        response("HTTP/1.1 101 Switching", *fields)
+
+
+def test_a_switch_that_is_malformed_otherwise_is_called_that() -> None:
+    with pytest.raises(NodeError, match="^malformed answer: Invalid header token$"):
+        response("HTTP/1.1 101 Switching", "Connection: upgrade", "Upgrade: x", "bad field: y")
