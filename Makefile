@@ -8,9 +8,15 @@ PYTHON := $(BIN)/python
 INSTALLED     := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
+# A copy of the program with its hot path compiled, and what runs it in place of the sources.
+SOURCES       := $(shell find src -name '*.py')
+BUILD_WHEEL   := $(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps
+COMPILED      := build/compiled
+WITH_COMPILED := PYTHONPATH=$(CURDIR)/$(COMPILED)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint unit fmt bench docs wheel clean
+.PHONY: help run test lint unit compiled fmt bench docs wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -18,7 +24,7 @@ help: ## List the targets
 run: $(INSTALLED) ## Start the balancer with a mock node on localhost:8080
 	$(BIN)/prio-load-balancer -mock-node
 
-test: lint unit ## Run every check: format, lint, types, import rules, tests with branch coverage
+test: lint unit compiled ## Run every check: format, lint, types, import rules, tests of both forms
 
 lint: $(INSTALLED_DEV) ## Run the checks that need no test: format, lint, types, import rules
 	$(BIN)/ruff format --check
@@ -26,25 +32,38 @@ lint: $(INSTALLED_DEV) ## Run the checks that need no test: format, lint, types,
 	$(PYTHON) -m mypy
 	$(BIN)/lint-imports --no-logo
 
-unit: $(INSTALLED_DEV) ## Run the tests and report which branches they took
+unit: $(INSTALLED_DEV) ## Run the tests interpreted and report which branches they took
 	$(PYTHON) -m coverage erase
 	$(PYTHON) -m coverage run -m pytest
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report
 
+compiled: $(COMPILED)/.installed ## Run the tests on the compiled form
+	$(WITH_COMPILED) $(PYTHON) -m pytest
+
 fmt: $(INSTALLED_DEV) ## Format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix --exit-zero --quiet
 	$(BIN)/ruff format
 
-bench: $(INSTALLED_DEV) ## Measure, write benchmarks/results/*.json and render the table in the docs
-	$(PYTHON) -m benchmarks
+bench: $(COMPILED)/.installed ## Measure, write benchmarks/results/*.json and render the tables in the docs
+	$(WITH_COMPILED) $(PYTHON) -m benchmarks
 
 docs: $(INSTALLED) ## Write the generated pages of the docs anew
 	$(PYTHON) -m priolb.config.help > $(VENV)/settings.md
 	mv $(VENV)/settings.md docs/settings.md
 
-wheel: $(INSTALLED) ## Build the wheel into dist/
-	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
+wheel: $(PYTHON) ## Build the wheels into dist/: for this platform, and the pure one for any other
+	rm -rf build dist
+	PRIOLB_PURE=1 $(BUILD_WHEEL) --wheel-dir dist .
+	$(BUILD_WHEEL) --wheel-dir dist .
+
+# What setuptools finds in build/ goes into the wheel, even when its source is gone.
+$(COMPILED)/.installed: $(INSTALLED_DEV) setup.py $(SOURCES)
+	rm -rf build
+	$(BUILD_WHEEL) --wheel-dir build/wheel .
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --target $(COMPILED) build/wheel/*.whl
+	@$(WITH_COMPILED) $(PYTHON) -m priolb --version | tee $@ | grep '(compiled,' || \
+		{ echo "The path of a request was not compiled. It takes a C compiler and Python's headers." >&2; exit 1; }
 
 clean: ## Remove everything that make has made
 	rm -rf $(VENV) build dist src/*.egg-info .coverage .coverage.*

@@ -8,10 +8,9 @@ from priolb.core.node import Lease, NodeState
 from priolb.core.outcome import Outcome
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
-from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING
+from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING, Ticket
 from priolb.errors import Reason
 from support.tickets import (
-    Named,
     answered,
     client_left,
     names,
@@ -32,7 +31,7 @@ def scheduler(*nodes: NodeState, max_tries: int = 3, limits: tuple[int, int, int
     return made
 
 
-def submit(target: Scheduler, *waiting: str) -> list[Named]:
+def submit(target: Scheduler, *waiting: str) -> list[Ticket]:
     tickets = [ticket(name) for name in waiting]
     for each in tickets:
         assert target.submit(each) is None
