@@ -16,7 +16,7 @@ WITH_COMPILED := PYTHONPATH=$(CURDIR)/$(COMPILED)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint unit compiled fmt bench docs wheel clean
+.PHONY: help run test lint unit compiled accept fmt bench docs wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,10 @@ unit: $(INSTALLED_DEV) ## Run the tests interpreted and report which branches th
 
 compiled: $(COMPILED)/.installed ## Run the tests on the compiled form
 	$(WITH_COMPILED) $(PYTHON) -m pytest
+
+accept: $(COMPILED)/.installed ## Accept what a request costs now (tests/accepted_cost.json)
+	PYTHONPATH=tests $(PYTHON) -m support.instructions
+	PYTHONPATH=tests:$(COMPILED) $(PYTHON) -m support.instructions
 
 fmt: $(INSTALLED_DEV) ## Format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix --exit-zero --quiet

@@ -17,11 +17,12 @@ from typing import Final
 
 from benchmarks.child import BenchmarkError
 from benchmarks.results import Result
-from benchmarks.suites import memory, priority, proxy, queue, slow_clients
+from benchmarks.suites import in_memory, memory, priority, proxy, queue, slow_clients
 from benchmarks.tables import render, update_document
 
 SUITES: Final[dict[str, Callable[[bool], Result]]] = {
     "queue": queue.run,
+    "in_memory": in_memory.run,
     "proxy": proxy.run,
     "priority": priority.run,
     "memory": memory.run,
