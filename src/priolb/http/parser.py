@@ -256,8 +256,18 @@ def _parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
 
 # Clients and nodes say the same thing over and over: on a busy connection nearly every head has been seen
 # before, to the letter. Parsing is a pure function and heads are never changed, so they can be shared.
-_remembered_request_head = lru_cache(maxsize=_MAX_REMEMBERED_HEADS)(_parse_request_head)
-_remembered_response_head = lru_cache(maxsize=_MAX_REMEMBERED_HEADS)(_parse_response_head)
+@lru_cache(maxsize=_MAX_REMEMBERED_HEADS)
+def _remembered_request_head(data: bytes, max_fields: int) -> RequestHead:
+    head = _parse_request_head(data, max_fields)
+    head.raw = data
+    return head
+
+
+@lru_cache(maxsize=_MAX_REMEMBERED_HEADS)
+def _remembered_response_head(data: bytes, max_fields: int) -> ResponseHead:
+    head = _parse_response_head(data, max_fields)
+    head.raw = data
+    return head
 
 
 def _split_target(target: bytes, method: bytes) -> tuple[bytes | None, bytes, bytes]:

@@ -66,6 +66,7 @@ def test_a_request_of_the_usual_kind() -> None:
         "request_id": b"abc-1",
         "expects_continue": False,
         "is_special": False,
+        "raw": data,
     }
 
 
@@ -94,6 +95,7 @@ def test_a_request_of_http_1_0_needs_no_host_and_does_not_stay() -> None:
         "request_id": b"",
         "expects_continue": False,
         "is_special": False,
+        "raw": b"GET /nodes HTTP/1.0\r\n\r\n",
     }
 
 
@@ -612,11 +614,11 @@ def test_a_head_seen_before_is_the_same_value_and_equal_to_a_fresh_one() -> None
         parse_request_head(bytes(bytearray(data)), MAX_FIELDS),
     )
     assert again is first
-    assert values_of(first) == values_of(parser._parse_request_head(data, MAX_FIELDS))
+    assert values_of(first) == values_of(parser._parse_request_head(data, MAX_FIELDS)) | {"raw": data}
     data = head_bytes("HTTP/1.1 200 OK", "Content-Type: a", "X: 1")
     answer = parse_response_head(data, MAX_FIELDS)
     assert parse_response_head(bytes(bytearray(data)), MAX_FIELDS) is answer
-    assert values_of(answer) == values_of(parser._parse_response_head(data, MAX_FIELDS))
+    assert values_of(answer) == values_of(parser._parse_response_head(data, MAX_FIELDS)) | {"raw": data}
 
 
 def test_a_remembered_head_is_bounded_anew_by_another_limit() -> None:
@@ -631,7 +633,9 @@ def test_a_long_head_is_parsed_and_not_remembered() -> None:
     first, again = parse_request_head(data, MAX_FIELDS), parse_request_head(data, MAX_FIELDS)
     assert again is not first
     assert values_of(again) == values_of(first)
+    assert first.raw == b""
     data = head_bytes("HTTP/1.1 200 OK", "X: " + "y" * 1100)
+    assert parse_response_head(data, MAX_FIELDS).raw == b""
     assert parse_response_head(data, MAX_FIELDS) is not parse_response_head(data, MAX_FIELDS)
 
 

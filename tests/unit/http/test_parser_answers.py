@@ -22,7 +22,7 @@ def broken(data: bytes, max_fields: int = MAX_FIELDS) -> str:
 
 
 def test_an_answer_of_the_usual_kind() -> None:
-    head = response(
+    lines = [
         "HTTP/1.1 200 OK",
         "Content-Type: application/json",
         "Content-Length: 12",
@@ -31,7 +31,8 @@ def test_an_answer_of_the_usual_kind() -> None:
         "Set-Cookie: b=2",
         "Connection: keep-alive",
         "Keep-Alive: timeout=5",
-    )
+    ]
+    head = response(*lines)
     assert values_of(head) == {
         "status": 200,
         "phrase": b"OK",
@@ -48,6 +49,7 @@ def test_an_answer_of_the_usual_kind() -> None:
             b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n"
         ),
         "body_bytes": 12,
+        "raw": head_bytes(*lines),
         "usual_start": b"",
     }
 
