@@ -1,6 +1,7 @@
 FROM python:3.13-slim AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
 WORKDIR /build
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY src ./src
 RUN python -m venv /opt/prio-load-balancer \
     && /opt/prio-load-balancer/bin/pip install --no-cache-dir --disable-pip-version-check '.[tee]'

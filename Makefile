@@ -13,9 +13,15 @@ INSTALLED_FUZZ := $(VENV)/.installed-fuzz
 ANVIL_VERSION := 1.7.1
 ANVIL         := $(VENV)/npm/.anvil-$(ANVIL_VERSION)
 
+# A copy of the program with its hot path compiled, and what runs it in place of the sources.
+SOURCES       := $(shell find src -name '*.py')
+BUILD_WHEEL   := $(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps
+COMPILED      := build/compiled
+WITH_COMPILED := PYTHONPATH=$(CURDIR)/$(COMPILED)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint unit properties fuzz fmt bench docs wheel clean
+.PHONY: help run test lint unit compiled accept properties fuzz fmt bench docs wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -23,7 +29,9 @@ help: ## List the targets
 run: $(INSTALLED) ## Start the balancer with a mock node on localhost:8080
 	$(BIN)/prio-load-balancer -mock-node
 
-test: lint unit ## Run every check: format, lint, types, import rules, tests with branch coverage
+test: lint unit $(COMPILED)/.installed ## Run every check: format, lint, types, import rules, tests of both forms
+	@if grep -q '(compiled,' $(COMPILED)/.installed; then $(MAKE) --no-print-directory compiled; \
+		else echo "There is no C compiler here: the compiled form is not tested."; fi
 
 lint: $(INSTALLED_DEV) ## Run the checks that need no test: format, lint, types, import rules
 	$(BIN)/ruff format --check
@@ -31,12 +39,19 @@ lint: $(INSTALLED_DEV) ## Run the checks that need no test: format, lint, types,
 	$(PYTHON) -m mypy
 	$(BIN)/lint-imports --no-logo
 
-unit: $(INSTALLED_DEV) $(ANVIL) ## Run the tests and report which branches they took
+unit: $(INSTALLED_DEV) $(ANVIL) ## Run the tests interpreted and report which branches they took
 	$(PYTHON) -m coverage erase
 	$(PYTHON) -m coverage run -m pytest
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report
 
+compiled: $(COMPILED)/.installed ## Run the tests on the compiled form
+	@grep '(compiled,' $< || { echo "It takes a C compiler and Python's headers." >&2; exit 1; }
+	$(WITH_COMPILED) $(PYTHON) -m pytest
+
+accept: $(COMPILED)/.installed ## Accept what a request costs now (tests/accepted_cost.json)
+	PYTHONPATH=tests $(PYTHON) -m support.instructions
+	PYTHONPATH=tests:$(COMPILED) $(PYTHON) -m support.instructions
 properties: $(INSTALLED_DEV) ## Let the property tests look for new examples for long
 	PRIOLB_EXAMPLES=5000 $(PYTHON) -m pytest tests/property
 
@@ -47,15 +62,24 @@ fmt: $(INSTALLED_DEV) ## Format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix --exit-zero --quiet
 	$(BIN)/ruff format
 
-bench: $(INSTALLED_DEV) ## Measure, write benchmarks/results/*.json and render the table in the docs
-	$(PYTHON) -m benchmarks
+bench: $(COMPILED)/.installed ## Measure, write benchmarks/results/*.json and render the tables in the docs
+	$(WITH_COMPILED) $(PYTHON) -m benchmarks
 
 docs: $(INSTALLED) ## Write the generated pages of the docs anew
 	$(PYTHON) -m priolb.config.help > $(VENV)/settings.md
 	mv $(VENV)/settings.md docs/settings.md
 
-wheel: $(INSTALLED) ## Build the wheel into dist/
-	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
+wheel: $(PYTHON) ## Build the wheels into dist/: for this platform, and the pure one for any other
+	rm -rf build dist
+	PRIOLB_PURE=1 $(BUILD_WHEEL) --wheel-dir dist .
+	$(BUILD_WHEEL) --wheel-dir dist .
+
+# What setuptools finds in build/ goes into the wheel, even when its source is gone.
+$(COMPILED)/.installed: $(INSTALLED_DEV) setup.py $(SOURCES)
+	rm -rf build
+	$(BUILD_WHEEL) --wheel-dir build/wheel .
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --target $(COMPILED) build/wheel/*.whl
+	$(WITH_COMPILED) $(PYTHON) -m priolb --version > $@
 
 clean: ## Remove everything that make has made
 	rm -rf $(VENV) build dist src/*.egg-info .coverage .coverage.*

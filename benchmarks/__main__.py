@@ -21,6 +21,7 @@ from benchmarks.suites import (
     attest,
     decisions,
     failures,
+    in_memory,
     memory,
     priority,
     proxy,
@@ -33,6 +34,7 @@ from benchmarks.tables import render, update_document
 
 SUITES: Final[dict[str, Callable[[bool], Result]]] = {
     "queue": queue.run,
+    "in_memory": in_memory.run,
     "proxy": proxy.run,
     "priority": priority.run,
     "memory": memory.run,

@@ -33,8 +33,23 @@ def generator_name() -> str:
     return "wrk" if program("wrk") else "benchmarks.closed_loop"
 
 
-def run_load(workbench: Workbench, port: int, clients: int, duration_s: float, body_file: Path) -> LoadCount:
+def run_load(
+    workbench: Workbench,
+    port: int,
+    clients: int,
+    duration_s: float,
+    body_file: Path,
+    own_heads: bool = False,
+) -> LoadCount:
     """Send the body for `duration_s` seconds over `clients` keep-alive connections.
+
+    Args:
+        workbench: where the generator runs.
+        port: of the balancer on loopback.
+        clients: connections with one request under way each.
+        duration_s: how long, seconds.
+        body_file: holds the body of each request.
+        own_heads: each request has an id of its own; wrk alone can do that.
 
     Raises:
         BenchmarkError: the generator failed.
@@ -47,6 +62,8 @@ def run_load(workbench: Workbench, port: int, clients: int, duration_s: float, b
     else:
         command = python_module("benchmarks.closed_loop", "--port", port, "--clients", clients)
         command += ["--duration-s", str(duration_s), "--body-file", str(body_file)]
-    printed = workbench.run(command, duration_s + GRACE_S, BODY_FILE=str(body_file))
+    printed = workbench.run(
+        command, duration_s + GRACE_S, BODY_FILE=str(body_file), OWN_HEADS="1" if own_heads else "0"
+    )
     count: dict[str, float] = json.loads(printed.splitlines()[-1])
     return LoadCount(int(count["requests"]), int(count["failed"]), count["duration_s"])

@@ -2,9 +2,10 @@
 
     python -m benchmarks.node --port 9000 --slots 8 --service-s 0.02
 
-Answers every POST with 200: a small call with a small result, a large one with a large one. With a service
-time, `slots` requests are served at once and the others wait here, first come first served: a balancer
-that sends more than `slots` at once gains nothing by it. Health checks are answered at once.
+Answers every POST with 200: a small call with a small result, a large one with a large one, and one that
+asks for it with a huge one. With a service time, `slots` requests are served at once and the others wait
+here, first come first served: a balancer that sends more than `slots` at once gains nothing by it. Health
+checks are answered at once.
 
 With `--knee N` serving takes longer when more than N are served, by the square of how many more. With
 `--illness`, SIGUSR1 makes the node ill: `failing` answers nine of ten requests with status 500, at once;
@@ -26,6 +27,8 @@ from typing import Final, cast
 import uvloop
 
 from benchmarks.payloads import (
+    HUGE_METHOD,
+    HUGE_RESULT,
     LARGE_BYTES,
     LARGE_RESULT,
     PROBE_METHOD,
@@ -36,6 +39,7 @@ from benchmarks.payloads import (
 
 SMALL_ANSWER = http_answer(SMALL_RESULT)
 LARGE_ANSWER = http_answer(LARGE_RESULT)
+HUGE_ANSWER = http_answer(HUGE_RESULT)
 FAILURE: Final = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
 
 FAILING, HANGING, STRAGGLING = "failing", "hanging", "straggling"
@@ -97,7 +101,7 @@ class Connection(asyncio.Protocol):
         self._service = service
         self._head = b""
         self._body_bytes_missing = 0
-        self._is_large = False
+        self._answer = SMALL_ANSWER
         self._is_probe = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -116,7 +120,9 @@ class Connection(asyncio.Protocol):
                 return
             self._head = b""
             body_bytes = content_length(head)
-            self._is_large = body_bytes >= LARGE_BYTES
+            self._answer = LARGE_ANSWER if body_bytes >= LARGE_BYTES else SMALL_ANSWER
+            if HUGE_METHOD.encode() in head:
+                self._answer = HUGE_ANSWER
             self._is_probe = PROBE_METHOD.encode() in head
             self._body_bytes_missing = body_bytes - (len(head) - head_end - 4)
         if self._body_bytes_missing == 0:
@@ -131,7 +137,7 @@ class Connection(asyncio.Protocol):
         """Send the whole answer, unless the balancer has gone."""
         if not self._transport.is_closing() and self._service.illness != HANGING:
             self._service.answered += not self._is_probe
-            self._transport.write(LARGE_ANSWER if self._is_large else SMALL_ANSWER)
+            self._transport.write(self._answer)
 
 
 async def print_counts(service: Service) -> None:

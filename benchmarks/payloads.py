@@ -1,4 +1,4 @@
-"""The bodies and requests that all benchmarks send: JSON-RPC of 60 B and of 64 KB."""
+"""The bodies and requests that all benchmarks send: JSON-RPC of 60 B, 64 KB and, as an answer, 16 MB."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from typing import Final
 
 SMALL_BYTES: Final = 60
 LARGE_BYTES: Final = 64 * 1024
+HUGE_BYTES: Final = 16 * 1024 * 1024
 
 # What a node answers at once in every mode, and what balancers send to check a node's health.
 PROBE_METHOD: Final = "net_version"
+# A small call whose answer is huge.
+HUGE_METHOD: Final = "eth_huge"
 
 
 def _padded(start: str, end: str, length_bytes: int) -> bytes:
@@ -23,9 +26,11 @@ def call(method: str, length_bytes: int) -> bytes:
 
 SMALL_CALL: Final = call("eth_sim", SMALL_BYTES)
 LARGE_CALL: Final = call("eth_sim", LARGE_BYTES)
+HUGE_CALL: Final = call(HUGE_METHOD, SMALL_BYTES)
 PROBE_CALL: Final = call(PROBE_METHOD, 64)
 SMALL_RESULT: Final = _padded('{"jsonrpc":"2.0","id":1,"result":"0x', '"}', SMALL_BYTES)
 LARGE_RESULT: Final = _padded('{"jsonrpc":"2.0","id":1,"result":"0x', '"}', LARGE_BYTES)
+HUGE_RESULT: Final = _padded('{"jsonrpc":"2.0","id":1,"result":"0x', '"}', HUGE_BYTES)
 
 
 def http_request(body: bytes, *fields: str) -> bytes:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.child import Child, free_port, python_module
+from benchmarks.forms import FORMS, INTERPRETED
 from benchmarks.machine import program
 from benchmarks.payloads import PROBE_CALL, http_request
 from benchmarks.workbench import Workbench
 
 PRIOLB: Final = "priolb"
+PRIOLB_INTERPRETED: Final = "priolb interpreted"
 HAPROXY: Final = "HAProxy"
 NGINX: Final = "nginx"
 TCP_RELAY: Final = "TCP relay (HAProxy, mode tcp)"
@@ -72,7 +74,9 @@ def start_peers(workbench: Workbench, task: Task, *names: str) -> list[Peer]:
 
 def is_installed(name: str) -> bool:
     """Return whether this balancer can be measured here."""
-    return name == PRIOLB or program("nginx" if name == NGINX else "haproxy") is not None
+    return (
+        name in {PRIOLB, PRIOLB_INTERPRETED} or program("nginx" if name == NGINX else "haproxy") is not None
+    )
 
 
 def _started(workbench: Workbench, name: str, port: int, command: list[str], **environment: str) -> Peer:
@@ -82,11 +86,19 @@ def _started(workbench: Workbench, name: str, port: int, command: list[str], **e
 
 
 def _start_priolb(workbench: Workbench, task: Task) -> Peer:
+    return _start_priolb_as(workbench, task, PRIOLB)
+
+
+def _start_priolb_interpreted(workbench: Workbench, task: Task) -> Peer:
+    return _start_priolb_as(workbench, task, PRIOLB_INTERPRETED, PYTHONPATH=FORMS[INTERPRETED])
+
+
+def _start_priolb_as(workbench: Workbench, task: Task, name: str, **environment: str) -> Peer:
     port = free_port()
     node = f"http://127.0.0.1:{task.node_port}"
     return _started(
         workbench,
-        PRIOLB,
+        name,
         port,
         python_module("priolb", "-http", f"127.0.0.1:{port}", "-nodes", node, "-log-prod"),
         NUM_NODE_WORKERS=str(task.slots),
@@ -95,6 +107,7 @@ def _start_priolb(workbench: Workbench, task: Task) -> Peer:
         ProxyMaxIdleConns="512",
         ProxyMaxConnsPerHost="512",
         ProxyMaxIdleConnsPerHost="512",
+        **environment,
     )
 
 
@@ -182,6 +195,7 @@ http {{
 
 _START: Final[dict[str, Callable[[Workbench, Task], Peer]]] = {
     PRIOLB: _start_priolb,
+    PRIOLB_INTERPRETED: _start_priolb_interpreted,
     HAPROXY: _start_haproxy,
     NGINX: _start_nginx,
     TCP_RELAY: _start_tcp_relay,

@@ -1,9 +1,19 @@
--- What wrk sends (the same bytes each time, so no Lua runs per request) and prints at its end.
+-- What wrk sends and prints at its end: the same bytes each time, so that no Lua runs per request, or with
+-- OWN_HEADS an id with each request.
 local body_file = assert(io.open(os.getenv("BODY_FILE"), "rb"))
 wrk.method = "POST"
 wrk.body = body_file:read("*a")
 wrk.headers["Content-Type"] = "application/json"
 body_file:close()
+
+if os.getenv("OWN_HEADS") == "1" then
+  local start, number = os.time() * 1000000, 0
+  request = function()
+    number = number + 1
+    wrk.headers["X-Request-ID"] = string.format("%d", start + number)
+    return wrk.format()
+  end
+end
 
 function done(summary, latency, requests)
   local e = summary.errors

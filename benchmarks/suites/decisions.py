@@ -52,15 +52,6 @@ COLUMNS: Final = (
 )
 
 
-class Keyed(Ticket):
-    """A ticket of one of a thousand keys."""
-
-    __slots__ = ()
-
-    def affinity(self) -> bytes:
-        return b"%d" % (self.sequence % 1000)
-
-
 def run(quick: bool) -> Result:
     """Measure each order with each number of nodes.
 
@@ -97,15 +88,17 @@ def _ns_per_request(order: str, count: int) -> float:
     scheduler = Scheduler(queue, RetryPolicy(3), Fleet(ORDERS[order]()))
     for number in range(count):
         scheduler.fleet.add(NodeState(number, f"http://node-{number}", SLOTS, True), 0.0)
-    kind = Keyed if order == "affinity" else Ticket
+    keys = [b"%d" % number if order == "affinity" else b"" for number in range(1000)]
     good, now = answered(200, False), 1.0
-    running = deque(scheduler.start_at_once(kind(2, now, now + 5), now) for _ in range(IN_FLIGHT))
+    running = deque(scheduler.start_at_once(Ticket(2, now, now + 5), now) for _ in range(IN_FLIGHT))
     gc.disable()
     try:
         started_ns = time.perf_counter_ns()
-        for _ in range(DECISIONS):
+        for number in range(DECISIONS):
             now += 1e-4
-            running.append(scheduler.start_at_once(kind(2, now, now + 5), now))
+            ticket = Ticket(2, now, now + 5)
+            ticket.affinity = keys[number % len(keys)]
+            running.append(scheduler.start_at_once(ticket, now))
             lease = running.popleft()
             assert lease is not None
             scheduler.finished(lease, good, True, now)

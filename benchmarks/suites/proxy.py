@@ -15,15 +15,30 @@ from typing import Final
 from benchmarks.cpu import cpu_time
 from benchmarks.load import generator_name, run_load
 from benchmarks.machine import this_machine
-from benchmarks.payloads import LARGE_CALL, SMALL_CALL
-from benchmarks.peers import HAPROXY, NGINX, PRIOLB, TCP_RELAY, Peer, Task, start_node, start_peers
+from benchmarks.payloads import HUGE_BYTES, HUGE_CALL, LARGE_CALL, SMALL_CALL
+from benchmarks.peers import (
+    HAPROXY,
+    NGINX,
+    PRIOLB,
+    PRIOLB_INTERPRETED,
+    TCP_RELAY,
+    Peer,
+    Task,
+    start_node,
+    start_peers,
+)
 from benchmarks.results import Cell, Column, Result, Target
 from benchmarks.workbench import Workbench, raise_open_files_limit
 
 SLOTS: Final = 256
-BODIES: Final = {"60 B": SMALL_CALL, "64 KB": LARGE_CALL}
-CLIENTS: Final = (1, 32, 256)
-PEERS: Final = (PRIOLB, HAPROXY, NGINX, TCP_RELAY)
+PEERS: Final = (PRIOLB, PRIOLB_INTERPRETED, HAPROXY, NGINX, TCP_RELAY)
+SMALL: Final = "60 B"
+OWN_HEADS: Final = "60 B, own heads"
+LARGE: Final = "64 KB"
+HUGE: Final = "16 MB answers"
+BODIES: Final = {SMALL: SMALL_CALL, OWN_HEADS: SMALL_CALL, LARGE: LARGE_CALL, HUGE: HUGE_CALL}
+# How many clients each kind of request comes from.
+CLIENTS: Final = {SMALL: (1, 32, 256), OWN_HEADS: (32,), LARGE: (1, 32, 256), HUGE: (8,)}
 
 COLUMNS: Final = (
     Column("body", "bodies"),
@@ -69,12 +84,13 @@ def run(quick: bool) -> Result:
         for body, content in BODIES.items():
             body_file = workbench.directory / "body.json"
             body_file.write_bytes(content)
-            for clients in CLIENTS:
+            has_own_heads = body == OWN_HEADS
+            for clients in CLIENTS[body]:
                 for peer in peers:
-                    _sample(workbench, peer, clients, 1.0, body_file)  # warm-up
+                    _sample(workbench, peer, clients, 1.0, body_file, has_own_heads)  # warm-up
                 for _ in range(rounds):
                     for peer in peers:
-                        sample = _sample(workbench, peer, clients, duration_s, body_file)
+                        sample = _sample(workbench, peer, clients, duration_s, body_file, has_own_heads)
                         samples[body, clients, peer.name].append(sample)
     rows = [_row(*key, samples) for key in samples]
     return Result(
@@ -83,13 +99,15 @@ def run(quick: bool) -> Result:
         method={"load": generator_name(), "rounds": rounds, "seconds per round": duration_s},
         columns=COLUMNS,
         rows=rows,
-        targets=[_cpu_target(samples)],
+        targets=_targets(samples),
     )
 
 
-def _sample(workbench: Workbench, peer: Peer, clients: int, duration_s: float, body_file: Path) -> Sample:
+def _sample(
+    workbench: Workbench, peer: Peer, clients: int, duration_s: float, body_file: Path, own_heads: bool
+) -> Sample:
     before = cpu_time(peer.child.pid)
-    count = run_load(workbench, peer.port, clients, duration_s, body_file)
+    count = run_load(workbench, peer.port, clients, duration_s, body_file, own_heads)
     cpu = cpu_time(peer.child.pid) - before
     peer.child.check_running()
     peer.child.forget_log()
@@ -132,10 +150,27 @@ def _ratio_to_haproxy(
     return _cpu_us(own) / _cpu_us(haproxy) if own and haproxy else None
 
 
-def _cpu_target(samples: dict[tuple[str, int, str], list[Sample]]) -> Target:
-    return Target(
-        "CPU per request, 32 clients, 60 B bodies, access log on, in times of HAProxy's",
-        limit=2.0,
-        measured=_ratio_to_haproxy("60 B", 32, PRIOLB, samples),
-        digits=2,
+def _targets(samples: dict[tuple[str, int, str], list[Sample]]) -> list[Target]:
+    cpu_limits = (
+        ("32 clients, 60 B bodies, access log on", SMALL, PRIOLB, 1.25),
+        ("the same, interpreted", SMALL, PRIOLB_INTERPRETED, 1.8),
+        ("32 clients, 64 KB request and answer", LARGE, PRIOLB, 1.3),
     )
+    targets = [
+        Target(
+            f"CPU per request, {words}, in times of HAProxy's",
+            limit=limit,
+            measured=_ratio_to_haproxy(body, 32, peer, samples),
+            digits=2,
+        )
+        for words, body, peer, limit in cpu_limits
+    ]
+    own, haproxy = samples.get((HUGE, 8, PRIOLB)), samples.get((HUGE, 8, HAPROXY))
+    slower = _bytes_per_s(haproxy) / _bytes_per_s(own) if own and haproxy else None
+    sentence = "throughput of HAProxy with 16 MB answers, in times of ours"
+    targets.append(Target(sentence, limit=1.25, measured=slower, digits=2))
+    return targets
+
+
+def _bytes_per_s(samples: list[Sample]) -> float:
+    return median(sample.requests_per_s for sample in samples) * HUGE_BYTES

@@ -52,6 +52,7 @@ from priolb.nodes.slots import Slots
 from priolb.store import open_store
 from priolb.tasks import Tasks
 from priolb.telemetry.logs import Logger, LogWriter, forward_library_logs
+from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog
 from priolb.testing.mock_node import MockNode
 from priolb.tls import Certificate, NodeTLS
@@ -141,6 +142,7 @@ class _Balancer:
             FastHighLow(settings.items_fasttrack_per_highprio, settings.fasttrack_drain_first),
         )
         self._queue = queue
+        self._pulse = Pulse()
         self._engine = Engine(
             _scheduler(settings, queue, chance),
             ByteBudget(settings.queue_max_mb * 1024 * 1024),
@@ -208,6 +210,7 @@ class _Balancer:
         if settings.admin_listen is not None:
             await self._open(self._listeners[1], settings.admin_listen, is_admin=True)
         await self._open(self._data, settings.listen, is_admin=False)  # last: who gets in is served
+        self._tasks.spawn(self._pulse.beat(), "pulse")
         self._tasks.spawn(self._log_sizes(), "queue sizes")
         if self._certificate is not None:
             self._tasks.spawn(self._certificate.follow(self._log), "certificate")
@@ -279,7 +282,10 @@ class _Balancer:
         while True:
             await asyncio.sleep(_SIZES_INTERVAL_S)
             fast, high, low = self._queue.lengths()
-            self._log.info("prioQueue size", fastTrack=fast, highPrio=high, lowPrio=low)
+            stall_ms = round(self._pulse.take_longest_s() * 1e3, 1)
+            self._log.info(
+                "prioQueue size", fastTrack=fast, highPrio=high, lowPrio=low, longestStallMs=stall_ms
+            )
 
 
 def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Scheduler:

@@ -56,11 +56,12 @@ def test_the_lengths_of_all_queues_are_told_while_requests_wait(
     ]
 
 
-def test_every_10_s_a_line_gives_the_lengths_of_the_queues(balancer: Balancer) -> None:
+def test_every_10_s_a_line_gives_the_lengths_of_the_queues_and_the_longest_stall(balancer: Balancer) -> None:
     """No wait in a whole run: the balancer that the tests share is older than that by now."""
     line = balancer.wait_for_line(lambda line: line["msg"] == "prioQueue size", timeout_s=15)
-    assert list(line) == ["level", "ts", "msg", "fastTrack", "highPrio", "lowPrio"]
+    assert list(line) == ["level", "ts", "msg", "fastTrack", "highPrio", "lowPrio", "longestStallMs"]
     assert min(line["fastTrack"], line["highPrio"], line["lowPrio"]) >= 0
+    assert 0 <= line["longestStallMs"] < 10_000
 
 
 def test_every_line_of_a_request_has_its_id(balancer: Balancer, node: ScriptedNode, connect: Connect) -> None:

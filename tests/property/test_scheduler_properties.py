@@ -12,6 +12,7 @@ from priolb.core.outcome import Outcome
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING, Ticket
+from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
 from support.tickets import answered, client_left, new_queue, node, timed_out, unreachable
 
@@ -242,15 +243,16 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule()
     def take_expired(self) -> None:
         expired = self.scheduler.take_expired(self.now)
-        found_before, in_line = expired[: len(self.unclaimed)], expired[len(self.unclaimed) :]
-        assert sorted(map(id, found_before)) == sorted(map(id, self.unclaimed))
+        found_before = expired[: min(len(self.unclaimed), AT_ONCE)]
+        assert len(found_before) == len(set(found_before) & set(self.unclaimed))
         late = [each for each in self.waiting if each.start_by <= self.now]
-        assert in_line == [each for lane in (0, 1, 2) for each in late if each.lane == lane]
+        in_line = [each for lane in (0, 1, 2) for each in late if each.lane == lane]
+        assert expired == (found_before + in_line)[:AT_ONCE]
         for ticket in expired:
             assert ticket.state == ENDED
         self.waiting = [each for each in self.waiting if each not in expired]
         self.resting = {each: until for each, until in self.resting.items() if each not in expired}
-        self.unclaimed = []
+        self.unclaimed = [each for each in self.unclaimed if each not in found_before]
         self.left += expired
 
     # What always holds
@@ -285,7 +287,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         for lease in list(self.leases):
             assert self.scheduler.finished(lease, answered(200), True, self.now) is False
             self.left.append(lease.ticket)
-        self.left += self.scheduler.take_expired(self.now + WAIT_S)
+        while expired := self.scheduler.take_expired(self.now + WAIT_S):
+            self.left += expired
         assert sorted(map(id, self.left)) == sorted(map(id, self.accepted))
         assert all(ticket.state == ENDED for ticket in self.accepted)
 

@@ -8,4 +8,4 @@ def head_bytes(start: str, *lines: str) -> bytes:
 
 
 def values_of(head: RequestHead | ResponseHead) -> dict[str, object]:
-    return {name: getattr(head, name) for name in head.__slots__}
+    return {name: getattr(head, name) for name in dir(head) if not name.startswith("_")}

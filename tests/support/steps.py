@@ -8,7 +8,7 @@ from typing import Any
 
 
 def lines_run(call: Callable[[], object]) -> int:
-    """Return how many lines of Python run during `call`."""
+    """Return how many lines of Python run during `call`; those that are compiled do not count."""
     lines = 0
 
     def trace(frame: FrameType, event: str, arg: object) -> Callable[..., Any]:

@@ -59,7 +59,7 @@ class Affinity(Selection):
         self.length = self._base.length
 
     def best(self, tried: frozenset[int], ticket: Ticket | None = None) -> NodeState | None:
-        key = b"" if ticket is None else ticket.affinity()
+        key = b"" if ticket is None else ticket.affinity
         if key and self.length:
             owner = self._owner(key, tried)
             if owner is not None:

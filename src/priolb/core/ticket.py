@@ -27,6 +27,7 @@ class Ticket:
     """
 
     __slots__ = (
+        "affinity",
         "enqueued_at",
         "fifo",
         "lane",
@@ -50,13 +51,11 @@ class Ticket:
         self.tried: frozenset[int] = NO_NODES_TRIED
         self.suspects: frozenset[int] = NO_NODES_TRIED
         """Those of them whose fault the failure seems to be."""
+        self.affinity: bytes = b""
+        """The key by which requests prefer the same node, empty for none."""
         self.fifo: Fifo | None = None
         self.previous: Ticket | None = None
         self.next: Ticket | None = None
-
-    def affinity(self) -> bytes:
-        """Return the key by which requests prefer the same node; empty, unless a derived class knows one."""
-        return b""
 
     def __repr__(self) -> str:
         state = ("new", "waiting", "running", "ended")[self.state]

@@ -20,11 +20,12 @@ class Inbox:
     `data` are the bytes that wait.
     """
 
-    __slots__ = ("_limits", "_scanned", "data")
+    __slots__ = ("_last_head", "_limits", "_scanned", "data")
 
     def __init__(self, limits: HeadLimits) -> None:
         self.data: bytes = b""
         self._limits = limits
+        self._last_head: RequestHead | None = None
         self._scanned: int = 0
 
     def clear(self) -> None:
@@ -39,12 +40,20 @@ class Inbox:
             ClientError: it is malformed, or over a bound.
         """
         data = self.data
+        last = self._last_head
+        if last is not None and data.startswith(last.raw):
+            # A client says the same over and over: not even its end has to be looked for.
+            self._scanned = 0
+            self.data = data[len(last.raw) :]
+            return last
         end = data.find(HEAD_END, self._scanned) + 4
         if not 4 <= end <= self._limits.max_bytes or data[0] == _CARRIAGE_RETURN:
             return self._take_odd_head()
         self._scanned = 0
         self.data = data[end:]
-        return parse_request_head(data[:end], self._limits.max_fields)
+        head = parse_request_head(data[:end], self._limits.max_fields)
+        self._last_head = head if head.raw else None
+        return head
 
     def _take_odd_head(self) -> RequestHead | None:
         """Do the same for a head that starts with empty lines, is not all there, or is too large."""

@@ -32,6 +32,8 @@ class RequestHead:
     `expects_continue` says that the client waits for 100 Continue before it sends the body. `is_special`
     says that the request asks for more than to be forwarded, which only few do: it has passed a proxy, must
     not pass another, wants to switch protocols, or expects something.
+
+    `raw` are the bytes that it was parsed from, if it is short enough to be remembered; else empty.
     """
 
     __slots__ = (
@@ -49,6 +51,7 @@ class RequestHead:
         "node_path",
         "path",
         "query",
+        "raw",
         "request_id",
         "rpc_forwarded",
         "upgrade",
@@ -91,6 +94,7 @@ class RequestHead:
         self.is_special: bool = (
             expectation is not None or upgrade != b"" or max_forwards == 0 or b"via" in known
         )
+        self.raw: bytes = b""
 
 
 class ResponseHead:
@@ -105,10 +109,21 @@ class ResponseHead:
         forwarded: the end-to-end fields, rendered, ready for the client.
         body_bytes: length of the body, as in `framing`; that of an answer to HEAD is 0 whatever this says.
 
-    `usual_start` is for `writer`, which notes there what it has made of the head.
+    `raw` is what it is in `RequestHead`. `usual_start` is for `writer`, which notes there what it has made of
+    the head.
     """
 
-    __slots__ = ("body_bytes", "forwarded", "keep_alive", "known", "minor", "phrase", "status", "usual_start")
+    __slots__ = (
+        "body_bytes",
+        "forwarded",
+        "keep_alive",
+        "known",
+        "minor",
+        "phrase",
+        "raw",
+        "status",
+        "usual_start",
+    )
 
     def __init__(
         self,
@@ -127,6 +142,7 @@ class ResponseHead:
         self.known = known
         self.forwarded = forwarded
         self.body_bytes = body_bytes
+        self.raw: bytes = b""
         self.usual_start: bytes = b""
 
 

@@ -136,7 +136,7 @@ def _parse_request_head(data: bytes, max_fields: int) -> RequestHead:
         max_forwards, field = _max_forwards_of(known[b"max-forwards"], method)
         fields += field
     forwarded, rpc_forwarded = typed_fields(fields, known.get(b"content-type"))
-    return RequestHead(
+    head = RequestHead(
         method,
         host or b"" if authority is None else authority,
         path,
@@ -150,6 +150,9 @@ def _parse_request_head(data: bytes, max_fields: int) -> RequestHead:
         upgrade,
         max_forwards,
     )
+    if len(data) <= _MAX_REMEMBERED_BYTES:
+        head.raw = data
+    return head
 
 
 def _minor_of_request(version: bytes | None, method: bytes) -> int:
@@ -254,7 +257,10 @@ def _parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
         forwarded += b"Connection: upgrade\r\nUpgrade: %s\r\n" % known[b"upgrade"]
     body_bytes = response_body_bytes(known, minor, status)
     keep_alive = keeps_alive(known, minor)
-    return ResponseHead(status, found.phrase, minor, keep_alive, known, forwarded, body_bytes)
+    head = ResponseHead(status, found.phrase, minor, keep_alive, known, forwarded, body_bytes)
+    if len(data) <= _MAX_REMEMBERED_BYTES:
+        head.raw = data
+    return head
 
 
 # Clients and nodes say the same thing over and over: on a busy connection nearly every head has been seen

@@ -8,12 +8,12 @@ from math import inf
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from priolb.core.outcome import Phase
-from priolb.core.timers import Lapsing
 from priolb.errors import FramingError, NodeError, Reason
 from priolb.http.body import BodyReader, OpenReader, body_reader
 from priolb.http.fields import tokens
 from priolb.http.messages import ResponseHead
 from priolb.http.parser import HEAD_END, parse_response_head
+from priolb.net.flushing import Flushing
 
 if TYPE_CHECKING:
     from priolb.net.pool import NodeLink
@@ -65,7 +65,7 @@ class AnswerSink(Protocol):
         """Send again: the node had closed this reused connection before it saw the request."""
 
 
-class BackendConnection(Lapsing):
+class BackendConnection(Flushing):
     """One connection to a node. It serves one sink at a time and is reused only when all was in order."""
 
     __slots__ = (
@@ -320,24 +320,15 @@ class BackendConnection(Lapsing):
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
-        while True:
-            end = data.find(HEAD_END) + 4
-            if (end if end >= 4 else len(data)) > shared.head_limits.max_bytes:
-                self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "the head of the answer is too large")
+        head = self._link.last_head
+        if head is not None and data.startswith(head.raw):
+            data = data[len(head.raw) :]  # a node says the same over and over
+        else:
+            head = self._take_head(data)
+            if head is None:
                 return
-            if end < 4:
-                self._buffer = data
-                return
-            try:
-                head = parse_response_head(data[:end], shared.head_limits.max_fields)
-            except NodeError as error:
-                self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, str(error))
-                return
-            data = data[end:]
-            if head.status >= 200 or head.status == 101:
-                break
-            if not self._pass_interim(head):
-                return
+            data, self._buffer = self._buffer, b""
+            self._link.last_head = head if head.raw else None
         now = shared.clock()
         if head.status == 101:
             self._switch(head, data, now)
@@ -355,6 +346,29 @@ class BackendConnection(Lapsing):
         sink.on_head(head, body_bytes, now)
         if data and self.state == IN_BODY:
             self._read_body(data)
+
+    def _take_head(self, data: bytes) -> ResponseHead | None:
+        """Return the head of the answer, with what follows it in `_buffer`; None when it is not all there."""
+        limits = self._shared.head_limits
+        while True:
+            end = data.find(HEAD_END) + 4
+            if (end if end >= 4 else len(data)) > limits.max_bytes:
+                self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "the head of the answer is too large")
+                return None
+            if end < 4:
+                self._buffer = data
+                return None
+            try:
+                head = parse_response_head(data[:end], limits.max_fields)
+            except NodeError as error:
+                self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, str(error))
+                return None
+            data = data[end:]
+            if head.status >= 200 or head.status == 101:
+                self._buffer = data
+                return head
+            if not self._pass_interim(head):
+                return None
 
     def _pass_interim(self, head: ResponseHead) -> bool:
         """Tell the sink of an interim answer; False when that was one too many, and all is over."""

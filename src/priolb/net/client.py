@@ -7,10 +7,10 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final
 
-from priolb.core.timers import Lapsing
 from priolb.http.forwarding import Peer
 from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.writer import local_response
+from priolb.net.flushing import Flushing
 
 if TYPE_CHECKING:
     from priolb.net.listener import Listener
@@ -29,7 +29,7 @@ _LINGER_S: Final = 2.0
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for no time: what is not sent is lost, and the peer is told
 
 
-class ClientConnection(Lapsing):
+class ClientConnection(Flushing):
     """A connection to a client.
 
     Args:

@@ -22,7 +22,8 @@ from priolb.http.refusal import Refusals
 from priolb.http.rewrite import Target
 from priolb.http.writer import date_field, via_field
 from priolb.net.exchange import Exchange
-from priolb.net.pool import Flushing, IdleBudget, NodeLink
+from priolb.net.flushing import Flushing
+from priolb.net.pool import IdleBudget, NodeLink
 from priolb.net.prober import probe
 from priolb.tasks import Tasks
 

@@ -13,6 +13,7 @@ from priolb.errors import Reason
 from priolb.http.framing import UNTIL_CLOSE
 from priolb.http.messages import RequestHead, ResponseHead
 from priolb.http.node_errors import retry_after_s
+from priolb.http.numbers import NUMBERS, THREE_DIGITS, decimal
 from priolb.http.refusal import looks_like_rpc
 from priolb.http.writer import (
     answer_start,
@@ -94,6 +95,8 @@ class Exchange(Ticket):
         now: float,
     ) -> None:
         super().__init__(lane, now, now + engine.request_timeout_s)
+        if engine.affinity is not None:
+            self.affinity = engine.affinity.value_in(head)
         # Request
         self._engine = engine
         self._client = client
@@ -130,10 +133,6 @@ class Exchange(Ticket):
         hedging = self._engine.scheduler.hedging
         if hedging is not None and self.tries == 1:
             self._plan_second_try(hedging, now)
-
-    def affinity(self) -> bytes:
-        finder = self._engine.affinity
-        return b"" if finder is None else finder.value_in(self._head)
 
     def refuse(self, reason: Reason, detail: str = "") -> None:
         """Answer in our own words; the request is not in line and not at a node."""
@@ -249,7 +248,7 @@ class Exchange(Ticket):
         self._stream = stream = AnswerStream(head.status, body_bytes, is_chunked_to_client(body_bytes, minor))
         if stream.until_close:
             self._keep_alive = False
-        self._client.write(self._start_of_answer(head, body_bytes, now))
+        self._client.write(self._start_of_answer(head, body_bytes, b"", now))
         if head.status < 400:
             self._note_answering(now)
 
@@ -438,40 +437,49 @@ class Exchange(Ticket):
         self._client.exchange_done(self._keep_alive, now)
 
     def _write_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
-        self._client.write(self._start_of_answer(head, len(body), now) + body)
+        self._client.write(self._start_of_answer(head, len(body), body, now))
 
-    def _start_of_answer(self, head: ResponseHead, body_bytes: int, now: float) -> bytes:
+    def _start_of_answer(self, head: ResponseHead, body_bytes: int, body: bytes, now: float) -> bytes:
+        """Return the head of the answer to the client, and as much of its body as there is."""
         request = self._head
         if self._upload is not None and not self._upload.is_complete:
             self._keep_alive = False  # what is left of the request would be read as the next one
-        return b"%s%s%s\r\n" % (
+        return b"%s%s%s\r\n%s" % (
             answer_start(head, request.method, body_bytes, request.minor, request.is_rpc),
             self._timings(head, now),
             connection_field(request.minor, self._keep_alive),
+            body,
         )
 
     def _timings(self, head: ResponseHead, now: float) -> bytes:
         """Return the fields of ours in an answer: how long it took, where, which way it came, and when."""
-        queue_us = int((self._try_at - self.enqueued_at) * 1e6)
+        engine = self._engine
+        size_at_end = engine.scheduler.queue.lanes[self.lane].length
         node_us = int((now - self._try_at) * 1e6)
-        queue_ms, queue_us_of_ms = divmod(queue_us, 1000)
-        node_ms, node_us_of_ms = divmod(node_us, 1000)
+        node_ms = node_us // 1000
+        node_time = b"%d" % node_us
+        queue_time, queue_span, total_time = b"0", b"0.000", node_time  # of one that started at once
+        if self._try_at != self.enqueued_at:
+            queue_us = int((self._try_at - self.enqueued_at) * 1e6)
+            queue_ms = queue_us // 1000
+            queue_time = b"%d" % queue_us
+            queue_span = b"%b.%b" % (decimal(queue_ms), THREE_DIGITS[queue_us - 1000 * queue_ms])
+            total_time = b"%d" % int((now - self.enqueued_at) * 1e6)
         return (
-            b"X-PrioLB-QueueDurationUs: %d\r\nX-PrioLB-SimDurationUs: %d\r\nX-PrioLB-TotalDurationUs: %d\r\n"
-            b"X-PrioLB-QueueSizeStart: %d\r\nX-PrioLB-QueueSizeEnd: %d\r\n"
-            b"Server-Timing: queue;dur=%d.%03d, node;dur=%d.%03d\r\n%s%s"
+            b"X-PrioLB-QueueDurationUs: %b\r\nX-PrioLB-SimDurationUs: %b\r\nX-PrioLB-TotalDurationUs: %b\r\n"
+            b"X-PrioLB-QueueSizeStart: %b\r\nX-PrioLB-QueueSizeEnd: %b\r\n"
+            b"Server-Timing: queue;dur=%b, node;dur=%b.%b\r\n%b%b"
             % (
-                queue_us,
-                node_us,
-                (now - self.enqueued_at) * 1e6,
-                self.size_at_start,
-                self._engine.scheduler.queue.lanes[self.lane].length,
-                queue_ms,
-                queue_us_of_ms,
-                node_ms,
-                node_us_of_ms,
-                self._engine.via[head.minor],
-                b"" if b"date" in head.known else self._engine.date(now),
+                queue_time,
+                node_time,
+                total_time,
+                NUMBERS[self.size_at_start] if self.size_at_start < 1000 else b"%d" % self.size_at_start,
+                NUMBERS[size_at_end] if size_at_end < 1000 else b"%d" % size_at_end,
+                queue_span,
+                NUMBERS[node_ms] if node_ms < 1000 else b"%d" % node_ms,
+                THREE_DIGITS[node_us - 1000 * node_ms],
+                engine.via[head.minor],
+                b"" if b"date" in head.known else engine.date(now),
             )
         )
 

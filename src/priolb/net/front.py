@@ -288,7 +288,8 @@ class FrontConnection(ClientConnection):
         """Take up a request; what is there of its body is in the inbox."""
         listener = self._listener
         self._head = head
-        self._is_local = listener.is_local(head.method, head.path)
+        # Of the head of the last request that went to a node, that is known.
+        self._is_local = head is not self._last_head and listener.is_local(head.method, head.path)
         if head.is_special:
             if head.upgrade and head.path == b"/" and listener.forwards:
                 self._is_local = False  # what we say there ourselves is a page; WebSockets of nodes are there

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
 from math import inf
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from priolb.core.node import NodeState
-from priolb.core.timers import Lapsing
-from priolb.http.parser import HeadLimits
+from priolb.http.messages import ResponseHead
 from priolb.http.rewrite import Target
 from priolb.net.backend import IDLE, AnswerSink, BackendConnection
 from priolb.net.upload import Upload
-from priolb.tasks import Tasks
+
+if TYPE_CHECKING:
+    from priolb.net.engine import Engine
 
 
 class IdleBudget:
@@ -34,34 +34,6 @@ class IdleBudget:
         self.count: int = 0
 
 
-class Flushing(Protocol):
-    """A connection that puts its writes off to the end of the turn."""
-
-    def flush(self) -> None:
-        """Send what was put off."""
-
-
-class Surroundings(Protocol):
-    """What the connections to all nodes share; the engine is it."""
-
-    clock: Callable[[], float]
-    head_limits: HeadLimits
-    idle: IdleBudget
-    node_idle_timeout_s: float
-    tasks: Tasks
-    try_timeout_s: float
-    upgrade_idle_timeout_s: float
-
-    def flush_later(self, connection: Flushing) -> None:
-        """Call `flush` of `connection` at the end of this turn of the loop."""
-
-    def watch(self, item: Lapsing) -> None:
-        """Make sure that `item` is told when it lapses."""
-
-    def forget(self, item: Lapsing) -> None:
-        """Tell `item` no more."""
-
-
 class NodeLink:
     """How to reach one node, and its idle connections, the most recently used first.
 
@@ -72,9 +44,22 @@ class NodeLink:
         tls: TLS settings for an https node, else None.
         target: where its URI points.
         shared: what the connections to all nodes share.
+
+    `last_head` is that of the last answer of the node.
     """
 
-    __slots__ = ("_connections", "_idle", "_is_removed", "host", "node", "port", "shared", "target", "tls")
+    __slots__ = (
+        "_connections",
+        "_idle",
+        "_is_removed",
+        "host",
+        "last_head",
+        "node",
+        "port",
+        "shared",
+        "target",
+        "tls",
+    )
 
     def __init__(
         self,
@@ -83,7 +68,7 @@ class NodeLink:
         port: int,
         tls: ssl.SSLContext | None,
         target: Target,
-        shared: Surroundings,
+        shared: Engine,
     ) -> None:
         self.node = node
         self.host = host
@@ -91,6 +76,7 @@ class NodeLink:
         self.tls = tls
         self.target = target
         self.shared = shared
+        self.last_head: ResponseHead | None = None
         self._idle: list[BackendConnection] = []
         self._connections: dict[BackendConnection, None] = {}  # all that are open, idle or not
         self._is_removed = False

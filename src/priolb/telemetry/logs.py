@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 
 from priolb.telemetry.forms import Form, JsonForm, Level, ReadableForm
+from priolb.telemetry.stamp import Stamps
 from priolb.telemetry.writer import LogWriter
 
 __all__ = ["LibraryLogHandler", "LogWriter", "Logger", "forward_library_logs"]
@@ -21,7 +22,7 @@ class Logger:
         clock_ns: the time of day in nanoseconds since 1970.
     """
 
-    __slots__ = ("_base_fields", "_clock_ns", "_stamp", "_stamp_ms", "form", "writer")
+    __slots__ = ("_base_fields", "form", "stamps", "writer")
 
     def __init__(
         self, writer: LogWriter, json: bool, service: str, clock_ns: Callable[[], int] = time.time_ns
@@ -29,9 +30,7 @@ class Logger:
         self.writer = writer
         self.form: Form = JsonForm() if json else ReadableForm(colours=writer.is_tty)
         self._base_fields = [("service", self.form.text(service))] if service else []
-        self._clock_ns = clock_ns
-        self._stamp_ms = -1
-        self._stamp = b""
+        self.stamps = Stamps(self.form, clock_ns)
         writer.set_notice(self._dropped_notice)
 
     def debug(self, msg: str, /, **fields: object) -> None:
@@ -54,20 +53,8 @@ class Logger:
         """Log a line; fields that are neither text, number, switch nor None are shown as str() does."""
         self.writer.write(self._render(level, msg, fields))
 
-    def stamp(self) -> bytes:
-        """Return the time as it stands in a line.
-
-        Rendered once a millisecond. Another thread may see a text of the neighbouring millisecond,
-        which is all that a lock on the path of every request would spare it.
-        """
-        ms = self._clock_ns() // 1_000_000
-        if ms != self._stamp_ms:
-            self._stamp = self.form.stamp(ms).encode()
-            self._stamp_ms = ms
-        return self._stamp
-
     def template(self, level: Level, msg: str, fields: list[tuple[str, str]]) -> bytes:
-        """Return a line, newline included, to be filled by the `%` operator; its first `%b` is for `stamp()`.
+        """Return a line, newline included, to be filled by the `%` operator; its first `%b` is for a stamp.
 
         Args:
             fields: names and values; a value is what `form.value` made (without `%`), or a conversion:
@@ -79,7 +66,8 @@ class Logger:
     def _render(self, level: Level, msg: str, fields: dict[str, object]) -> bytes:
         value = self.form.value
         rendered = [(name, value(each)) for name, each in fields.items()]
-        return f"{self.form.line(level, self.stamp().decode(), msg, self._base_fields + rendered)}\n".encode()
+        stamp = self.stamps.now().decode()
+        return f"{self.form.line(level, stamp, msg, self._base_fields + rendered)}\n".encode()
 
     def _dropped_notice(self, lines: int) -> bytes:
         return self._render(Level.WARNING, "Log lines dropped: they could not be written", {"lines": lines})

@@ -2,7 +2,9 @@
 
 A request logs when it is queued and when it is completed. These two lines are most of what the program
 logs and are on the path of every request, so they are put together once (`Logger.template`) and only filled
-afterwards. Everything else that can happen to a request is rare, or has cost more than a line already.
+afterwards: first with what is the same for many requests, which is remembered, then with times, ids and, when
+somebody waits, the lengths of the lanes. Everything else that can happen to a request is rare, or has cost
+more than a line already.
 
 Lanes are numbers here: 0 is fast-track, 1 high-priority, 2 low.
 """
@@ -10,13 +12,19 @@ Lanes are numbers here: 0 is fast-track, 1 high-priority, 2 low.
 from functools import lru_cache
 from typing import Final, Protocol
 
+from priolb.http.numbers import decimal
 from priolb.telemetry.forms import Level
 from priolb.telemetry.logs import Logger
 
-# Renderings kept: of every node, and of the ids of requests that are under way, for their second line.
-_NODES_MAX: Final = 1024
+# Lines kept that are filled in part, and ids of requests that are under way, for their second line.
+_LINES_MAX: Final = 1024
 _REQUEST_IDS_MAX: Final = 1024
-_LANES: Final = range(3)
+# What stays open in a line that is filled in part.
+_OPEN: Final = b"%b"
+_OPEN_NUMBER: Final = b"%d"
+_OPEN_SIZES: Final = (_OPEN_NUMBER, _OPEN_NUMBER, _OPEN_NUMBER, _OPEN_NUMBER)
+_EMPTY_SIZES: Final = (b"0", b"0", b"0", b"0")
+_NO_WAIT: Final = b"0"
 _FAST_TRACK: Final = 0
 _HIGH_PRIO: Final = 1
 
@@ -38,26 +46,15 @@ class RequestLog:
         logger: where the lines go; they have its form.
     """
 
-    __slots__ = (
-        "_completed",
-        "_completed_with_id",
-        "_logger",
-        "_queued",
-        "_queued_with_id",
-        "_render_id",
-        "_render_node",
-        "_write",
-    )
+    __slots__ = ("_completed_line", "_logger", "_queued_line", "_render_id", "_stamps", "_write")
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
-        self._render_id = lru_cache(maxsize=_REQUEST_IDS_MAX)(self._as_text)
+        self._stamps = logger.stamps
         self._write = logger.writer.write
-        self._render_node = lru_cache(maxsize=_NODES_MAX)(self._as_text)
-        self._queued = [_queued_template(logger, lane, []) for lane in _LANES]
-        self._queued_with_id = [_queued_template(logger, lane, ["reqID"]) for lane in _LANES]
-        self._completed = [_completed_template(logger, lane, []) for lane in _LANES]
-        self._completed_with_id = [_completed_template(logger, lane, ["reqID"]) for lane in _LANES]
+        self._render_id = lru_cache(maxsize=_REQUEST_IDS_MAX)(self._as_text)
+        self._queued_line = lru_cache(maxsize=_LINES_MAX)(self._queued_template)
+        self._completed_line = lru_cache(maxsize=_LINES_MAX)(self._completed_template)
 
     def queued(self, request_id: bytes, lane: int, payload_bytes: int, sizes: tuple[int, ...]) -> None:
         """Log that a request is in line.
@@ -70,13 +67,14 @@ class RequestLog:
         """
         fast, high, low = sizes
         waiting = fast + high + low
+        is_alone = waiting == 1
+        line = self._queued_line(lane, request_id != b"", is_alone)
+        stamp = self._stamps.now()
         if request_id:
-            line = self._queued_with_id[lane] % (
-                self._logger.stamp(), self._render_id(request_id), payload_bytes, waiting, fast, high, low
-            )  # fmt: skip
+            values: tuple[object, ...] = (stamp, self._render_id(request_id), payload_bytes)
         else:
-            line = self._queued[lane] % (self._logger.stamp(), payload_bytes, waiting, fast, high, low)
-        self._write(line)
+            values = (stamp, payload_bytes)
+        self._write(line % (values if is_alone else (*values, waiting, fast, high, low)))
 
     def completed(
         self, request: Request, status: int, node: str, started_at: float, now: float, sizes: tuple[int, ...]
@@ -92,23 +90,26 @@ class RequestLog:
             sizes: requests that wait in each lane now.
         """
         arrived_at = request.enqueued_at
-        total_us = (now - arrived_at) * 1e6
+        total_us = int((now - arrived_at) * 1e6)
+        total = b"%d" % total_us
+        node_time, wait = total, _NO_WAIT
+        if started_at != arrived_at:
+            node_time = b"%d" % int((now - started_at) * 1e6)
+            wait = b"%d" % int((started_at - arrived_at) * 1e6)
         fast, high, low = sizes
-        if request.request_id:
-            line = self._completed_with_id[request.lane] % (
-                self._logger.stamp(), self._render_id(request.request_id),
-                total_us * 1e-3, total_us, (now - started_at) * 1e6, (started_at - arrived_at) * 1e6,
-                request.payload_bytes, status, self._render_node(node), request.tries,
-                fast + high + low, fast, high, low,
+        waiting = fast + high + low
+        request_id, payload_bytes = request.request_id, request.payload_bytes
+        line = self._completed_line(
+            request.lane, request_id != b"", status, node, request.tries, waiting == 0
+        )
+        stamp, total_ms = self._stamps.now(), decimal(total_us // 1000)
+        if request_id:
+            values: tuple[object, ...] = (
+                stamp, self._render_id(request_id), total_ms, total, node_time, wait, payload_bytes
             )  # fmt: skip
         else:
-            line = self._completed[request.lane] % (
-                self._logger.stamp(),
-                total_us * 1e-3, total_us, (now - started_at) * 1e6, (started_at - arrived_at) * 1e6,
-                request.payload_bytes, status, self._render_node(node), request.tries,
-                fast + high + low, fast, high, low,
-            )  # fmt: skip
-        self._write(line)
+            values = (stamp, total_ms, total, node_time, wait, payload_bytes)
+        self._write(line % ((*values, waiting, fast, high, low) if waiting else values))
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """Log that a request got an answer of ours."""
@@ -145,6 +146,36 @@ class RequestLog:
         text = value if isinstance(value, str) else value.decode("utf-8", "replace")
         return self._logger.form.text(text).encode()
 
+    def _queued_template(self, lane: int, has_id: bool, is_alone: bool) -> bytes:
+        """Return the line of a request that is queued.
+
+        Open are time, id, length of the body and, unless it is alone in line, the lengths of the lanes.
+        """
+        sizes = [b"%d" % size for size in (1, lane == 0, lane == 1, lane == 2)] if is_alone else _OPEN_SIZES
+        ids = (_OPEN,) if has_id else ()
+        template = _queued_template(self._logger, lane, ["reqID"] if has_id else [])
+        return _fill(template, _OPEN, *ids, _OPEN_NUMBER, *sizes)
+
+    def _completed_template(
+        self, lane: int, has_id: bool, status: int, node: str, tries: int, is_idle: bool
+    ) -> bytes:
+        """Return the line of a request that is completed.
+
+        Open are time, id, the four durations, length of the body and, unless nobody waits, the lengths of the
+        lanes.
+        """
+        ids = (_OPEN,) if has_id else ()
+        template = _completed_template(self._logger, lane, ["reqID"] if has_id else [])
+        durations = (_OPEN, _OPEN, _OPEN, _OPEN)
+        facts = (b"%d" % status, self._as_text(node).replace(b"%", b"%%"), b"%d" % tries)
+        sizes = _EMPTY_SIZES if is_idle else _OPEN_SIZES
+        return _fill(template, _OPEN, *ids, *durations, _OPEN_NUMBER, *facts, *sizes)
+
+
+def _fill(template: bytes, *values: bytes) -> bytes:
+    """Fill a template with values of which some are conversions, so that it is a template again."""
+    return template.replace(b"%%", b"%%%%") % values
+
 
 def _id(request_id: bytes) -> dict[str, str]:
     return {"reqID": request_id.decode("utf-8", "replace")} if request_id else {}
@@ -156,10 +187,10 @@ def _lane(lane: int) -> dict[str, bool]:
 
 def _queued_template(logger: Logger, lane: int, text_names: list[str]) -> bytes:
     fields = [
-        *_texts(text_names),
+        *_open(text_names),
         *_priority(lane),
-        *_numbers(["payloadSize"]),
-        *_numbers(
+        *_open(["payloadSize"]),
+        *_open(
             ["startQueueSize", "startQueueSizeFastTrack", "startQueueSizeHighPrio", "startQueueSizeLowPrio"]
         ),
     ]
@@ -168,23 +199,17 @@ def _queued_template(logger: Logger, lane: int, text_names: list[str]) -> bytes:
 
 def _completed_template(logger: Logger, lane: int, text_names: list[str]) -> bytes:
     fields = [
-        *_texts(text_names),
-        *_numbers(["durationMs", "durationUs", "simDurationUs", "queueDurationUs"]),
+        *_open(text_names),
+        *_open(["durationMs", "durationUs", "simDurationUs", "queueDurationUs"]),
         *_priority(lane),
-        *_numbers(["payloadSize", "statusCode"]),
-        *_texts(["nodeURI"]),
-        *_numbers(["requestTries"]),
-        *_numbers(["endQueueSize", "endQueueSizeFastTrack", "endQueueSizeHighPrio", "endQueueSizeLowPrio"]),
+        *_open(["payloadSize", "statusCode", "nodeURI", "requestTries"]),
+        *_open(["endQueueSize", "endQueueSizeFastTrack", "endQueueSizeHighPrio", "endQueueSizeLowPrio"]),
     ]
     return logger.template(Level.INFO, "Request completed", fields)
 
 
-def _texts(names: list[str]) -> list[tuple[str, str]]:
+def _open(names: list[str]) -> list[tuple[str, str]]:
     return [(name, "%b") for name in names]
-
-
-def _numbers(names: list[str]) -> list[tuple[str, str]]:
-    return [(name, "%d") for name in names]
 
 
 def _priority(lane: int) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Which command is meant, what it prints, and the exit status."""
 
+import inspect
 import platform
 import subprocess
 import sys
@@ -12,9 +13,12 @@ from priolb.cli.main import main
 from priolb.config.help import help_text
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
+from priolb.core.scheduler import Scheduler
 from priolb.errors import StoreError
 
-VERSION = f"prio-load-balancer {__version__} (interpreted, Python {platform.python_version()})\n"
+# A method of a compiled class is no function of Python's.
+HOW = "interpreted" if inspect.isfunction(Scheduler.submit) else "compiled"
+VERSION = f"prio-load-balancer {__version__} ({HOW}, Python {platform.python_version()})\n"
 
 
 class FakeApp(ModuleType):

@@ -14,17 +14,11 @@ from priolb.core.ticket import NO_NODES_TRIED, Ticket
 from support.steps import lines_run
 
 
-class Keyed(Ticket):
-    """A ticket with an affinity."""
-
-    __slots__ = ("key",)
-
-    def __init__(self, key: bytes) -> None:
-        super().__init__(0, 0.0, 5.0)
-        self.key = key
-
-    def affinity(self) -> bytes:
-        return self.key
+def keyed(key: bytes) -> Ticket:
+    """Return a ticket with an affinity."""
+    made = Ticket(0, 0.0, 5.0)
+    made.affinity = key
+    return made
 
 
 def new_node(node_id: int, slots: int = 1000, weight: int = 1) -> NodeState:
@@ -40,7 +34,7 @@ def ring(*nodes: NodeState, factor: float = 1.25) -> Affinity:
 
 
 def owner(selection: Affinity, key: bytes, *tried: int) -> int:
-    node = selection.best(frozenset(tried), Keyed(key))
+    node = selection.best(frozenset(tried), keyed(key))
     assert node is not None
     return node.node_id
 
@@ -106,7 +100,7 @@ def test_no_node_gets_more_than_its_bound_however_popular_a_key() -> None:
     nodes = [new_node(node_id) for node_id in range(1, 11)]
     selection = ring(*nodes)
     for total in range(1, 501):
-        taken = selection.reserve_best(Keyed(b"the one that everybody wants"))
+        taken = selection.reserve_best(keyed(b"the one that everybody wants"))
         assert taken.in_flight <= ceil(1.25 * total / 10)
     assert sum(each.in_flight for each in nodes) == 500
     favourite = owner(ring(*map(new_node, range(1, 11))), b"the one that everybody wants")
@@ -120,7 +114,7 @@ def test_no_node_gets_more_than_its_bound_however_popular_a_key() -> None:
 def test_tickets_without_a_key_go_by_the_other_order() -> None:
     nodes = [new_node(node_id) for node_id in (1, 2, 3)]
     selection = ring(*nodes)
-    assert [selection.reserve_best(Keyed(b"")).node_id for _ in range(6)] == [1, 2, 3, 1, 2, 3]
+    assert [selection.reserve_best(keyed(b"")).node_id for _ in range(6)] == [1, 2, 3, 1, 2, 3]
     assert selection.best(NO_NODES_TRIED) is nodes[0]
 
 
@@ -143,9 +137,9 @@ def test_a_key_that_finds_no_room_on_its_way_goes_anywhere() -> None:
     nodes = [new_node(node_id, slots=1) for node_id in range(1, 101)]
     selection = ring(*nodes)
     for _ in range(100):
-        selection.reserve_best(Keyed(b"x"))
+        selection.reserve_best(keyed(b"x"))
     assert [each.in_flight for each in nodes] == [1] * 100
-    assert (selection.length, selection.best(NO_NODES_TRIED, Keyed(b"x"))) == (0, None)
+    assert (selection.length, selection.best(NO_NODES_TRIED, keyed(b"x"))) == (0, None)
 
 
 def test_a_choice_costs_the_same_among_many_nodes_as_among_few() -> None:

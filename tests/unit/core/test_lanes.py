@@ -5,10 +5,10 @@ import pytest
 from priolb.core.lanes import Fifo, Lane
 from priolb.core.ticket import NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from support.steps import lines_run
-from support.tickets import Named, ticket
+from support.tickets import ticket
 
 
-def numbered(*sequences: int) -> list[Named]:
+def numbered(*sequences: int) -> list[Ticket]:
     tickets = []
     for sequence in sequences:
         each = ticket(f"l{sequence}")

@@ -13,11 +13,10 @@ from priolb.core.policy import HealthPolicy
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.status import NodeStatus
-from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING
+from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
 from support.tickets import (
-    Named,
     answered,
     client_left,
     names,
@@ -38,7 +37,7 @@ def scheduler(*nodes: NodeState, max_tries: int = 3, limits: tuple[int, int, int
     return made
 
 
-def submit(target: Scheduler, *waiting: str) -> list[Named]:
+def submit(target: Scheduler, *waiting: str) -> list[Ticket]:
     tickets = [ticket(name) for name in waiting]
     for each in tickets:
         assert target.submit(each) is None

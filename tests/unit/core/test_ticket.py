@@ -10,7 +10,7 @@ def test_a_new_ticket_has_tried_nothing_and_stands_nowhere() -> None:
     assert (ticket.lane, ticket.enqueued_at, ticket.start_by) == (1, 10.0, 15.0)
     assert (ticket.state, ticket.sequence, ticket.tries) == (NEW, 0, 0)
     assert ticket.tried is NO_NODES_TRIED
-    assert (ticket.suspects, ticket.affinity()) == (frozenset(), b"")
+    assert (ticket.suspects, ticket.affinity) == (frozenset(), b"")
     assert (ticket.fifo, ticket.previous, ticket.next) == (None, None, None)
 
 

@@ -32,6 +32,36 @@ def test_a_head_is_taken_and_what_is_behind_it_stays() -> None:
     assert taken.data == b"body" + HEAD
 
 
+def test_the_same_head_again_is_the_same_value_and_a_longer_one_is_not() -> None:
+    other = HEAD[:-2] + b"X: y\r\n\r\n"
+    taken = inbox(HEAD + HEAD + b"body")
+    first = taken.take_head()
+    assert taken.take_head() is first
+    assert taken.data == b"body"
+    taken.data = other + HEAD
+    longer = taken.take_head()
+    assert longer is not None and longer.forwarded == b"X: y\r\n"
+    assert taken.take_head() is first
+    assert taken.data == b""
+
+
+def test_a_head_that_is_too_long_to_be_remembered_is_parsed_again() -> None:
+    long = b"GET /a HTTP/1.1\r\nHost: b\r\nX: %s\r\n\r\n" % (b"y" * 1100)
+    taken = inbox(long + long + HEAD, max_bytes=2000)
+    assert [path_of(taken), path_of(taken), path_of(taken), taken.data] == [b"/a", b"/a", b"/a", b""]
+
+
+def test_the_same_head_again_is_taken_when_it_comes_in_parts() -> None:
+    taken = inbox(HEAD + HEAD[:-1])
+    first = taken.take_head()
+    assert taken.take_head() is None
+    taken.data += HEAD[-1:] + b"GET /x"
+    assert taken.take_head() is first
+    assert taken.take_head() is None
+    taken.data += HEAD[6:]
+    assert path_of(taken) == b"/x"
+
+
 @pytest.mark.parametrize("size", range(1, len(HEAD)))
 def test_a_head_that_comes_in_two_parts_is_taken_with_the_second(size: int) -> None:
     taken = inbox(HEAD[:size])

@@ -22,7 +22,7 @@ def broken(data: bytes, max_fields: int = MAX_FIELDS) -> str:
 
 
 def test_an_answer_of_the_usual_kind() -> None:
-    head = response(
+    lines = [
         "HTTP/1.1 200 OK",
         "Content-Type: application/json",
         "Content-Length: 12",
@@ -31,7 +31,8 @@ def test_an_answer_of_the_usual_kind() -> None:
         "Set-Cookie: b=2",
         "Connection: keep-alive",
         "Keep-Alive: timeout=5",
-    )
+    ]
+    head = response(*lines)
     assert values_of(head) == {
         "status": 200,
         "phrase": b"OK",
@@ -48,6 +49,7 @@ def test_an_answer_of_the_usual_kind() -> None:
             b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n"
         ),
         "body_bytes": 12,
+        "raw": head_bytes(*lines),
         "usual_start": b"",
     }
 
@@ -172,10 +174,10 @@ def test_an_answer_that_switches_protocols_is_read_as_what_it_is() -> None:
 
 @pytest.mark.parametrize("fields", [(), ("Connection: upgrade",), ("Upgrade: x",)])
 def test_a_switch_to_no_protocol_is_called_that(fields: tuple[str, ...]) -> None:
-    with pytest.raises(NodeError, match="^malformed answer: a 101 that does not say to what it upgrades$"):
+    with pytest.raises(NodeError, match=r"^malformed answer: a 101 that does not say to what it upgrades$"):
         response("HTTP/1.1 101 Switching", *fields)
 
 
 def test_a_switch_that_is_malformed_otherwise_is_called_that() -> None:
-    with pytest.raises(NodeError, match="^malformed answer: Invalid header token$"):
+    with pytest.raises(NodeError, match=r"^malformed answer: Invalid header token$"):
         response("HTTP/1.1 101 Switching", "Connection: upgrade", "Upgrade: x", "bad field: y")

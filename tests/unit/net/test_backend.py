@@ -44,6 +44,44 @@ def test_a_connection_is_used_again() -> None:
         assert node.is_quiet()
 
 
+@pytest.mark.parametrize("size", range(1, len(ANSWER)))
+def test_an_answer_like_the_one_before_may_come_in_parts(size: int) -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        call = serve_one(rig, node)
+        for _ in range(2):
+            client.send(POST)
+            call.send(ANSWER[:size])
+            call.send(ANSWER[size:])
+            assert client.take() == answer_at_client()
+        assert node.is_quiet()
+
+
+def test_heads_too_long_to_be_remembered_are_read_each_time() -> None:
+    long = b"HTTP/1.1 20%d OK\r\nContent-Length: 2\r\nX: " + b"y" * 1100 + b"\r\n\r\n[]"
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        call = serve_one(rig, node)
+        for status in (0, 1, 1):
+            client.send(POST)
+            call.send(long % status)
+            assert client.take().startswith(b"HTTP/1.1 20%d OK\r\n" % status)
+
+
+def test_an_answer_is_read_by_its_own_head_when_that_begins_like_the_one_before() -> None:
+    longer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\n\r\n[]"
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        call = serve_one(rig, node)
+        for answer, is_longer in ((longer, True), (ANSWER, False), (longer, True), (longer, True)):
+            client.send(POST)
+            call.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" + answer)
+            assert (b"X: y\r\n" in client.take()) is is_longer
+        client.send(POST)
+        call.send(longer.replace(b"[]", b"{}"))
+        assert client.take().endswith(b"\r\n\r\n{}")
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -1,11 +1,13 @@
 """The engine: who is served when a node comes, recovers or goes, and the one timer."""
 
+from functools import partial
 from math import inf
 
 import pytest
 
-from priolb.core.timers import Lapsing
+from priolb.net.front import FrontConnection
 from support.manual_loop import TICK_S
+from support.memory import MemoryTransport
 from support.messages import (
     ANSWER,
     CLOSE,
@@ -27,19 +29,13 @@ def post(*fields: bytes) -> bytes:
     return POST.replace(b"Host", b"\r\n".join((*fields, b"Host")))
 
 
-class Watched(Lapsing):
-    """Notes when it lapsed, and may fail then."""
-
-    def __init__(self, lapses_at: float, error: Exception | None = None) -> None:
-        super().__init__()
-        self.lapses_at = lapses_at
-        self.lapsed_at: list[float] = []
-        self._error = error
-
-    def on_lapse(self, now: float) -> None:
-        self.lapsed_at.append(now)
-        if self._error is not None:
-            raise self._error
+def lapse_in(rig: Rig, client: MemoryTransport, seconds: float) -> FrontConnection:
+    """Let an idle client lapse, which closes it, and return its connection."""
+    connection = client._protocol
+    assert isinstance(connection, FrontConnection)
+    connection.lapses_at = rig.clock.now + seconds
+    rig.engine.watch(connection)
+    return connection
 
 
 def test_requests_that_wait_go_by_priority_as_slots_become_free() -> None:
@@ -270,51 +266,59 @@ def test_a_node_that_is_removed_while_it_is_drained_is_not_cut_off() -> None:
 
 def test_whatever_is_watched_lapses_once_at_its_time() -> None:
     with Rig() as rig:
+        clients = {seconds: rig.client() for seconds in (3.0, 1.0, 2.0, 0.5)}
+        for seconds, client in clients.items():
+            lapse_in(rig, client, seconds)
         start = rig.clock.now
-        items = [Watched(start + seconds) for seconds in (3, 1, 2, 0.5)]
-        for item in items:
-            rig.engine.watch(item)
-        rig.advance(10)
-        assert [item.lapsed_at[0] - start for item in items] == pytest.approx([3, 1, 2, 0.5], abs=2 * TICK_S)
-        assert [len(item.lapsed_at) for item in items] == [1, 1, 1, 1]
-        assert all(item.lapsed_at[0] > item.lapses_at for item in items)
+        for seconds in (0.5, 1.0, 2.0, 3.0):
+            rig.advance(start + seconds - rig.clock.now)
+            assert clients[seconds].calls == []
+            rig.advance(2 * TICK_S)
+            assert clients[seconds].calls == ["close"]
+        rig.advance(100)
+        assert [client.calls for client in clients.values()] == [["close"]] * 4
 
 
 def test_what_is_forgotten_or_put_off_does_not_lapse() -> None:
     with Rig() as rig:
-        forgotten, put_off = Watched(rig.clock.now + 1), Watched(rig.clock.now + 1)
-        rig.engine.watch(forgotten)
-        rig.engine.watch(put_off)
-        rig.engine.forget(forgotten)
-        put_off.lapses_at += 1
+        forgotten, put_off = rig.client(), rig.client()
+        rig.engine.forget(lapse_in(rig, forgotten, 1))
+        lapse_in(rig, put_off, 1).lapses_at += 1
         rig.advance(1.9)
-        assert put_off.lapsed_at == []
+        assert put_off.calls == []
         rig.advance(0.2)
-        assert (len(forgotten.lapsed_at), len(put_off.lapsed_at)) == (0, 1)
+        assert (forgotten.calls, put_off.calls) == ([], ["close"])
 
 
-def test_what_is_ended_by_the_lapse_of_another_at_the_same_time_does_not_lapse() -> None:
-    class Ending(Watched):
-        def on_lapse(self, now: float) -> None:
-            super().on_lapse(now)
-            rig.engine.forget(one if self is other else other)
-
+def test_what_is_ended_by_the_lapse_of_another_at_the_same_time_does_not_lapse(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with Rig() as rig:
-        one, other = Ending(rig.clock.now + 1), Ending(rig.clock.now + 1)
-        rig.engine.watch(one)
-        rig.engine.watch(other)
+        clients = [rig.client(), rig.client()]
+        connections = [lapse_in(rig, client, 1) for client in clients]
+        lapsed = []
+
+        def end_the_other(own: int) -> None:
+            lapsed.append(own)
+            rig.engine.forget(connections[1 - own])
+
+        for own, client in enumerate(clients):
+            monkeypatch.setattr(client, "close", partial(end_the_other, own))
         rig.advance(2)
-        assert sorted((len(one.lapsed_at), len(other.lapsed_at))) == [0, 1]
+        assert len(lapsed) == 1
 
 
-def test_an_error_in_one_lapse_does_not_stop_the_timer() -> None:
+def test_an_error_in_one_lapse_does_not_stop_the_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ValueError("broken")
+
     with Rig() as rig:
-        broken = Watched(rig.clock.now + 1, ValueError("broken"))
-        later = Watched(rig.clock.now + 2)
-        rig.engine.watch(broken)
-        rig.engine.watch(later)
+        broken, later = rig.client(), rig.client()
+        monkeypatch.setattr(broken, "close", fail)
+        lapse_in(rig, broken, 1)
+        lapse_in(rig, later, 2)
         rig.advance(3)
-        assert len(later.lapsed_at) == 1
+        assert later.calls == ["close"]
         assert [str(error["exception"]) for error in rig.loop.errors] == ["broken"]
         rig.loop.errors.clear()
 

@@ -40,6 +40,22 @@ def test_the_fields_tell_the_time_in_line_the_time_at_the_node_and_the_length_of
         ]
 
 
+@pytest.mark.parametrize("length", [999, 1000, 1001])
+def test_long_lanes_are_told_in_full(length: int) -> None:
+    with Rig() as rig:
+        node, clients = rig.node(slots=1), [rig.client() for _ in range(length + 1)]
+        for client in clients:
+            client.send(POST)
+        call = node.accept()
+        call.send(ANSWER)
+        assert clients[0].take() == answer_at_client(times=timings(start=1, end=length))
+        rig.run()
+        for client in clients[1:]:
+            assert client.is_ended is False
+            call.send(ANSWER)
+        assert clients[-1].take() == answer_at_client(times=timings(start=length))
+
+
 def test_the_time_at_the_node_is_that_of_the_last_try() -> None:
     with Rig() as rig:
         first, second, client = rig.node(), rig.node(), rig.client()

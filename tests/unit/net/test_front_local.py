@@ -88,6 +88,26 @@ def test_the_handler_gets_the_whole_request_and_the_peer() -> None:
         assert rig.notes.take() == []
 
 
+def test_whose_a_request_is_is_told_by_its_own_head_whatever_came_before() -> None:
+    desk = Desk()
+    with Rig(local=desk) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        for _ in range(2):
+            call.send(ANSWER)
+            assert client.take() == answer_at_client()
+            client.send(OWN)
+            rig.run()
+            assert client.take() == own_answer()
+            client.send(OWN)
+            rig.run()
+            assert client.take() == own_answer()
+            client.send(POST)
+        assert len(desk.requests) == 4
+        call.send(ANSWER)
+
+
 def test_requests_are_answered_in_order_whoever_answers_them() -> None:
     desk = Desk()
     desk.is_slow = True

@@ -109,6 +109,42 @@ def test_service_with_a_percent_sign_stays_as_it_is(open_log: OpenLog) -> None:
     assert [json.loads(line)["service"] for line in log.lines()] == ["100% %d lb"]
 
 
+@pytest.mark.parametrize("sizes", [(0, 0, 0), (1, 2, 3)])
+@pytest.mark.parametrize("request_id", [b"", b"50% %d"])
+def test_node_and_service_with_percent_signs_stay_as_they_are(
+    open_log: OpenLog, request_id: bytes, sizes: tuple[int, ...]
+) -> None:
+    log = open_log(service="100% %d lb")
+    requests = RequestLog(log.logger)
+    request = ARequest(request_id, 2, b"x", 1)
+    for _ in range(2):
+        requests.completed(request, 200, "http://a/%20%d%%b", 8.125, 9.25, sizes)
+    found = [json.loads(line) for line in log.lines()]
+    assert [line["service"] for line in found] == ["100% %d lb"] * 2
+    assert [line["nodeURI"] for line in found] == ["http://a/%20%d%%b"] * 2
+    assert [line.get("reqID", "").encode() for line in found] == [request_id] * 2
+    assert [line["endQueueSize"] for line in found] == [sum(sizes)] * 2
+
+
+@pytest.mark.parametrize(("lane", "sizes"), [(0, (1, 0, 0)), (1, (0, 1, 0)), (2, (0, 0, 1)), (2, (0, 1, 1))])
+def test_who_is_alone_in_line_is_told_as_everybody_else(
+    open_log: OpenLog, lane: int, sizes: tuple[int, ...]
+) -> None:
+    log = open_log()
+    RequestLog(log.logger).queued(b"", lane, 60, sizes)
+    [line] = [json.loads(line) for line in log.lines()]
+    names = ("startQueueSizeFastTrack", "startQueueSizeHighPrio", "startQueueSizeLowPrio")
+    assert (line["startQueueSize"], tuple(line[name] for name in names)) == (sum(sizes), sizes)
+
+
+def test_a_request_that_began_at_once_has_not_waited(open_log: OpenLog) -> None:
+    log = open_log()
+    RequestLog(log.logger).completed(ARequest(b"", 2, b"", 1), 200, "http://a", 8.0, 9.5, (0, 0, 0))
+    [line] = [json.loads(line) for line in log.lines()]
+    names = ("durationMs", "durationUs", "simDurationUs", "queueDurationUs")
+    assert [line[name] for name in names] == [1500, 1500000, 1500000, 0]
+
+
 @pytest.mark.parametrize("is_json", [True, False])
 def test_line_of_a_request_is_what_the_logger_would_make_of_it(open_log: OpenLog, is_json: bool) -> None:
     log = open_log(json=is_json, service="s")

@@ -1,0 +1,35 @@
+"""The time of day as it stands in lines of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from priolb.telemetry.forms import Form
+
+
+class Stamps:
+    """Renders the time once a millisecond.
+
+    Another thread may see a text of the neighbouring millisecond, which is all that a lock on the path of
+    every request would spare it.
+
+    Args:
+        form: how lines look.
+        clock_ns: the time of day in nanoseconds since 1970.
+    """
+
+    __slots__ = ("_clock_ns", "_form", "_last", "_last_ms")
+
+    def __init__(self, form: Form, clock_ns: Callable[[], int]) -> None:
+        self._form = form
+        self._clock_ns = clock_ns
+        self._last_ms: int = -1
+        self._last: bytes = b""
+
+    def now(self) -> bytes:
+        """Return the time as it stands in a line."""
+        ms = self._clock_ns() // 1_000_000
+        if ms != self._last_ms:
+            self._last = self._form.stamp(ms).encode()
+            self._last_ms = ms
+        return self._last

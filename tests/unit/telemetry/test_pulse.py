@@ -1,0 +1,51 @@
+"""Stalls of the event loop are measured as lateness, with a clock that a test sets."""
+
+import asyncio
+import time
+
+import pytest
+
+from priolb.telemetry.pulse import BEAT_S, Pulse
+
+
+def longest_after(*took_s: float) -> float:
+    """Return what a pulse says whose sleeps took so long."""
+    now_s = 1000.0
+    sleeps = iter(took_s)
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now_s
+        assert seconds == BEAT_S
+        try:
+            now_s += next(sleeps)
+        except StopIteration:
+            raise asyncio.CancelledError from None
+
+    pulse = Pulse(lambda: now_s, sleep)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(pulse.beat())
+    longest_s = pulse.take_longest_s()
+    assert pulse.take_longest_s() == 0.0
+    return longest_s
+
+
+def test_the_longest_stall_is_told_once() -> None:
+    assert longest_after(BEAT_S, BEAT_S + 0.25, BEAT_S + 0.125) == pytest.approx(0.25)
+
+
+def test_a_loop_that_is_never_late_has_no_stall() -> None:
+    assert longest_after(BEAT_S, BEAT_S) == pytest.approx(0.0)
+    assert longest_after(BEAT_S / 2) == 0.0
+
+
+def test_a_loop_that_is_really_held_up_is_noticed() -> None:
+    async def hold_up() -> float:
+        pulse = Pulse()
+        beating = asyncio.get_running_loop().create_task(pulse.beat())
+        await asyncio.sleep(0)
+        time.sleep(5 * BEAT_S)  # noqa: ASYNC251 - this is what shall be noticed
+        await asyncio.sleep(BEAT_S)
+        beating.cancel()
+        return pulse.take_longest_s()
+
+    assert asyncio.run(hold_up()) >= 4 * BEAT_S

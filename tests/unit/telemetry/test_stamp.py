@@ -1,0 +1,12 @@
+"""The time of day is rendered once a millisecond."""
+
+from priolb.telemetry.forms import JsonForm
+from priolb.telemetry.stamp import Stamps
+
+
+def test_a_stamp_is_rendered_anew_with_each_millisecond() -> None:
+    times_ns = iter([1_500_000_000, 1_500_999_999, 1_501_000_000, 1_500_999_999])
+    stamps = Stamps(JsonForm(), lambda: next(times_ns))
+    first, same, later, earlier = stamps.now(), stamps.now(), stamps.now(), stamps.now()
+    assert (first, later, earlier) == (b"1.500", b"1.501", b"1.500")
+    assert same is first
