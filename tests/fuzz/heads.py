@@ -1,5 +1,6 @@
 """Heads alone: of requests and of answers, against the model, and on to the other side."""
 
+import inspect
 import re
 
 import h11
@@ -102,7 +103,9 @@ def taken(parts: list[bytes]) -> tuple[int, RequestHead | None]:
 
 
 def values_of(head: RequestHead | None) -> object:
-    return None if head is None else {name: getattr(head, name) for name in head.__slots__}
+    """Return every attribute of a head, in either form of the program: a compiled class lists no slots."""
+    attributes = inspect.getmembers(type(head), inspect.isdatadescriptor)
+    return None if head is None else {name: getattr(head, name) for name, _ in attributes if name[0] != "_"}
 
 
 def _has_tab(data: bytes) -> bool:
