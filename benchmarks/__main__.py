@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmarks.child import BenchmarkError
 from benchmarks.results import Result
-from benchmarks.suites import in_memory, memory, priority, proxy, queue, slow_clients
+from benchmarks.suites import in_memory, memory, priority, proxy, queue, slow_clients, stalls
 from benchmarks.tables import render, update_document
 
 SUITES: Final[dict[str, Callable[[bool], Result]]] = {
@@ -27,6 +27,7 @@ SUITES: Final[dict[str, Callable[[bool], Result]]] = {
     "priority": priority.run,
     "memory": memory.run,
     "slow_clients": slow_clients.run,
+    "stalls": stalls.run,
 }
 RENDER: Final = "render"
 
