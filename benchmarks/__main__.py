@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmarks.child import BenchmarkError
 from benchmarks.results import Result
-from benchmarks.suites import in_memory, memory, priority, proxy, queue, slow_clients, stalls
+from benchmarks.suites import growth, in_memory, memory, priority, proxy, queue, slow_clients, stalls, start
 from benchmarks.tables import render, update_document
 
 SUITES: Final[dict[str, Callable[[bool], Result]]] = {
@@ -25,9 +25,11 @@ SUITES: Final[dict[str, Callable[[bool], Result]]] = {
     "in_memory": in_memory.run,
     "proxy": proxy.run,
     "priority": priority.run,
+    "growth": growth.run,
     "memory": memory.run,
     "slow_clients": slow_clients.run,
     "stalls": stalls.run,
+    "start": start.run,
 }
 RENDER: Final = "render"
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from priolb.net.backend import BackendConnection
 from priolb.net.flushing import LONG_READ_BYTES
 from support.messages import (
     ANSWER,
@@ -129,6 +130,7 @@ def test_a_node_that_is_paused_while_it_rests_is_not_read_on_at_the_end_of_the_t
         call = node.accept()
         call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx")
         connection = call._protocol
+        assert isinstance(connection, BackendConnection)
         connection.data_received(b"x" * LONG_READ_BYTES)
         connection.pause()
         rig.engine.flush()

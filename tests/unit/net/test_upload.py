@@ -3,6 +3,7 @@
 import pytest
 
 from priolb.net.flushing import LONG_READ_BYTES
+from priolb.net.front import FrontConnection
 from support.memory import HIGH_WATER_BYTES, MemoryTransport
 from support.messages import (
     ANSWER,
@@ -79,6 +80,7 @@ def test_a_client_that_is_held_while_it_rests_is_not_read_on_at_the_end_of_the_t
         _, client, _ = begun(rig_, 1_000_000)
         before = list(client.calls)
         connection = client._protocol
+        assert isinstance(connection, FrontConnection)
         connection.data_received(b"x" * LONG_READ_BYTES)
         connection.hold_body()
         rig_.engine.flush()
