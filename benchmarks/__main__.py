@@ -17,13 +17,25 @@ from typing import Final
 
 from benchmarks.child import BenchmarkError
 from benchmarks.results import Result
-from benchmarks.suites import growth, in_memory, memory, priority, proxy, queue, slow_clients, stalls, start
+from benchmarks.suites import (
+    growth,
+    in_memory,
+    latency,
+    memory,
+    priority,
+    proxy,
+    queue,
+    slow_clients,
+    stalls,
+    start,
+)
 from benchmarks.tables import render, update_document
 
 SUITES: Final[dict[str, Callable[[bool], Result]]] = {
     "queue": queue.run,
     "in_memory": in_memory.run,
     "proxy": proxy.run,
+    "latency": latency.run,
     "priority": priority.run,
     "growth": growth.run,
     "memory": memory.run,
