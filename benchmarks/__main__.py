@@ -1,9 +1,9 @@
 """Run benchmarks: all, or the named ones.
 
-python -m benchmarks                 # all; writes benchmarks/results/ and the tables in the docs
+python -m benchmarks                 # all; writes benchmarks/results/, tables and charts
 python -m benchmarks proxy priority  # these two
 python -m benchmarks -quick          # all in two minutes, to see that they work; writes nothing
-python -m benchmarks render          # the tables in the docs again, from the saved results
+python -m benchmarks render          # tables and charts in the docs again, from the saved results
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
+from benchmarks.charts import save_charts
 from benchmarks.child import BenchmarkError
 from benchmarks.results import Result
 from benchmarks.suites import (
@@ -71,6 +72,7 @@ def main() -> int:
                 _run_suite(name, options.quick)
         if not options.quick:
             update_document()
+            save_charts()
     except BenchmarkError as error:
         print(f"benchmark failed: {error}", file=sys.stderr)
         return 1

@@ -185,6 +185,7 @@ http {{
       proxy_pass http://node;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
+      proxy_max_temp_file_size 0;
       proxy_buffers 16 16k;
       proxy_busy_buffers_size 128k;
       proxy_read_timeout {task.try_timeout_s}s;
