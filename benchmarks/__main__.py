@@ -1,9 +1,9 @@
 """Run benchmarks: all, or the named ones.
 
-python -m benchmarks                 # all; writes benchmarks/results/ and the tables in the docs
+python -m benchmarks                 # all; writes benchmarks/results/, tables and charts
 python -m benchmarks proxy priority  # these two
-python -m benchmarks -quick          # all in six minutes, to see that they work; writes nothing
-python -m benchmarks render          # the tables in the docs again, from the saved results
+python -m benchmarks -quick          # all in a few minutes, to see that they work; writes nothing
+python -m benchmarks render          # tables and charts in the docs again, from the saved results
 """
 
 from __future__ import annotations
@@ -15,19 +15,24 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
+from benchmarks.charts import save_charts
 from benchmarks.child import BenchmarkError
 from benchmarks.results import Result
 from benchmarks.suites import (
     attest,
     decisions,
     failures,
+    growth,
     in_memory,
+    latency,
     memory,
     priority,
     proxy,
     queue,
     slots,
     slow_clients,
+    stalls,
+    start,
     stragglers,
 )
 from benchmarks.tables import render, update_document
@@ -36,13 +41,17 @@ SUITES: Final[dict[str, Callable[[bool], Result]]] = {
     "queue": queue.run,
     "in_memory": in_memory.run,
     "proxy": proxy.run,
+    "latency": latency.run,
     "priority": priority.run,
+    "growth": growth.run,
     "memory": memory.run,
     "failures": failures.run,
     "stragglers": stragglers.run,
     "slots": slots.run,
     "decisions": decisions.run,
     "slow_clients": slow_clients.run,
+    "stalls": stalls.run,
+    "start": start.run,
     "attest": attest.run,
 }
 RENDER: Final = "render"
@@ -73,6 +82,7 @@ def main() -> int:
                 _run_suite(name, options.quick)
         if not options.quick:
             update_document()
+            save_charts()
     except BenchmarkError as error:
         print(f"benchmark failed: {error}", file=sys.stderr)
         return 1

@@ -11,3 +11,8 @@ INTERPRETED: Final = "interpreted"
 
 # PYTHONPATH of a process that is to run one of them. Without a compiled copy both find the sources.
 FORMS: Final = {COMPILED: str(ROOT / "build" / "compiled"), INTERPRETED: str(ROOT / "src")}
+
+
+def with_tests(path: str) -> str:
+    """Return the PYTHONPATH of a process that also uses what the tests share."""
+    return f"{ROOT / 'tests'}:{path}"

@@ -6,6 +6,7 @@ a log, with connection reuse on both sides, and with buffers that hold our bodie
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,9 @@ PRIOLB_INTERPRETED: Final = "priolb interpreted"
 HAPROXY: Final = "HAProxy"
 NGINX: Final = "nginx"
 TCP_RELAY: Final = "TCP relay (HAProxy, mode tcp)"
+
+# What a balancer is started with: its command, and variables on top of our own environment.
+Command = tuple[list[str], dict[str, str]]
 
 CONNECTIONS_MAX: Final = 8000
 PROBE: Final = http_request(PROBE_CALL, "Connection: close")
@@ -69,7 +73,7 @@ def start_peers(workbench: Workbench, task: Task, *names: str) -> list[Peer]:
     Raises:
         BenchmarkError: one that is installed does not serve.
     """
-    return [_START[name](workbench, task) for name in names if is_installed(name)]
+    return [_start(workbench, task, name) for name in names if is_installed(name)]
 
 
 def is_installed(name: str) -> bool:
@@ -79,52 +83,50 @@ def is_installed(name: str) -> bool:
     )
 
 
-def _started(workbench: Workbench, name: str, port: int, command: list[str], **environment: str) -> Peer:
+def command_of(workbench: Workbench, task: Task, name: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """Return what starts a balancer that is to listen on `port`: command and whole environment."""
+    command, environment = _COMMANDS[name](workbench, task, port)
+    return command, {**os.environ, **environment}
+
+
+def _start(workbench: Workbench, task: Task, name: str) -> Peer:
+    port = free_port()
+    command, environment = _COMMANDS[name](workbench, task, port)
     child = workbench.start(name, command, workbench.cores.measured, **environment)
     child.wait_until_answering(port, PROBE)
     return Peer(name, port, child)
 
 
-def _start_priolb(workbench: Workbench, task: Task) -> Peer:
-    return _start_priolb_as(workbench, task, PRIOLB)
-
-
-def _start_priolb_interpreted(workbench: Workbench, task: Task) -> Peer:
-    return _start_priolb_as(workbench, task, PRIOLB_INTERPRETED, PYTHONPATH=FORMS[INTERPRETED])
-
-
-def _start_priolb_as(workbench: Workbench, task: Task, name: str, **environment: str) -> Peer:
-    port = free_port()
+def _priolb(_workbench: Workbench, task: Task, port: int) -> Command:
     node = f"http://127.0.0.1:{task.node_port}"
-    return _started(
-        workbench,
-        name,
-        port,
-        python_module("priolb", "-http", f"127.0.0.1:{port}", "-nodes", node, "-log-prod"),
-        NUM_NODE_WORKERS=str(task.slots),
-        REQUEST_TIMEOUT=str(task.queue_timeout_s),
-        REQUEST_PROXY_TIMEOUT=str(task.try_timeout_s),
-        ProxyMaxIdleConns="512",
-        ProxyMaxConnsPerHost="512",
-        ProxyMaxIdleConnsPerHost="512",
-        **environment,
-    )
+    return python_module("priolb", "-http", f"127.0.0.1:{port}", "-nodes", node, "-log-prod"), {
+        "NUM_NODE_WORKERS": str(task.slots),
+        "REQUEST_TIMEOUT": str(task.queue_timeout_s),
+        "REQUEST_PROXY_TIMEOUT": str(task.try_timeout_s),
+        "ProxyMaxIdleConns": "512",
+        "ProxyMaxConnsPerHost": "512",
+        "ProxyMaxIdleConnsPerHost": "512",
+    }
 
 
-def _start_haproxy(workbench: Workbench, task: Task) -> Peer:
-    return _start_haproxy_in_mode(workbench, task, HAPROXY, "http")
+def _priolb_interpreted(workbench: Workbench, task: Task, port: int) -> Command:
+    command, environment = _priolb(workbench, task, port)
+    return command, {**environment, "PYTHONPATH": FORMS[INTERPRETED]}
 
 
-def _start_tcp_relay(workbench: Workbench, task: Task) -> Peer:
-    return _start_haproxy_in_mode(workbench, task, TCP_RELAY, "tcp")
+def _haproxy(workbench: Workbench, task: Task, port: int) -> Command:
+    return _haproxy_in_mode(workbench, task, port, "http")
 
 
-def _start_haproxy_in_mode(workbench: Workbench, task: Task, name: str, mode: str) -> Peer:
-    port = free_port()
+def _tcp_relay(workbench: Workbench, task: Task, port: int) -> Command:
+    return _haproxy_in_mode(workbench, task, port, "tcp")
+
+
+def _haproxy_in_mode(workbench: Workbench, task: Task, port: int, mode: str) -> Command:
     file = workbench.directory / f"haproxy-{port}.cfg"
     file.write_text(_haproxy_configuration(task, port, mode))
     # -db: one process in the foreground, which is the one that is measured.
-    return _started(workbench, name, port, [program("haproxy") or "haproxy", "-db", "-q", "-f", str(file)])
+    return [program("haproxy") or "haproxy", "-db", "-q", "-f", str(file)], {}
 
 
 def _haproxy_configuration(task: Task, port: int, mode: str) -> str:
@@ -151,11 +153,10 @@ def _haproxy_configuration(task: Task, port: int, mode: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def _start_nginx(workbench: Workbench, task: Task) -> Peer:
-    port = free_port()
+def _nginx(workbench: Workbench, task: Task, port: int) -> Command:
     file = workbench.directory / f"nginx-{port}.conf"
     file.write_text(_nginx_configuration(workbench, task, port))
-    return _started(workbench, NGINX, port, [program("nginx") or "nginx", "-c", str(file)])
+    return [program("nginx") or "nginx", "-c", str(file)], {}
 
 
 def _nginx_configuration(workbench: Workbench, task: Task, port: int) -> str:
@@ -184,6 +185,7 @@ http {{
       proxy_pass http://node;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
+      proxy_max_temp_file_size 0;
       proxy_buffers 16 16k;
       proxy_busy_buffers_size 128k;
       proxy_read_timeout {task.try_timeout_s}s;
@@ -193,10 +195,10 @@ http {{
 """
 
 
-_START: Final[dict[str, Callable[[Workbench, Task], Peer]]] = {
-    PRIOLB: _start_priolb,
-    PRIOLB_INTERPRETED: _start_priolb_interpreted,
-    HAPROXY: _start_haproxy,
-    NGINX: _start_nginx,
-    TCP_RELAY: _start_tcp_relay,
+_COMMANDS: Final[dict[str, Callable[[Workbench, Task, int], Command]]] = {
+    PRIOLB: _priolb,
+    PRIOLB_INTERPRETED: _priolb_interpreted,
+    HAPROXY: _haproxy,
+    NGINX: _nginx,
+    TCP_RELAY: _tcp_relay,
 }

@@ -6,8 +6,8 @@ import json
 from statistics import median
 from typing import Final
 
-from benchmarks.child import ROOT, python_module
-from benchmarks.forms import FORMS
+from benchmarks.child import python_module
+from benchmarks.forms import FORMS, with_tests
 from benchmarks.machine import this_machine
 from benchmarks.results import Cell, Column, Result
 from benchmarks.workbench import Workbench
@@ -39,7 +39,7 @@ def run(quick: bool) -> Result:
         for _ in range(rounds):
             for form, path in FORMS.items():
                 command = python_module("benchmarks.in_memory")
-                printed = workbench.run(command, TIMEOUT_S, PYTHONPATH=f"{ROOT / 'tests'}:{path}")
+                printed = workbench.run(command, TIMEOUT_S, PYTHONPATH=with_tests(path))
                 for kind, cpu_us in json.loads(printed).items():
                     samples[form, kind].append(cpu_us)
     return Result(

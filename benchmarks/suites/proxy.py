@@ -75,7 +75,7 @@ def run(quick: bool) -> Result:
     Raises:
         BenchmarkError: a balancer or the load generator failed.
     """
-    rounds, duration_s = (1, 1.0) if quick else (5, 3.0)
+    rounds, duration_s = (1, 1.0) if quick else (5, 2.0)
     raise_open_files_limit(4096)
     samples: dict[tuple[str, int, str], list[Sample]] = defaultdict(list)
     with Workbench() as workbench:

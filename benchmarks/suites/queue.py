@@ -1,31 +1,30 @@
-"""What the queue itself costs: the original's benchmark, one push and one pop for each task.
+"""What the queue itself costs: the original's benchmark, one push and one pop for each task, in both forms.
 
-The original's readers are threads of Go. Ours take turns within one, as the program's own do: no time goes
-into locks, and the figure with five readers shows only what changing between them costs.
+In the program whoever calls the queue is compiled with it, so the loop that calls it here is as well.
+It takes a C compiler.
 """
 
 from __future__ import annotations
 
-import gc
-import time
-from collections import deque
-from collections.abc import Iterator
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks.cpu import on_cores, split_cores
+from benchmarks.child import ROOT, BenchmarkError
+from benchmarks.forms import COMPILED, INTERPRETED
 from benchmarks.machine import this_machine
-from benchmarks.results import Cell, Column, Result
-from priolb.core.discipline import FastHighLow
-from priolb.core.lanes import Lane
-from priolb.core.queue import PriorityQueue
-from priolb.core.ticket import Ticket
+from benchmarks.results import Cell, Column, Result, Target
+from benchmarks.workbench import Workbench
 
-LOW: Final = 2
-FAST_PER_HIGH: Final = 2
 CASES: Final = ((10_000, 1), (10_000, 5), (100_000, 5))
+TIMEOUT_S: Final = 300.0
 
 COLUMNS: Final = (
+    Column("form", "form"),
     Column("tasks", "tasks"),
     Column("readers", "readers"),
     Column("ns_per_task", "ns per task"),
@@ -33,59 +32,77 @@ COLUMNS: Final = (
     Column("ns_per_task_max", "highest"),
 )
 
+_BUILD: Final = """
+from glob import glob
+from mypyc.build import mypycify
+from setuptools import setup
+modules = [path for path in sorted(glob("priolb/core/*.py")) if not path.endswith("__init__.py")]
+setup(packages=[], ext_modules=mypycify(["--strict", *modules, "queue_loop.py"], group_name="queue"))
+"""
+
 
 def run(quick: bool) -> Result:
-    """Measure the three cases of the original.
+    """Measure the three cases of the original in both forms.
 
     Args:
         quick: fewer rounds.
+
+    Raises:
+        BenchmarkError: a form could not be built, or did not run.
     """
     rounds = 3 if quick else 21
-    samples: dict[tuple[int, int], list[float]] = {case: [] for case in CASES}
-    with on_cores(split_cores().measured):
-        _ns_per_task(*CASES[0])  # warm-up
-        for _ in range(rounds):
-            for case in CASES:
-                samples[case].append(_ns_per_task(*case))
+    samples: dict[str, list[list[float]]] = {}
+    cases = [list(case) for case in CASES]
+    code = f"import queue_loop; print(queue_loop.samples_ns({cases}, {rounds}))"
+    with Workbench() as workbench:
+        for form in (COMPILED, INTERPRETED):
+            directory = workbench.directory / form
+            _copy(directory)
+            if form == COMPILED:
+                _compile(directory)
+            code = (
+                f"import queue_loop; print(queue_loop.samples_ns({[list(case) for case in CASES]}, {rounds}))"
+            )
+            printed = workbench.run([sys.executable, "-c", code], TIMEOUT_S, PYTHONPATH=str(directory))
+            samples[form] = json.loads(printed)
     return Result(
         name="queue",
         machine=this_machine(),
         method={"rounds": rounds, "lane": "low"},
         columns=COLUMNS,
-        rows=[_row(*case, samples[case]) for case in CASES],
-        targets=[],
+        rows=[
+            _row(form, *case, own)
+            for form, of_cases in samples.items()
+            for case, own in zip(CASES, of_cases, strict=True)
+        ],
+        targets=[
+            Target(f"ns per task, {tasks:,} tasks, {readers} reader(s), compiled", 60, median(own), 0)
+            for (tasks, readers), own in zip(CASES, samples[COMPILED], strict=True)
+        ],
     )
 
 
-def _ns_per_task(tasks: int, readers: int) -> float:
-    """Return the time of pushing all tasks and of draining them, divided by their number."""
-    lanes = [Lane("fast"), Lane("high"), Lane("low")]
-    queue = PriorityQueue(lanes, FastHighLow(FAST_PER_HIGH))
-    # Made before the clock starts, as in the original, which pushes one and the same task.
-    tickets = [Ticket(LOW, 0.0, 5.0) for _ in range(tasks)]
-    gc.collect()
-    started_at_ns = time.perf_counter_ns()
-    for ticket in tickets:
-        queue.push(ticket)
-    turns = deque(_reader(queue) for _ in range(readers))
-    while turns:
-        reader = turns.popleft()
-        if next(reader, None) is not None:
-            turns.append(reader)
-    took_ns = time.perf_counter_ns() - started_at_ns
-    assert queue.length == 0
-    return took_ns / tasks
+def _copy(directory: Path) -> None:
+    shutil.copytree(ROOT / "src" / "priolb", directory / "priolb")
+    shutil.copy(ROOT / "benchmarks" / "queue_loop.py", directory)
 
 
-def _reader(queue: PriorityQueue) -> Iterator[Ticket]:
-    ticket = queue.pop()
-    while ticket is not None:
-        yield ticket
-        ticket = queue.pop()
+def _compile(directory: Path) -> None:
+    built = subprocess.run(
+        [sys.executable, "-c", _BUILD, "--quiet", "build_ext", "--inplace"],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    if built.returncode:
+        raise BenchmarkError(f"the queue could not be compiled: {built.stdout[-500:]}{built.stderr[-500:]}")
 
 
-def _row(tasks: int, readers: int, samples: list[float]) -> dict[str, Cell]:
+def _row(form: str, tasks: int, readers: int, samples: list[float]) -> dict[str, Cell]:
     return {
+        "form": form,
         "tasks": tasks,
         "readers": readers,
         "ns_per_task": median(samples),

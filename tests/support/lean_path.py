@@ -6,6 +6,7 @@ the log's descriptor does nothing.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from types import TracebackType
@@ -43,6 +44,20 @@ class _Transport(asyncio.Transport):
         return 0
 
 
+class _ToNode(_Transport):
+    """A connection to a node, which notes that its node was asked."""
+
+    def __init__(self, connection: Any, asked: deque[Any]) -> None:
+        super().__init__()
+        self._connection = connection
+        self._asked = asked
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if data:
+            self._asked.append(self._connection)
+        super().write(data)
+
+
 class _Turn:
     """As much of an event loop as a request uses: keeps what is to be done at the end of the turn."""
 
@@ -71,33 +86,54 @@ class _NoWriter:
 
 
 class LeanPath:
-    """A context in which `exchange` brings one request to the node and its answer back.
+    """A context in which `exchange` brings one request to a node and its answer back.
 
     Args:
         repeats: the heads are the same each time, as most clients and nodes have them; else each has an id
             that no other has had.
         clock: monotonic seconds; None for a time that stands still, in the log too.
+        nodes: how many nodes take turns.
+        waiting: how many clients stand in line; 0 for one whose requests go at once.
     """
 
-    def __init__(self, repeats: bool, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, repeats: bool, clock: Callable[[], float] | None = None, nodes: int = 1, waiting: int = 0
+    ) -> None:
         self._repeats = repeats
-        self._rig = Rig(forwarding=Forwarding(VIA_NAME, "http", tells_client=True, trusted=()))
+        self._rig = Rig(
+            forwarding=Forwarding(VIA_NAME, "http", tells_client=True, trusted=()),
+            max_idle=0,
+            request_timeout_s=1e6,
+        )
         engine = self._rig.engine
         writer = cast(LogWriter, _NoWriter())
         clock_ns = time.time_ns if clock else lambda: _NOON_NS
         engine.instrument = RequestLog(Logger(writer, json=True, service="", clock_ns=clock_ns))
-        self._turn = _Turn()
         engine.clock = clock or self._rig.clock
-        node = self._rig.node(slots=64)
-        self._client = FrontConnection(self._rig.listener)
-        self._to_client, self._to_node = _Transport(), _Transport()
-        self._client.connection_made(self._to_client)
-        self._client.data_received(self._request())
-        self._rig.run()  # connects
-        self._node = node.connections[0]._protocol
-        self._node.connection_made(self._to_node)
+        self._turn = _Turn()
+        # Whose answer is next, of the clients and of the nodes.
+        self._asking: deque[FrontConnection] = deque()
+        self._asked: deque[Any] = deque()
+        self._to_client = _Transport()
+        self._to_nodes: list[_ToNode] = []
+        slots = 1 if waiting else 64
+        for _ in range(nodes):
+            self._rig.node(slots=slots)
+        for _ in range(max(nodes, waiting + 1)):
+            self._asking.append(FrontConnection(self._rig.listener))
+            self._asking[-1].connection_made(self._to_client)
+            self._asking[-1].data_received(self._request())
+        self._rig.run()  # connects to every node
         engine._loop = cast(asyncio.AbstractEventLoop, self._turn)
-        self._answer_request()
+        for node in self._rig.nodes.values():
+            connection = node.connections[0]._protocol
+            self._to_nodes.append(_ToNode(connection, self._asked))
+            connection.connection_made(self._to_nodes[-1])
+            self._asked.append(connection)
+        self._is_waiting = waiting > 0
+        if not self._is_waiting:
+            while self._asked:
+                self._answer_next()
 
     def __enter__(self) -> Self:
         return self
@@ -108,17 +144,26 @@ class LeanPath:
         asyncio._set_running_loop(None)
 
     def exchange(self) -> None:
-        """Bring one request to the node, and its answer to the client."""
-        self._client.data_received(self._request())
-        self._turn.end()
-        self._answer_request()
+        """Bring one request to a node, and the answer of one to its client."""
+        if self._is_waiting:
+            client = self._asking[0]
+            self._answer_next()
+            self._ask(client)
+        else:
+            self._ask(self._asking[0])
+            self._answer_next()
 
     def last_sent(self) -> tuple[bytes, bytes]:
-        """Return what was last sent to the node, and to the client."""
-        return self._to_node.sent, self._to_client.sent
+        """Return what was last sent to the one node, and to the client."""
+        return self._to_nodes[0].sent, self._to_client.sent
 
-    def _answer_request(self) -> None:
-        self._node.data_received(self._answer())
+    def _ask(self, client: FrontConnection) -> None:
+        client.data_received(self._request())
+        self._turn.end()
+
+    def _answer_next(self) -> None:
+        self._asking.rotate(-1)
+        self._asked.popleft().data_received(self._answer())
         self._turn.end()
 
     def _request(self) -> bytes:

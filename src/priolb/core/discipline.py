@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from priolb.core.lanes import Lane
 from priolb.core.ticket import Ticket
 
 
-class Discipline(Protocol):
+class Discipline:
     """Chooses the next ticket among the lanes, and remembers what it has to for that."""
+
+    __slots__ = ()
 
     def pick(self, lanes: list[Lane], has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
         """Return the next ticket, still in its lane, or None when none can be served now."""
+        raise NotImplementedError
 
     def passed(self, lane: int) -> None:
         """Take note that a ticket of `lane` was served at once, while all lanes were empty."""
+        raise NotImplementedError
 
 
-class FastHighLow:
+class FastHighLow(Discipline):
     """The rule of the original: fast-track and high-priority in a ratio, low only after both.
 
     While both wait, `fast_per_high` fast-track tickets are taken, then one high-priority ticket, and so

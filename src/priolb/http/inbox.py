@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from priolb.errors import ClientError
+from priolb.http.familiar import Familiar, learn
 from priolb.http.messages import RequestHead
 from priolb.http.parser import HEAD_END, HeadLimits, parse_request_head
 
 _CARRIAGE_RETURN: Final = 13
+# Of two heads in a row little can be learned when these many pairs have taught nothing.
+_MAX_LESSONS: Final = 4
 
 
 class Inbox:
@@ -20,12 +23,14 @@ class Inbox:
     `data` are the bytes that wait.
     """
 
-    __slots__ = ("_last_head", "_limits", "_scanned", "data")
+    __slots__ = ("_familiar", "_last_head", "_lessons_left", "_limits", "_scanned", "data")
 
     def __init__(self, limits: HeadLimits) -> None:
         self.data: bytes = b""
         self._limits = limits
         self._last_head: RequestHead | None = None
+        self._familiar: Familiar | None = None
+        self._lessons_left: int = _MAX_LESSONS
         self._scanned: int = 0
 
     def clear(self) -> None:
@@ -46,13 +51,26 @@ class Inbox:
             self._scanned = 0
             self.data = data[len(last.raw) :]
             return last
+        if self._familiar is not None:
+            head = self._familiar.take(data)
+            if head is not None and self._familiar.taken_bytes <= self._limits.max_bytes:
+                self._scanned = 0
+                self.data = data[self._familiar.taken_bytes :]
+                return head
         end = data.find(HEAD_END, self._scanned) + 4
         if not 4 <= end <= self._limits.max_bytes or data[0] == _CARRIAGE_RETURN:
             return self._take_odd_head()
         self._scanned = 0
         self.data = data[end:]
         head = parse_request_head(data[:end], self._limits.max_fields)
-        self._last_head = head if head.raw else None
+        if not head.raw:
+            self._last_head = None
+            return head
+        if last is not None and self._lessons_left:
+            self._familiar = learn(last, head)
+            if self._familiar is None:
+                self._lessons_left -= 1
+        self._last_head = head
         return head
 
     def _take_odd_head(self) -> RequestHead | None:

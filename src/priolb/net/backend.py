@@ -13,7 +13,7 @@ from priolb.http.body import BodyReader, OpenReader, body_reader
 from priolb.http.fields import tokens
 from priolb.http.messages import ResponseHead
 from priolb.http.parser import HEAD_END, parse_response_head
-from priolb.net.flushing import Flushing
+from priolb.net.flushing import LONG_READ_BYTES, Flushing
 
 if TYPE_CHECKING:
     from priolb.net.pool import NodeLink
@@ -79,6 +79,7 @@ class BackendConnection(Flushing):
         "_link",
         "_outbox",
         "_reader",
+        "_rests",
         "_reused",
         "_shared",
         "_sink",
@@ -96,6 +97,7 @@ class BackendConnection(Flushing):
         # Connection
         self.state: int = CONNECTING
         self.is_paused: bool = False
+        self._rests: bool = False
         self._transport: asyncio.Transport | None = None
         self._cancel_connecting: Callable[[], object] | None = None
         # Request
@@ -151,11 +153,17 @@ class BackendConnection(Flushing):
         return True
 
     def flush(self) -> None:
-        """Send the request that `send` was given."""
+        """Send the request that `send` was given; read on after a rest."""
         request, self._outbox = self._outbox, b""
         transport = self._transport
-        if request and transport is not None and not transport.is_closing():
+        if transport is None or transport.is_closing():
+            return
+        if request:
             transport.write(request)
+        if self._rests:
+            self._rests = False
+            if not self.is_paused:
+                transport.resume_reading()
 
     def hand_over(self, sink: AnswerSink) -> None:
         """Answer to `sink` from now on."""
@@ -307,8 +315,17 @@ class BackendConnection(Flushing):
             self._read_head(data)
         elif self.state == IN_BODY:
             self._read_body(data)
+            if len(data) >= LONG_READ_BYTES:
+                self._rest()
         elif self.state != CLOSING:
             self._close()  # nobody asked: what comes now could be taken for the next answer
+
+    def _rest(self) -> None:
+        """Read no more in this turn of the loop."""
+        if self.state == IN_BODY and not self.is_paused and self._transport is not None:
+            self._rests = True
+            self._transport.pause_reading()
+            self._shared.flush_later(self)
 
     # The answer
 

@@ -47,6 +47,7 @@ class ClientConnection(Flushing):
         "_listener",
         "_outgoing",
         "_peer",
+        "_rests",
         "_state",
         "_transport",
         "_unsent_bytes",
@@ -61,6 +62,7 @@ class ClientConnection(Flushing):
         self._transport: asyncio.Transport | None = None
         self._state: int = AT_HEAD
         self._is_paused: bool = False
+        self._rests: bool = False
         # Answers
         self._outgoing: bytes = b""
         self._writing_paused: bool = False
@@ -84,11 +86,17 @@ class ClientConnection(Flushing):
             self.flush()  # so that a client that is slower than the node is noticed before more is read
 
     def flush(self) -> None:
-        """Send what was written."""
+        """Send what was written; read on after a rest."""
         data, self._outgoing = self._outgoing, b""
         transport = self._transport
-        if data and transport is not None and not transport.is_closing():
+        if transport is None or transport.is_closing():
+            return
+        if data:
             transport.write(data)
+        if self._rests:
+            self._rests = False
+            if not self._is_paused:
+                transport.resume_reading()
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""
@@ -128,6 +136,13 @@ class ClientConnection(Flushing):
             self._is_paused = False
             if self._transport is not None:
                 self._transport.resume_reading()
+
+    def _rest(self) -> None:
+        """Read no more in this turn of the loop."""
+        if not self._is_paused and self._transport is not None and not self._transport.is_closing():
+            self._rests = True
+            self._transport.pause_reading()
+            self._engine.flush_later(self)
 
     def _watch_unsent(self) -> None:
         """Take note of how much the client has to read, and look again in a while."""

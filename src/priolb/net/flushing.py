@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from priolb.core.timers import Lapsing
+
+# After a read of this length more is to be expected, and an event loop goes on reading while there is more: 8
+# MB of one connection before any other has its turn. So such a connection rests until the end of the turn.
+LONG_READ_BYTES: Final = 131072
 
 
 class Flushing(Lapsing):

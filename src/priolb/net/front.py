@@ -17,6 +17,7 @@ from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
 from priolb.http.writer import CONTINUE
 from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING, ClientConnection
 from priolb.net.exchange import Exchange
+from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.upload import Upload, tunnel
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ class FrontConnection(ClientConnection):
         elif state in {AT_BODY, PASSING}:
             self._read_body(data)
             self._read_heads()
+            if len(data) >= LONG_READ_BYTES:
+                self._rest()
         elif state == BUSY:
             inbox.data += data
         if len(inbox.data) > _MAX_PIPELINED_BYTES:

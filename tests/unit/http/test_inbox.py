@@ -45,6 +45,45 @@ def test_the_same_head_again_is_the_same_value_and_a_longer_one_is_not() -> None
     assert taken.data == b""
 
 
+def with_id(request_id: str) -> bytes:
+    return HEAD[:-2] + b"X-Request-ID: %s\r\n\r\n" % request_id.encode()
+
+
+def test_heads_with_ids_of_their_own_keep_them() -> None:
+    ids = ["1", "22", "333", "4-44", "1", "", "a b", "55"]
+    taken = inbox(b"".join(map(with_id, ids)) + b"rest", max_bytes=200)
+    heads = [taken.take_head() for _ in ids]
+    assert [head.request_id.decode() for head in heads if head is not None] == ids
+    assert [head.path for head in heads if head is not None] == [b"/a"] * len(ids)
+    assert taken.data == b"rest"
+
+
+def test_a_head_with_an_id_may_come_in_parts() -> None:
+    data = with_id("333")
+    for size in range(1, len(data)):
+        taken = inbox(with_id("1") + with_id("22") + data[:size])
+        assert [path_of(taken), path_of(taken), path_of(taken)] == [b"/a", b"/a", None]
+        taken.data += data[size:] + b"rest"
+        head = taken.take_head()
+        assert head is not None and (head.request_id, taken.data) == (b"333", b"rest")
+
+
+def test_a_familiar_head_is_bounded_as_any_other() -> None:
+    taken = inbox(with_id("1") + with_id("2") + with_id("3" * 9) + with_id("4" * 10), len(with_id("3" * 9)))
+    assert [path_of(taken), path_of(taken), path_of(taken)] == [b"/a"] * 3
+    assert refused(taken) == (431, "the head of the request is too large")
+
+
+def test_little_is_learned_from_heads_that_have_nothing_in_common() -> None:
+    others = [b"GET /%d HTTP/1.1\r\nHost: b\r\n\r\n" % number for number in range(5)]
+    taken = inbox(b"".join(others) + with_id("1") + with_id("2") + with_id("3"), max_bytes=1000)
+    paths = [path_of(taken) for _ in range(7)]
+    assert paths == [b"/0", b"/1", b"/2", b"/3", b"/4", b"/a", b"/a"]
+    head = taken.take_head()
+    assert head is not None and head.request_id == b"3"
+    assert head.raw == with_id("3")  # parsed: it was no lesson any more
+
+
 def test_a_head_that_is_too_long_to_be_remembered_is_parsed_again() -> None:
     long = b"GET /a HTTP/1.1\r\nHost: b\r\nX: %s\r\n\r\n" % (b"y" * 1100)
     taken = inbox(long + long + HEAD, max_bytes=2000)

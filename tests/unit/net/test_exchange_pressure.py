@@ -1,5 +1,9 @@
 """Back-pressure: a node is read no faster than its client reads."""
 
+import pytest
+
+from priolb.net.backend import BackendConnection
+from priolb.net.flushing import LONG_READ_BYTES
 from support.messages import (
     ANSWER,
     POST,
@@ -82,3 +86,55 @@ def test_an_answer_that_ends_while_the_client_does_not_read_leaves_a_connection_
         call.send(ANSWER)
         assert quick.take() == answer_at_client()
         assert node.is_quiet()
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "calls"),
+    [(LONG_READ_BYTES - 1, []), (LONG_READ_BYTES, ["pause_reading", "resume_reading"])],
+)
+def test_a_node_of_which_much_came_at_once_is_read_on_in_the_next_turn(
+    size_bytes: int, calls: list[str]
+) -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx")
+        call.send(b"x" * size_bytes)
+        assert call.calls == calls
+        call.send(b"x" * (999_999 - size_bytes))
+        assert call.calls == calls
+        assert client.take() == answer_at_client(b"x" * 1_000_000)
+
+
+def test_a_node_that_rests_when_its_client_stops_reading_is_not_read_on() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx")
+        client.stop_reading()
+        call.send(b"x" * LONG_READ_BYTES)
+        rig.run()
+        assert call.calls == ["pause_reading"]
+        client.read()
+        rig.run()
+        assert call.calls == ["pause_reading", "resume_reading"]
+        client.break_off()
+
+
+def test_a_node_that_is_paused_while_it_rests_is_not_read_on_at_the_end_of_the_turn() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx")
+        connection = call._protocol
+        assert isinstance(connection, BackendConnection)
+        connection.data_received(b"x" * LONG_READ_BYTES)
+        connection.pause()
+        rig.engine.flush()
+        assert call.calls == ["pause_reading"]
+        connection.resume(rig.clock.now)
+        assert call.calls == ["pause_reading", "resume_reading"]
+        client.break_off()

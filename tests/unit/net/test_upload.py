@@ -2,6 +2,8 @@
 
 import pytest
 
+from priolb.net.flushing import LONG_READ_BYTES
+from priolb.net.front import FrontConnection
 from support.memory import HIGH_WATER_BYTES, MemoryTransport
 from support.messages import (
     ANSWER,
@@ -46,6 +48,48 @@ def begun(rig: Rig, left_bytes: int) -> tuple[MemoryNode, MemoryTransport, Memor
     call = node.accept()
     assert call.take() == head_at_node(len(START) + left_bytes) + START
     return node, client, call
+
+
+def test_a_client_of_whom_much_came_at_once_is_read_on_in_the_next_turn() -> None:
+    with rig() as rig_:
+        _, client, call = begun(rig_, 1_000_000)
+        before = list(client.calls)
+        client.send(b"x" * (LONG_READ_BYTES - 1))
+        assert client.calls == before
+        client.send(b"x" * LONG_READ_BYTES)
+        assert client.calls == [*before, "pause_reading", "resume_reading"]
+        client.send(b"x" * (1_000_001 - 2 * LONG_READ_BYTES))
+        assert call.take() == b"x" * 1_000_000
+        call.send(ANSWER)
+
+
+def test_a_client_that_rests_when_its_node_stops_reading_is_not_read_on() -> None:
+    with rig() as rig_:
+        _, client, call = begun(rig_, 1_000_000)
+        before = list(client.calls)
+        call.stop_reading()
+        client.send(b"x" * LONG_READ_BYTES)
+        rig_.run()
+        assert client.calls == [*before, "pause_reading"]
+        call.read()
+        rig_.run()
+        assert client.calls == [*before, "pause_reading", "resume_reading"]
+        client.break_off()
+
+
+def test_a_client_that_is_held_while_it_rests_is_not_read_on_at_the_end_of_the_turn() -> None:
+    with rig() as rig_:
+        _, client, _ = begun(rig_, 1_000_000)
+        before = list(client.calls)
+        connection = client._protocol
+        assert isinstance(connection, FrontConnection)
+        connection.data_received(b"x" * LONG_READ_BYTES)
+        connection.hold_body()
+        rig_.engine.flush()
+        assert client.calls == [*before, "pause_reading"]
+        connection.read_body_on()
+        assert client.calls == [*before, "pause_reading", "resume_reading"]
+        client.break_off()
 
 
 # What passes through, and how

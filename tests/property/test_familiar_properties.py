@@ -1,0 +1,52 @@
+"""Whatever is taken for a familiar head is what parsing would have made of it."""
+
+import hypothesis.strategies as st
+from hypothesis import assume, given, settings
+
+from priolb.errors import ClientError
+from priolb.http.familiar import learn
+from priolb.http.parser import parse_request_head
+from support.heads import values_of
+
+NAMES = st.sampled_from(
+    [
+        *(b"X-Request-ID", b"x-request-id", b"Traceparent", b"X", b"Cookie", b"Connection", b"Content-Type"),
+        *(b"Via", b"Keep-Alive", b"TE", b"Upgrade", b"X-Fast-Track", b"Content-Length", b"Authorization"),
+    ]
+)
+PLAIN = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=8).map(str.encode)
+VALUES = st.one_of(PLAIN, st.sampled_from([b"close", b"x", b"cookie", b"true", b"7", b"a, b", b""]))
+FIELDS = st.lists(st.tuples(NAMES, VALUES), max_size=4)
+
+
+def head_with(before: list[tuple[bytes, bytes]], field: bytes, after: list[tuple[bytes, bytes]]) -> bytes:
+    lines = [b"%s: %s" % each for each in before] + [field] + [b"%s: %s" % each for each in after]
+    return b"POST /a?b HTTP/1.1\r\nHost: a\r\n" + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
+
+
+@settings(max_examples=1000)
+@given(FIELDS, NAMES, PLAIN, PLAIN, FIELDS, st.one_of(PLAIN, st.binary(max_size=12)), st.booleans())
+def test_whatever_is_taken_is_what_parsing_makes_of_it(
+    before: list[tuple[bytes, bytes]],
+    name: bytes,
+    first: bytes,
+    second: bytes,
+    after: list[tuple[bytes, bytes]],
+    third: bytes,
+    has_more: bool,
+) -> None:
+    try:
+        heads = [
+            parse_request_head(head_with(before, b"%s: %s" % (name, value), after), 100)
+            for value in (first, second)
+        ]
+    except ClientError:
+        assume(False)
+    familiar = learn(*heads)
+    if familiar is None:
+        return
+    data = head_with(before, b"%s: %s" % (name, third), after)
+    head = familiar.take(data + b"GET " * has_more)
+    if head is not None:
+        taken = data[: familiar.taken_bytes]
+        assert values_of(head) | {"raw": taken} == values_of(parse_request_head(taken, 100))
