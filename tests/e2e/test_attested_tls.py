@@ -14,6 +14,7 @@ import uvloop
 
 from priolb.attest.attestation import Attestation
 from priolb.attest.attestors import Attestors
+from priolb.attest.context import NotAttestedError
 from priolb.attest.expectation import Expectation, SevExpectation, SgxExpectation
 from priolb.attest.verdict import Refusal, Verdict
 from support.memory_log import MemoryLog
@@ -67,7 +68,7 @@ def certificate(node: SevNode, nonce: bytes, **options: Any) -> bytes:
 async def refused(stage: Stage, server: NodeServer, attestation: Attestation, refusal: Refusal) -> None:
     """Assert that a connection is refused for this reason, and that the node got nothing."""
     before = list(server.received)
-    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+    with pytest.raises(NotAttestedError) as caught:
         await ping(attestation.context, server.port)
     assert str(caught.value.strerror).startswith(f"not attested: {refusal.value}: ")
     assert attestation.verdict is not None

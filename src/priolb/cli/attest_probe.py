@@ -32,8 +32,9 @@ class _Log:
         """Say nothing."""
 
     def warning(self, msg: str, /, **fields: object) -> None:
-        if "platform" in fields:
-            print(f"prio-load-balancer: {msg}: {escaped(str(fields.get('err')))}", file=sys.stderr)
+        if "nodeURI" not in fields:
+            cause = f": {escaped(str(fields['err']))}" if "err" in fields else ""
+            print(f"prio-load-balancer: {msg}{cause}", file=sys.stderr)
 
 
 def probe(uri: NodeURI) -> int:

@@ -300,4 +300,4 @@ def test_collateral_is_fetched_into_files(
 
 def test_uris_of_the_command_are_uris_of_nodes(tmp_path: Path, capsys: Output) -> None:
     main(["attest", "uri", "foo", "--mrenclave", HEX])
-    assert parse_node_uri(capsys.readouterr().out.strip(), takes_attested=True).expectation is not None
+    assert parse_node_uri(capsys.readouterr().out.strip()).expectation is not None
