@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import socket
 import ssl
@@ -16,7 +15,7 @@ import pytest
 from priolb.attest.certificate import parse_certificate
 from support.balancer import Balancer
 from support.der_build import PrivateKey
-from support.factories import Connect, Launch, NewNode
+from support.factories import Connect, Launch
 from support.live_nodes import NewAttested, attested_node, command, put_collateral, sev_leaf, sev_uri, sgx_uri
 from support.scripted_node import Script, ScriptedNode, always
 from support.sev_evidence import ATLS, SevNode, b64, ec_key
@@ -67,13 +66,6 @@ def trusting(launch: Launch, tmp_path: Path, collateral: Path) -> Callable[..., 
         return launch(*flags, command=command(roots), **{**usual, **settings})
 
     return start
-
-
-def refusal_of(balancer: Balancer, uri: str) -> str:
-    """Add a node that is refused, and return why; no node is there afterwards."""
-    answer = balancer.ask("POST", "/nodes", json.dumps({"uri": uri}).encode())
-    assert (answer.status, balancer.nodes()) == (400, [])
-    return answer.body.decode()
 
 
 def proof_of(balancer: Balancer, uri: str) -> dict[str, Any]:
@@ -212,7 +204,7 @@ def test_who_replays_a_document_gets_nothing(
 ) -> None:
     evidence, seen = SevNode(), bytes(range(32))
     node = new_attested(evidence.tls_key, lambda _nonce: sev_leaf(evidence, seen), always(200, b"secret"))
-    reason = refusal_of(trusting(), sev_uri(evidence, node.port))
+    reason = trusting().refused_node(sev_uri(evidence, node.port))
     name = f"https://localhost:{node.port}"
     assert reason == f"{name}: not attested: quote_nonce: the quote was not made for this connection\n"
     assert node.received_bytes == 0
@@ -255,7 +247,7 @@ def test_a_man_in_the_middle_who_passes_the_nonce_on_gets_nothing(
         return evidence.certificate(document, key=own, signer=own, not_before=now - 60, not_after=now + 60)
 
     middle = new_attested(own, relayed, always(200, b"mine"))
-    reason = refusal_of(trusting(), sev_uri(evidence, middle.port))
+    reason = trusting().refused_node(sev_uri(evidence, middle.port))
     assert ": not attested: tls_key: " in reason
     assert len(nonces) == 1, "the real node was asked, with the nonce of the balancer"
     assert (middle.received_bytes, real.received_bytes) == (0, 0)
@@ -268,7 +260,7 @@ def test_a_sgx_node_with_a_key_that_is_not_the_one_of_its_quote_gets_nothing(
     thief.tls_key = ec_key(51, 384)
     stolen = thief.certificate((LEGACY, False, evidence.quote()))
     node = new_attested(thief.tls_key, lambda _nonce: stolen, always(200, b"mine"))
-    assert ": not attested: tls_key: " in refusal_of(trusting(), sgx_uri(node.port))
+    assert ": not attested: tls_key: " in trusting().refused_node(sgx_uri(node.port))
     assert node.received_bytes == 0
 
 
@@ -430,8 +422,8 @@ def test_without_our_anchors_our_nodes_prove_nothing(
         RA_TLS_ALLOW_SW_HARDENING_NEEDED="1",
         **dict.fromkeys(flags, "1"),
     )
-    assert ": not attested: ask_signature: " in refusal_of(balancer, sev_uri(evidence, first.port))
-    assert ": not attested: collateral_invalid: " in refusal_of(balancer, sgx_uri(second.port))
+    assert ": not attested: ask_signature: " in balancer.refused_node(sev_uri(evidence, first.port))
+    assert ": not attested: collateral_invalid: " in balancer.refused_node(sgx_uri(second.port))
     assert (first.received_bytes, second.received_bytes) == (0, 0)
 
 
@@ -439,23 +431,6 @@ def test_a_node_without_evidence_is_refused(launch: Launch, new_attested: NewAtt
     evidence = SevNode()
     bare = new_attested(evidence.tls_key, lambda _nonce: sev_leaf(evidence, b"", extensions=[]), always())
     balancer = launch()
-    assert ": not attested: document_missing: " in refusal_of(balancer, sev_uri(evidence, bare.port))
-    assert ": not attested: evidence_missing: " in refusal_of(balancer, sgx_uri(bare.port))
+    assert ": not attested: document_missing: " in balancer.refused_node(sev_uri(evidence, bare.port))
+    assert ": not attested: evidence_missing: " in balancer.refused_node(sgx_uri(bare.port))
     assert bare.received_bytes == 0
-
-
-@pytest.mark.parametrize(
-    ("user_part", "message"),
-    [
-        ("SEV_abc!", "what follows SEV_ is no base64url with padding"),
-        ("SEV_AAAA", "what follows SEV_ is no gzip"),
-    ],
-)
-def test_bad_input_is_400_that_names_the_part_and_nothing_is_sent(
-    balancer: Balancer, new_node: NewNode, user_part: str, message: str
-) -> None:
-    node = new_node(always())
-    assert refusal_of(balancer, f"https://{user_part}@127.0.0.1:{node.port}") == (
-        f"node URI 'https://127.0.0.1:{node.port}': {message}\n"
-    )
-    assert node.connections == []

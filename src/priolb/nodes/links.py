@@ -14,9 +14,11 @@ from typing import Final
 
 from priolb.attest.attestation import Attestation
 from priolb.attest.attestors import Attestors
+from priolb.attest.expectation import SevExpectation
+from priolb.attest.sev.measurements import never_matching
 from priolb.attest.verdict import Refusal, Verdict
 from priolb.core.node import NodeState
-from priolb.errors import UnattestedError
+from priolb.errors import ConfigError, UnattestedError
 from priolb.http.rewrite import Target
 from priolb.nodes.ports import Traffic
 from priolb.nodes.slots import Slots
@@ -90,11 +92,15 @@ class Links:
         """Return a URI taken apart, of which `make` can make a node.
 
         Raises:
-            ConfigError: it cannot be used, or not without packages that are not installed.
+            ConfigError: it cannot be used, asks for what no node can prove, or needs packages that are not
+                installed.
         """
         parsed = parse_node_uri(uri)
-        if parsed.expectation is not None:
-            self._attestors.require(parsed.expectation)
+        expectation = parsed.expectation
+        if isinstance(expectation, SevExpectation):
+            _check_that_a_node_can_match(expectation, parsed.name)
+        if expectation is not None:
+            self._attestors.require(expectation)
         return parsed
 
     def make(self, uri: NodeURI) -> Link:
@@ -151,6 +157,15 @@ class Links:
         self._traffic.detach(link.node)
         if link.proof is not None:
             self._attestors.forget(link.proof.attestation)
+
+
+def _check_that_a_node_can_match(expectation: SevExpectation, name: str) -> None:
+    never = never_matching(expectation.measurements)
+    if never:
+        listed = ", ".join(map(str, never))
+        raise ConfigError(
+            f"node URI {name!r}: the measurements enforce a value that no node has for PCR {listed}"
+        )
 
 
 def _lacks_collateral(attestation: Attestation) -> bool:

@@ -139,6 +139,27 @@ def test_without_the_packages_for_it_an_attested_node_cannot_be_made(
     run(test)
 
 
+@pytest.mark.parametrize(
+    ("named", "never"),
+    [
+        ({}, "4, 9, 12"),
+        ({"4": "00" * 32, "9": "00" * 32}, "12"),
+        ({"4": "00" * 32, "9": "00" * 32, "12": "00" * 32, "24": "00" * 32}, "24"),
+    ],
+)
+def test_measurements_that_no_node_can_have_are_refused_before_anybody_is_asked(
+    named: dict[str, str], never: str
+) -> None:
+    async def test(bench: Bench) -> None:
+        with pytest.raises(ConfigError) as caught:
+            bench.links.parse(f"https://SEV_{encode_user_part(json.dumps(named).encode())}@foo")
+        assert str(caught.value) == (
+            f"node URI 'https://foo': the measurements enforce a value that no node has for PCR {never}"
+        )
+
+    run(test)
+
+
 # The first check
 
 
