@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import socket
 import ssl
 import time
@@ -405,6 +406,20 @@ def test_attested_and_healthy_are_two_facts(
     assert [detail["attestation"]["state"] for detail in details] == ["attested", "refused"]
     assert details[1]["last_error"] is None
     assert unproven.received_bytes == 0
+
+
+def test_a_service_for_collateral_that_hangs_does_not_hold_up_the_end_of_the_program(
+    trusting: Callable[..., Balancer], new_attested: NewAttested
+) -> None:
+    node = sgx(new_attested, always())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        balancer = trusting("-nodes", sgx_uri(node.port), SGX_COLLATERAL=address)
+        connection, _ = silent.accept()
+        with connection:
+            balancer.signal(signal.SIGTERM)
+            assert balancer.wait(timeout_s=5.0) == 0
+    assert node.received_bytes == 0
 
 
 # The program as it is delivered

@@ -158,7 +158,7 @@ class Fleet:
         self.resize(node, now)
 
     def set_attested(self, node: NodeState, attested: bool, reason: str, now: float) -> None:
-        """Record whether `node` has proven what it runs; before it takes part, too."""
+        """Record whether `node`, which need not take part yet, or any more, has proven what it runs."""
         node.attested = attested
         if node.node_id not in self.nodes:
             return

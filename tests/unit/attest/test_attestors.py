@@ -82,6 +82,7 @@ def test_a_sgx_node_is_judged_again_when_collateral_comes_changes_and_expires(tm
         assert attestation.judge(SgxNode().certificate(), b"").refusal is Refusal.COLLATERAL_MISSING
         await desk.attestors.collateral_arrived()
         assert desk.last_is_good()
+        assert [line[0] for line in desk.log.lines] == ["warning", "info", "info"]
 
         put(tmp_path, status="OutOfDate", start=NOW)
         desk.now += 3600

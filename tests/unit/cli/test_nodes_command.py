@@ -285,6 +285,17 @@ def test_instance_that_does_not_answer_is_given_up_on(
     assert capsys.readouterr() == ("", f"prio-load-balancer: cannot reach {url}: timed out\n")
 
 
+def test_who_adds_a_node_waits_longer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "ADD_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(nodes, "TIMEOUT_S", -1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert main(["nodes", "add", "http://a", "--url", url]) == 1
+    assert capsys.readouterr() == ("", f"prio-load-balancer: cannot reach {url}: timed out\n")
+
+
 def test_refusal_whose_reason_never_comes_is_told_by_its_status(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

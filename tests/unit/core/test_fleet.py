@@ -2,6 +2,7 @@
 
 import random
 from math import inf
+from typing import ClassVar
 
 import pytest
 
@@ -126,6 +127,23 @@ def test_a_node_that_takes_no_part_yet_may_be_unattested_already() -> None:
     fleet.remove(only, NOW)
     fleet.set_attested(only, False, "late", NOW)
     assert (usable(fleet), only.attested) == ([], False)
+
+
+def test_a_verdict_on_a_node_that_was_removed_does_not_bring_it_back_into_sight() -> None:
+    class Watched(LeastInFlight):
+        seen: ClassVar[list[int]] = []
+
+        def update(self, node: NodeState) -> None:
+            self.seen.append(node.node_id)
+            super().update(node)
+
+    (only,) = nodes(1)
+    fleet = Fleet(Watched())
+    fleet.add(only, NOW)
+    fleet.remove(only, NOW)
+    Watched.seen.clear()
+    fleet.set_attested(only, False, "late", NOW)
+    assert Watched.seen == []
 
 
 def test_a_node_that_proves_itself_again_has_what_it_had() -> None:

@@ -185,6 +185,16 @@ def test_a_node_that_has_not_proven_itself_is_not_asked_and_that_is_no_failed_ch
         assert node.connections == []
 
 
+def test_a_node_that_is_not_there_is_down_whatever_it_has_proven() -> None:
+    with Rig() as rig:
+        node = rig.node()
+        rig.engine.attested(node.state, "nothing was asked of it yet")
+        node.fault = ConnectionRefusedError(111, "Connection refused")
+        task = start(rig, node)
+        assert failure_of(task) == "health check of http://node-1 failed: Connection refused"
+        assert not isinstance(task.exception(), UnattestedError)
+
+
 def start_with(rig: Rig, node: MemoryNode, check: HealthCheck) -> asyncio.Task[None]:
     rig.engine.health_check = check
     return start(rig, node)

@@ -239,6 +239,12 @@ def test_what_may_be_secret_is_not_repeated(uri: str) -> None:
     assert "hidden" not in str(caught.value)
 
 
+def test_what_is_shown_of_a_host_that_is_none_has_a_longest_length() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_node_uri("https://" + "x" * 1000 + "/")
+    assert f"'{'x' * 100}' is no host name" in str(caught.value)
+
+
 def test_a_uri_has_a_longest_length() -> None:
     base = "http://foo/"
     longest = base + "x" * (MAX_URI_CHARACTERS - len(base))

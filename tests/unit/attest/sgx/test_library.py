@@ -288,6 +288,18 @@ def test_collateral_that_was_put_there_is_not_fetched_at_once() -> None:
     on_a_desk(test)
 
 
+def test_once_started_it_waits_no_longer_than_until_something_expires() -> None:
+    async def test(desk: Desk) -> None:
+        desk.library.held[PLATFORM] = intel().collateral(end=NOW + 10)
+        desk.now = NOW + 10
+        desk.library.start()
+        async with asyncio.timeout(5):
+            await desk.taken.wait()
+        assert desk.changes == 1
+
+    on_a_desk(test)
+
+
 def test_once_started_it_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOK_S", 0.0)
 
