@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import queue
 import threading
 
 import pytest
@@ -130,11 +131,12 @@ def test_a_blocking_call_runs_in_a_thread_of_its_own_and_its_end_is_the_callers(
 @pytest.mark.parametrize("fails", [False, True])
 def test_who_waits_no_longer_is_not_told(fails: bool) -> None:
     async def main() -> None:
-        go_on, threads, errors = threading.Event(), list[threading.Thread](), list[object]()
+        threads: queue.Queue[threading.Thread] = queue.Queue()
+        go_on, errors = threading.Event(), list[object]()
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
 
         def block() -> None:
-            threads.append(threading.current_thread())
+            threads.put(threading.current_thread())
             go_on.wait(10)
             if fails:
                 raise OSError("late")
@@ -144,7 +146,7 @@ def test_who_waits_no_longer_is_not_told(fails: bool) -> None:
         waiting.cancel()
         await asyncio.wait([waiting])
         go_on.set()
-        await asyncio.to_thread(threads[0].join)
+        await asyncio.to_thread(threads.get(timeout=10).join)
         await asyncio.sleep(0)
         assert (waiting.cancelled(), errors) == (True, [])
 
@@ -152,10 +154,11 @@ def test_who_waits_no_longer_is_not_told(fails: bool) -> None:
 
 
 def test_the_end_of_the_loop_waits_for_no_thread(capfd: pytest.CaptureFixture[str]) -> None:
-    go_on, threads = threading.Event(), list[threading.Thread]()
+    threads: queue.Queue[threading.Thread] = queue.Queue()
+    go_on = threading.Event()
 
     def block() -> None:
-        threads.append(threading.current_thread())
+        threads.put(threading.current_thread())
         go_on.wait(10)
 
     async def main() -> None:
@@ -164,7 +167,8 @@ def test_the_end_of_the_loop_waits_for_no_thread(capfd: pytest.CaptureFixture[st
         waiting.cancel()
 
     asyncio.run(main())
-    assert threads[0].is_alive()
+    thread = threads.get(timeout=10)
+    assert thread.is_alive()
     go_on.set()
-    threads[0].join(10)
+    thread.join(10)
     assert capfd.readouterr() == ("", "")
