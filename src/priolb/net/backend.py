@@ -457,6 +457,8 @@ class BackendConnection(Lapsing):
         """Return whether a part of the request has not left yet, or is still to come."""
         if self._outbox or self._upload is not None:
             return True
+        if self.state == AWAITING_HEAD and self._sink is not None and self._sink.upgrade:
+            return True  # once the node agrees, what follows is no answer alone
         return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
     def _phase_of_sending(self) -> Phase:

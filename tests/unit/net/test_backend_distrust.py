@@ -139,6 +139,25 @@ def test_a_connection_that_has_switched_protocols_ends() -> None:
         assert (call.was_aborted, client.is_lost) == (True, True)
 
 
+def test_a_request_to_switch_protocols_that_has_left_whole_is_not_waited_for() -> None:
+    """Were it granted, what the client sends then would go to the node."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(UPGRADE)
+        call = node.accept()
+        call.take()
+        other = rig.node()
+        distrust(rig, node)
+        assert call.was_aborted
+        switched = other.accept()
+        assert switched.take().startswith(b"GET /ws HTTP/1.1\r\n")
+        switched.send(SWITCHED)
+        assert client.take().startswith(b"HTTP/1.1 101 ")
+        switched.end()
+        client.end()
+        rig.run()
+
+
 def test_a_request_that_the_node_has_not_read_to_its_end_is_tried_elsewhere() -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()
