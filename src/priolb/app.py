@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 import uvloop
@@ -20,6 +21,8 @@ from priolb import __version__
 from priolb.admin.access import AdminAccess
 from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
+from priolb.attest.attestors import Attestors
+from priolb.config.attestation import attestors_of
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
 from priolb.core.affinity import Affinity
@@ -47,6 +50,7 @@ from priolb.net.engine import Engine
 from priolb.net.listener import Listener
 from priolb.net.pool import IdleBudget
 from priolb.nodes.checks import Rhythm
+from priolb.nodes.links import Links
 from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
 from priolb.store import open_store
@@ -74,11 +78,22 @@ _BACKOFF_S: Final = 0.025
 # However often an ejected node disappoints, it is tried again after so long.
 _REST_MAX_S: Final = 60.0
 
-_NO_EFFECT: Final = ("JOB_SEND_TIMEOUT", "JOB_CHAN_BUFFER")
+_LATE_BINDING: Final = "Setting has no effect: a request stays in line until a node has a slot"
+_NO_EFFECT: Final = {
+    "JOB_SEND_TIMEOUT": _LATE_BINDING,
+    "JOB_CHAN_BUFFER": _LATE_BINDING,
+    "RA_TLS_ALLOW_DEBUG_ENCLAVE_INSECURE": "Setting has no effect: debug enclaves are always refused",
+}
+
+MakeAttestors = Callable[[Settings, Logger], Attestors]
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, make_attestors: MakeAttestors = attestors_of) -> int:
     """Serve until a signal says stop; return the exit status.
+
+    Args:
+        settings: the settings.
+        make_attestors: makes what attests nodes. It has the trust anchors, which no setting can change.
 
     Raises:
         ConfigError: the program cannot start with these settings.
@@ -89,19 +104,19 @@ def run(settings: Settings) -> int:
     forward_library_logs(log)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, log))
+            runner.run(_serve(settings, log, make_attestors))
     finally:
         writer.close()
     return 0
 
 
-async def _serve(settings: Settings, log: Logger) -> None:
+async def _serve(settings: Settings, log: Logger, make_attestors: MakeAttestors) -> None:
     log.info("Starting prio-load-balancer", version=__version__)
     _raise_file_limit(log)
-    for name in _NO_EFFECT:
+    for name, message in _NO_EFFECT.items():
         if os.environ.get(name):
-            log.info("Setting has no effect: a request stays in line until a node has a slot", name=name)
-    balancer = _Balancer(settings, log)
+            log.info(message, name=name)
+    balancer = _Balancer(settings, log, make_attestors(settings, log))
     stop = _stop_on_signals()
     try:
         await balancer.start()
@@ -117,9 +132,10 @@ async def _serve(settings: Settings, log: Logger) -> None:
 class _Balancer:
     """The parts of one balancer, made from its settings."""
 
-    def __init__(self, settings: Settings, log: Logger) -> None:
+    def __init__(self, settings: Settings, log: Logger, attestors: Attestors) -> None:
         self._settings = settings
         self._log = log
+        self._attestors = attestors
         self._tasks = Tasks()
         self._is_ready = False
         self._mock_node = MockNode() if settings.mock_node else None
@@ -169,19 +185,20 @@ class _Balancer:
             node_errors=NodeErrors(settings.node_error_codes),
             affinity=FieldFinder(settings.affinity_header) if settings.affinity_header else None,
         )
+        slots = Slots(
+            settings.node_workers,
+            settings.proxy_max_conns_per_host,
+            settings.adaptive_workers_max,
+            settings.adaptive_workers,
+        )
+        tls = NodeTLS(settings.node_tls_ca, settings.node_tls_cert, settings.node_tls_key)
         self._nodes = NodePool(
             self._store,
             self._engine,
-            Slots(
-                settings.node_workers,
-                settings.proxy_max_conns_per_host,
-                settings.adaptive_workers_max,
-                settings.adaptive_workers,
-            ),
+            Links(self._engine, slots, settings.preserve_host, tls, attestors),
+            slots,
             Rhythm(settings.health_check_interval_s, settings.health_check_timeout_s, chance),
             settings.hard_stop_after_s,
-            settings.preserve_host,
-            NodeTLS(settings.node_tls_ca, settings.node_tls_cert, settings.node_tls_key),
             log,
         )
         self._admin = AdminApi(
@@ -231,6 +248,7 @@ class _Balancer:
             await listener.close()
         await self._tasks.cancel()
         await self._nodes.close()
+        await self._attestors.close()
         await self._engine.close()
         await self._store.close()
         if self._mock_node is not None:

@@ -5,6 +5,7 @@
     |-- StoreError    the store's: it is away, slow, or holds what is no node list
     |-- ClientError   the client's: a request that is malformed or over a bound
     |-- NodeError     the node's: it cannot be reached, is late, or does not speak HTTP
+    |   `-- UnattestedError   it has not proven what it runs, so nothing was sent to it
     `-- FramingError  a body that breaks its own framing: the client's or the node's
 
 The text of an error names the thing and is fit to be shown to the operator. What a client is told
@@ -28,6 +29,7 @@ class Reason(Enum):
     NODE_TIMEOUT = "node_timeout"
     NODE_UNREACHABLE = "node_unreachable"
     NODE_BAD_ANSWER = "node_bad_answer"
+    NODE_UNATTESTED = "node_unattested"
     SHUTTING_DOWN = "shutting_down"
 
 
@@ -62,6 +64,10 @@ class NodeError(PriolbError):
     def __init__(self, message: str, is_late: bool = False) -> None:
         super().__init__(message)
         self.is_late = is_late
+
+
+class UnattestedError(NodeError):
+    """A node that has not proven what it runs. Nothing was asked of it, so nothing is known of its health."""
 
 
 class FramingError(PriolbError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,12 @@ import uvloop
 
 from priolb.attest.attestation import Attestation
 from priolb.attest.attestors import Attestors
+from priolb.attest.context import NotAttestedError
 from priolb.attest.expectation import Expectation, SevExpectation, SgxExpectation
 from priolb.attest.verdict import Refusal, Verdict
+from support.live_nodes import put_collateral, sev_leaf
 from support.memory_log import MemoryLog
-from support.sev_evidence import HOUR_S, SevNode, ec_key
+from support.sev_evidence import SevNode, ec_key
 from support.sgx_evidence import DICE, LEGACY, MRENCLAVE, SgxNode, intel
 from support.tls_server import NodeServer, ping, run_on
 
@@ -56,18 +57,10 @@ def perform(request: pytest.FixtureRequest, tmp_path: Path) -> Perform:
     return lambda test: run_on(request.param, main(test))
 
 
-def certificate(node: SevNode, nonce: bytes, **options: Any) -> bytes:
-    """Return a certificate for a nonce, valid as of the clock."""
-    now = time.time()
-    options.setdefault("not_before", now - 2 * HOUR_S)
-    options.setdefault("not_after", now + 2 * HOUR_S)
-    return node.certificate(node.document(nonce), **options)
-
-
 async def refused(stage: Stage, server: NodeServer, attestation: Attestation, refusal: Refusal) -> None:
     """Assert that a connection is refused for this reason, and that the node got nothing."""
     before = list(server.received)
-    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+    with pytest.raises(NotAttestedError) as caught:
         await ping(attestation.context, server.port)
     assert str(caught.value.strerror).startswith(f"not attested: {refusal.value}: ")
     assert attestation.verdict is not None
@@ -79,7 +72,7 @@ def test_a_sev_node_gets_a_nonce_of_its_own_with_each_connection(perform: Perfor
     async def test(stage: Stage) -> None:
         node = SevNode()
         attestation = stage.attest(SevExpectation(node.measurements))
-        async with NodeServer(stage.folder, node.tls_key, lambda nonce: certificate(node, nonce)) as server:
+        async with NodeServer(stage.folder, node.tls_key, lambda nonce: sev_leaf(node, nonce)) as server:
             assert [await ping(attestation.context, server.port) for _ in range(3)] == [b"pong"] * 3
             assert server.received == [b"ping"] * 3
             assert len(set(server.names)) == 3
@@ -96,7 +89,7 @@ def test_a_replayed_document_gets_nothing(perform: Perform) -> None:
         seen: list[bytes] = []
 
         def replay(nonce: bytes) -> bytes:
-            seen.append(certificate(node, nonce))
+            seen.append(sev_leaf(node, nonce))
             return seen[1] if len(seen) > 1 else seen[0]
 
         async with NodeServer(stage.folder, node.tls_key, replay) as server:
@@ -114,7 +107,7 @@ def test_a_man_in_the_middle_gets_nothing(perform: Perform) -> None:
         attestation = stage.attest(SevExpectation(node.measurements))
 
         def relayed(nonce: bytes) -> bytes:
-            return certificate(node, nonce, key=own, signer=own)
+            return sev_leaf(node, nonce, key=own, signer=own)
 
         async with NodeServer(stage.folder, own, relayed) as server:
             await refused(stage, server, attestation, Refusal.TLS_KEY)
@@ -128,7 +121,7 @@ def test_a_node_that_turns_bad_between_two_connections_gets_nothing_more(
     async def test(stage: Stage) -> None:
         node = SevNode()
         attestation = stage.attest(SevExpectation(node.measurements))
-        async with NodeServer(stage.folder, node.tls_key, lambda nonce: certificate(node, nonce)) as server:
+        async with NodeServer(stage.folder, node.tls_key, lambda nonce: sev_leaf(node, nonce)) as server:
             assert await ping(attestation.context, server.port) == b"pong"
             node.pcrs[4] = bytes(32)
             await refused(stage, server, attestation, Refusal.MEASUREMENTS)
@@ -142,12 +135,12 @@ def test_a_node_without_evidence_or_under_another_root_gets_nothing(perform: Per
     async def test(stage: Stage) -> None:
         node = SevNode()
         attestation = stage.attest(SevExpectation(node.measurements))
-        bare = lambda _nonce: certificate(node, b"", extensions=[])  # noqa: E731
+        bare = lambda _nonce: sev_leaf(node, b"", extensions=[])  # noqa: E731
         async with NodeServer(stage.folder, node.tls_key, bare) as server:
             await refused(stage, server, attestation, Refusal.DOCUMENT_MISSING)
         stranger = SevExpectation(node.measurements, {"arks": ()})
         untrusting = stage.attest(stranger)
-        async with NodeServer(stage.folder, node.tls_key, lambda nonce: certificate(node, nonce)) as server:
+        async with NodeServer(stage.folder, node.tls_key, lambda nonce: sev_leaf(node, nonce)) as server:
             await refused(stage, server, untrusting, Refusal.ASK_SIGNATURE)
 
     perform(test)
@@ -157,7 +150,7 @@ def test_a_certificate_of_110_kb_ends_the_handshake(perform: Perform) -> None:
     async def test(stage: Stage) -> None:
         node = SevNode()
         attestation = stage.attest(SevExpectation(node.measurements))
-        huge = lambda _nonce: certificate(node, b"", extensions=[("1.2.3", False, bytes(110_000))])  # noqa: E731
+        huge = lambda _nonce: sev_leaf(node, b"", extensions=[("1.2.3", False, bytes(110_000))])  # noqa: E731
         async with NodeServer(stage.folder, node.tls_key, huge) as server:
             with pytest.raises(ssl.SSLError, match="EXCESSIVE_MESSAGE_SIZE"):
                 await ping(attestation.context, server.port)
@@ -171,20 +164,10 @@ def test_a_verifier_that_fails_lets_nothing_out(perform: Perform) -> None:
     async def test(stage: Stage) -> None:
         node = SevNode()
         attestation = stage.attest(SevExpectation(None))  # type: ignore[arg-type] # the fault
-        async with NodeServer(stage.folder, node.tls_key, lambda nonce: certificate(node, nonce)) as server:
+        async with NodeServer(stage.folder, node.tls_key, lambda nonce: sev_leaf(node, nonce)) as server:
             await refused(stage, server, attestation, Refusal.VERIFIER_FAILED)
 
     perform(test)
-
-
-def put_collateral(stage: Stage, **changes: Any) -> None:
-    now = time.time()
-    changes = {"start": now - 60, "end": now + 86_400, **changes}
-    crls = {
-        "pck_crl": intel().ca.crl(start=now - 60, end=now + 86_400),
-        "root_ca_crl": intel().root.crl(start=now - 60, end=now + 86_400),
-    }
-    (stage.collateral / "it.json").write_text(intel().collateral(**{**crls, **changes}).to_json())
 
 
 @pytest.mark.parametrize("form", ["legacy", "DICE", "both"])
@@ -194,7 +177,7 @@ def test_a_sgx_node_is_proven_once_its_collateral_has_come(perform: Callable[[Te
         legacy, dice = (LEGACY, False, node.quote()), (DICE, False, node.dice())
         leaf = node.certificate(*{"legacy": [legacy], "DICE": [dice], "both": [legacy, dice]}[form])
         attestation = stage.attest(SgxExpectation(MRENCLAVE))
-        put_collateral(stage)
+        put_collateral(stage.collateral)
         async with NodeServer(stage.folder, node.tls_key, lambda _nonce: leaf) as server:
             await refused(stage, server, attestation, Refusal.COLLATERAL_MISSING)
             await stage.attestors.collateral_arrived()
@@ -224,7 +207,7 @@ def test_a_sgx_node_of_another_enclave_gets_nothing(perform: Perform) -> None:
     async def test(stage: Stage) -> None:
         node = SgxNode()
         right, wrong = stage.attest(SgxExpectation(MRENCLAVE)), stage.attest(SgxExpectation(bytes(32)))
-        put_collateral(stage)
+        put_collateral(stage.collateral)
         async with NodeServer(stage.folder, node.tls_key, lambda _nonce: node.certificate()) as server:
             await refused(stage, server, right, Refusal.COLLATERAL_MISSING)
             await stage.attestors.collateral_arrived()
@@ -238,7 +221,7 @@ def test_a_sgx_node_by_its_address_is_told_no_name(perform: Perform) -> None:
     async def test(stage: Stage) -> None:
         node = SgxNode()
         attestation = stage.attest(SgxExpectation(MRENCLAVE))
-        put_collateral(stage)
+        put_collateral(stage.collateral)
         async with NodeServer(stage.folder, node.tls_key, lambda _nonce: node.certificate()) as server:
             with pytest.raises(ssl.SSLCertVerificationError):
                 await ping(attestation.context, server.port, host="127.0.0.1")

@@ -226,9 +226,12 @@ def test_settings_without_effect_are_accepted_and_said_to_have_none(
 ) -> None:
     """In the original the head of the queue fails when no worker takes it within JOB_SEND_TIMEOUT."""
     node = new_node()
-    balancer = launch("-nodes", node.uri, "-node-workers", "1", JOB_SEND_TIMEOUT="0", JOB_CHAN_BUFFER="0")
+    debug = "RA_TLS_ALLOW_DEBUG_ENCLAVE_INSECURE"
+    variables = {"JOB_SEND_TIMEOUT": "0", "JOB_CHAN_BUFFER": "0", debug: "1"}
+    balancer = launch("-nodes", node.uri, "-node-workers", "1", **variables)
     for name in ("JOB_SEND_TIMEOUT", "JOB_CHAN_BUFFER"):
         balancer.wait_for("Setting has no effect: a request stays in line until a node has a slot", name=name)
+    balancer.wait_for("Setting has no effect: debug enclaves are always refused", name=debug)
     clients = [connect(balancer) for _ in range(2)]
     for number, client in enumerate(clients):
         client.send(post(b"{}", f"X-Request-ID: {number}"))

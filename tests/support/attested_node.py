@@ -11,7 +11,8 @@ from pathlib import Path
 
 from priolb.attest.sgx.collateral import Collateral
 from support.der_build import PrivateKey
-from support.sev_evidence import HOUR_S, SevNode
+from support.live_nodes import sev_leaf
+from support.sev_evidence import SevNode
 from support.sgx_evidence import SgxNode, intel
 from support.tls_server import Certify, NodeServer
 
@@ -56,13 +57,7 @@ class AttestedNode:
 @contextmanager
 def sev_node(folder: Path, node: SevNode) -> Iterator[AttestedNode]:
     """Run a SEV node."""
-
-    def certify(nonce: bytes) -> bytes:
-        now = time.time()
-        options = {"not_before": now - 2 * HOUR_S, "not_after": now + 2 * HOUR_S}
-        return node.certificate(node.document(nonce), **options)
-
-    running = AttestedNode(folder, node.tls_key, certify)
+    running = AttestedNode(folder, node.tls_key, lambda nonce: sev_leaf(node, nonce))
     try:
         yield running
     finally:

@@ -110,6 +110,13 @@ class Balancer:
         answer = self.ask("POST", "/nodes", json.dumps({"uri": uri}).encode())
         assert (answer.status, answer.body) == (200, b""), answer
 
+    def refused_node(self, uri: str) -> str:
+        """Add a node that is refused, and return why; the list stays as it was."""
+        before = self.nodes()
+        answer = self.ask("POST", "/nodes", json.dumps({"uri": uri}).encode())
+        assert (answer.status, self.nodes()) == (400, before), answer
+        return answer.body.decode()
+
     def remove_node(self, uri: str) -> None:
         answer = self.ask("DELETE", "/nodes", json.dumps({"uri": uri}).encode())
         assert (answer.status, answer.body) == (200, b""), answer

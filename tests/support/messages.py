@@ -18,6 +18,7 @@ PROXY_ERRORS = {
     "node timeout": b"http_response_timeout",
     "node unreachable": b"destination_unavailable",
     "bad answer from node": b"http_protocol_error",
+    "node not attested": b"tls_certificate_error",
     "shutting down": b"proxy_internal_response",
 }
 

@@ -6,14 +6,19 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from priolb.attest.attestors import Attestors
+from priolb.attest.context import AttestedContext
+from priolb.attest.sev.policy import SevPolicy
+from priolb.attest.sgx.policy import SgxPolicy
 from priolb.core.fleet import Fleet
 from priolb.core.node import NodeState
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.status import NodeChange
-from priolb.errors import NodeError, StoreError
+from priolb.errors import NodeError, StoreError, UnattestedError
 from priolb.http.rewrite import Target
 from priolb.nodes.checks import Rhythm
+from priolb.nodes.links import Links
 from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
 from priolb.tls import NodeTLS
@@ -55,7 +60,10 @@ class FakeStore:
 
 
 class FakeTraffic:
-    """Nodes whose checks pass unless they are in `down`, `late` or `hanging`; the fleet is a real one."""
+    """Nodes whose checks pass unless they are in `down`, `late` or `hanging`; the fleet is a real one.
+
+    Attested nodes show their leaf of `leaves` when they are asked, if they are there at all.
+    """
 
     def __init__(self) -> None:
         self.down: set[str] = set()
@@ -65,6 +73,8 @@ class FakeTraffic:
         self.probes: list[tuple[str, float]] = []
         self.hosts: list[tuple[str, int, bool]] = []
         self.tls: list[ssl.SSLContext | None] = []
+        self.leaves: dict[str, bytes] = {}
+        self.distrusted: list[str] = []
         self.now = 1000.0
         self.on_node_change: Callable[[NodeChange], None] = lambda change: None
         self.scheduler = Scheduler(new_queue(), RetryPolicy(3))
@@ -109,6 +119,12 @@ class FakeTraffic:
         self.fleet.remove(node, self.now)
         self.settle()
 
+    def attested(self, node: NodeState, refusal: str) -> None:
+        if refusal:
+            self.distrusted.append(node.name)
+        self.fleet.set_attested(node, not refusal, refusal or "has proven what it runs", self.now)
+        self.settle()
+
     def settle(self) -> None:
         for change in self.fleet.take_changes():
             self.on_node_change(change)
@@ -117,6 +133,12 @@ class FakeTraffic:
         self.probes.append((node.name, timeout_s))
         if node.name in self.hanging:
             await self.hanging[node.name].wait()
+        if node.name in self.leaves:
+            tls = self.tls[node.node_id]
+            assert isinstance(tls, AttestedContext)
+            verdict = tls.attestor.judge(self.leaves[node.name], b"")
+            if not verdict.ok:
+                raise UnattestedError(f"{node.name}: {verdict}")
         if node.name in self.late:
             raise NodeError(f"{node.name} is late", is_late=True)
         if node.name in self.down:
@@ -137,25 +159,21 @@ class NoPause(Rhythm):
     def pause_s(self, is_well: bool) -> float | None:
         return None if is_well else 0.0
 
+    def unattested_pause_s(self) -> float:
+        return 0.0
+
 
 class Desk:
     """A pool with all that it works on."""
 
-    def __init__(self, stored: list[str], shared: bool, slots: Slots) -> None:
+    def __init__(self, stored: list[str], shared: bool, slots: Slots, attestors: Attestors | None) -> None:
         self.store = FakeStore(stored, shared)
         self.traffic = FakeTraffic()
         self.log = RecordingLog()
         self.tls = NodeTLS("", "", "")
-        self.pool = NodePool(
-            self.store,
-            self.traffic,
-            slots,
-            NoPause(),
-            30.0,
-            keeps_host=False,
-            tls=self.tls,
-            log=self.log,
-        )
+        self.attestors = attestors or Attestors(SevPolicy(), SgxPolicy(), "", self.log)
+        self.links = Links(self.traffic, slots, keeps_host=False, tls=self.tls, attestors=self.attestors)
+        self.pool = NodePool(self.store, self.traffic, self.links, slots, NoPause(), 30.0, self.log)
 
     def messages(self) -> list[str]:
         return [msg for _, msg, _ in self.log.lines]
@@ -163,11 +181,19 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    *stored: str, shared: bool = False, default_slots: int = 8, max_slots: int = 0, is_adaptive: bool = False
+    *stored: str,
+    shared: bool = False,
+    default_slots: int = 8,
+    max_slots: int = 0,
+    is_adaptive: bool = False,
+    attestors: Attestors | None = None,
 ) -> AsyncIterator[Desk]:
-    opened = Desk(list(stored), shared, Slots(default_slots, max_slots, is_adaptive=is_adaptive))
+    """Yield a pool; attestors by default those of the program, which ask nobody for collateral."""
+    slots = Slots(default_slots, max_slots, is_adaptive=is_adaptive)
+    opened = Desk(list(stored), shared, slots, attestors)
     yield opened
     await opened.pool.close()
+    await opened.attestors.close()
 
 
 async def turns(count: int = 10) -> None:

@@ -75,9 +75,9 @@ class MemoryNode:
         state: what the scheduler knows of it.
         end_turn: what connections put off to the end of a turn of the loop.
 
-    `fault`, when set, is how connecting to it fails; `is_silent` means that connecting to it takes until
-    `let_in`; `answers`, when set, makes the answer to each request. `is_busy` means that it reads nothing of
-    new connections until told.
+    `fault`, when set, is how connecting to it fails; `on_dial` is called before it does. `is_silent` means
+    that connecting to it takes until `let_in`; `answers`, when set, makes the answer to each request.
+    `is_busy` means that it reads nothing of new connections until told.
     """
 
     def __init__(self, loop: ManualLoop, state: NodeState, end_turn: Callable[[], None]) -> None:
@@ -85,6 +85,7 @@ class MemoryNode:
         self._end_turn = end_turn
         self.connections: list[MemoryTransport] = []
         self.fault: OSError | UnicodeError | None = None
+        self.on_dial: Callable[[], None] = lambda: None
         self.is_silent = False
         self.is_busy = False
         self.answers: Answers | None = None
@@ -122,6 +123,7 @@ class MemoryNode:
             except asyncio.CancelledError:
                 self.given_up += 1
                 raise
+        self.on_dial()
         if self.fault is not None:
             raise self.fault
         protocol = protocol_factory()

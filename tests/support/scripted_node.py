@@ -125,6 +125,7 @@ class Connection:
             event = judge.next_event()
             if event is h11.NEED_DATA:
                 part = self.socket.recv(_READ_BYTES)
+                self._node.count(len(part))
                 if not part:
                     return None
                 raw += part
@@ -143,7 +144,8 @@ class ScriptedNode:
     """A node on loopback whose answers are in the hands of a test.
 
     Health checks are answered at once with `health_status`, and are neither calls nor counted as requests;
-    with a status of 0 they are never answered. Whatever the balancer sends is judged by h11.
+    with a status of 0 they are never answered. Whatever the balancer sends is judged by h11, and counted in
+    `received_bytes`; of TLS what it says inside.
 
     Args:
         script: what happens to each request, in the thread of its connection; None leaves each to
@@ -166,6 +168,8 @@ class ScriptedNode:
         self.health_checks: queue.Queue[Call] = queue.Queue()
         self.requests: list[Call] = []
         self.connections: list[Connection] = []
+        self.received_bytes = 0
+        self._received = threading.Condition()
         self.faults: list[BaseException] = []
         self._calls: queue.Queue[Call] = queue.Queue()
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -184,6 +188,17 @@ class ScriptedNode:
     def is_quiet(self) -> bool:
         """Whether every request that has come was fetched by `next_call`."""
         return self._calls.empty()
+
+    def count(self, received_bytes: int) -> None:
+        """Count what has come over a connection."""
+        with self._received:
+            self.received_bytes += received_bytes
+            self._received.notify_all()
+
+    def wait_received(self, count_bytes: int) -> None:
+        """Return when so many bytes have come, over all connections."""
+        with self._received:
+            assert self._received.wait_for(lambda: self.received_bytes >= count_bytes, PATIENCE_S)
 
     def take(self, call: Call) -> None:
         """Take a request from its connection."""

@@ -54,6 +54,12 @@ def unreachable() -> Outcome:
     return Outcome(Source.NODE, Phase.CONNECT, Reason.NODE_UNREACHABLE, 0, sent=False, answering=False)
 
 
+def unattested(sent: bool = False) -> Outcome:
+    """A try at a node that has not proven what it runs, before or after a part of the request had left."""
+    phase = Phase.SEND if sent else Phase.CONNECT
+    return Outcome(Source.NODE, phase, Reason.NODE_UNATTESTED, 0, sent=sent, answering=False)
+
+
 def timed_out() -> Outcome:
     """A try whose request the node may have seen."""
     return Outcome(Source.NODE, Phase.HEAD, Reason.NODE_TIMEOUT, 0, sent=True, answering=False)

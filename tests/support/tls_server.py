@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import ssl
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
@@ -27,36 +28,19 @@ class NodeServer:
     """
 
     def __init__(self, folder: Path, key: PrivateKey, certify: Certify) -> None:
-        self._folder = folder
-        self._key = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        self.certify = certify
         self.names: list[str | None] = []
+        self._context = certifying_context(folder, key, certify, self.names)
         self.received: list[bytes] = []
         self.port = 0
 
     async def __aenter__(self) -> Self:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.sni_callback = self._choose
-        # A name that is an address is not sent, and then nobody chooses.
-        self._load(context, self.certify(b""))
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_error: object) -> None:
         self._server.close()
         await self._server.wait_closed()
-
-    def _choose(self, connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
-        self.names.append(name)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._load(context, self.certify(nonce_of(name)))
-        connection.context = context
-
-    def _load(self, context: ssl.SSLContext, certificate: bytes) -> None:
-        file = self._folder / "node.pem"
-        file.write_text(self._key + ssl.DER_cert_to_PEM_cert(certificate))
-        context.load_cert_chain(file)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):  # a client that only looks ends without a word
@@ -65,6 +49,37 @@ class NodeServer:
             writer.write(b"pong")
             await reader.read()
         writer.close()
+
+
+def certifying_context(
+    folder: Path, key: PrivateKey, certify: Certify, names: list[str | None]
+) -> ssl.SSLContext:
+    """Return a server's context that makes its certificate anew for each handshake, in whatever thread.
+
+    Args:
+        folder: for certificates; of this server alone.
+        key: of the server.
+        certify: gives the certificate in DER for the nonce of a handshake, empty when the name was no base64.
+        names: gets the server name of each handshake.
+    """
+    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    lock = threading.Lock()
+
+    def load(context: ssl.SSLContext, nonce: bytes) -> ssl.SSLContext:
+        with lock:
+            file = folder / "node.pem"
+            file.write_text(key_pem + ssl.DER_cert_to_PEM_cert(certify(nonce)))
+            context.load_cert_chain(file)
+        return context
+
+    def choose(connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
+        names.append(name)
+        connection.context = load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), nonce_of(name))
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sni_callback = choose
+    # A name that is an address is not sent, and then nobody chooses.
+    return load(context, b"")
 
 
 def nonce_of(name: str | None) -> bytes:

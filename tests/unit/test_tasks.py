@@ -3,10 +3,12 @@
 import asyncio
 import gc
 import logging
+import queue
+import threading
 
 import pytest
 
-from priolb.tasks import Tasks
+from priolb.tasks import Tasks, in_thread
 
 
 def test_a_task_runs_although_nobody_else_holds_it() -> None:
@@ -105,3 +107,68 @@ def test_cancel_ends_every_task_and_waits_for_its_end() -> None:
         await tasks.cancel()
 
     asyncio.run(main())
+
+
+# Calls that block
+
+
+def test_a_blocking_call_runs_in_a_thread_of_its_own_and_its_end_is_the_callers() -> None:
+    async def main() -> None:
+        def look() -> tuple[str, bool]:
+            return threading.current_thread().name, threading.current_thread().daemon
+
+        assert await in_thread(look, "a look") == ("a look", True)
+
+        def fail() -> None:
+            raise OSError("gone")
+
+        with pytest.raises(OSError, match=r"^gone$"):
+            await in_thread(fail, "a failure")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_who_waits_no_longer_is_not_told(fails: bool) -> None:
+    async def main() -> None:
+        threads: queue.Queue[threading.Thread] = queue.Queue()
+        go_on, errors = threading.Event(), list[object]()
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
+
+        def block() -> None:
+            threads.put(threading.current_thread())
+            go_on.wait(10)
+            if fails:
+                raise OSError("late")
+
+        waiting = asyncio.ensure_future(in_thread(block, "late"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        go_on.set()
+        await asyncio.to_thread(threads.get(timeout=10).join)
+        await asyncio.sleep(0)
+        assert (waiting.cancelled(), errors) == (True, [])
+
+    asyncio.run(main())
+
+
+def test_the_end_of_the_loop_waits_for_no_thread(capfd: pytest.CaptureFixture[str]) -> None:
+    threads: queue.Queue[threading.Thread] = queue.Queue()
+    go_on = threading.Event()
+
+    def block() -> None:
+        threads.put(threading.current_thread())
+        go_on.wait(10)
+
+    async def main() -> None:
+        waiting = asyncio.ensure_future(in_thread(block, "hangs"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+    asyncio.run(main())
+    thread = threads.get(timeout=10)
+    assert thread.is_alive()
+    go_on.set()
+    thread.join(10)
+    assert capfd.readouterr() == ("", "")

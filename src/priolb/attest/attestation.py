@@ -58,6 +58,11 @@ class Attestation:
         self.warned = 0
 
     @property
+    def kind(self) -> str:
+        """What has to prove itself: "SEV" or "SGX"."""
+        return self._verifier.kind
+
+    @property
     def is_attested(self) -> bool:
         """Whether the last verdict was that the node has proven itself; False before the first."""
         return self.verdict is not None and self.verdict.ok

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from priolb.attest.attestation import Attestation, Verifier
@@ -55,6 +56,18 @@ class Attestors:
         self._library: CollateralLibrary | None = None
         self._attestations: list[Attestation] = []
 
+    def require(self, expectation: Expectation) -> None:
+        """Do nothing if what verifies such evidence is installed.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        kind = "sev" if isinstance(expectation, SevExpectation) else "sgx"
+        try:
+            import_module(f"priolb.attest.{kind}.verifier")
+        except ImportError as error:
+            raise packages_missing(error) from None
+
     def attest(
         self, name: str, expectation: Expectation, on_change: Callable[[Verdict], None]
     ) -> Attestation:
@@ -76,10 +89,8 @@ class Attestors:
             self._tell(name, verdict)
             on_change(verdict)
 
-        try:
-            attestation = Attestation(self._verifier(expectation), changed)
-        except ImportError as error:
-            raise packages_missing(error) from None
+        self.require(expectation)
+        attestation = Attestation(self._verifier(expectation), changed)
         self._attestations.append(attestation)
         return attestation
 
@@ -113,9 +124,17 @@ class Attestors:
             from priolb.attest.sgx.sources import open_source  # noqa: PLC0415 - see the class
 
             source = open_source(self._collateral)
-            self._library = CollateralLibrary(source, self._clock, self._log, self._recheck)
+            if source is None:
+                self._log.warning("SGX_COLLATERAL is not set, so no SGX node can prove itself")
+            self._library = CollateralLibrary(
+                source, self._clock, self._log, self._platforms_in_use, self._recheck
+            )
             self._library.start()
         return self._library
+
+    def _platforms_in_use(self) -> set[tuple[str, str]]:
+        verdicts = (attestation.verdict for attestation in self._attestations)
+        return {each.platform for each in verdicts if each is not None and each.platform is not None}
 
     async def _recheck(self) -> None:
         for attestation in list(self._attestations):

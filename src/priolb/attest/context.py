@@ -1,8 +1,7 @@
 """The TLS context that lets no byte out before a node has proven what it runs.
 
 It goes wherever an `ssl.SSLContext` goes. The proof is asked for inside the handshake, on the event loops of
-asyncio and uvloop alike: whoever opened the connection gets `ssl.SSLCertVerificationError`, and the node
-sees it closed.
+asyncio and uvloop alike: whoever opened the connection gets `NotAttestedError`, and the node sees it closed.
 """
 
 from __future__ import annotations
@@ -24,6 +23,10 @@ class Attestor(Protocol):
         """Return the verdict on the certificate that a connection showed."""
 
 
+class NotAttestedError(ssl.SSLCertVerificationError):
+    """The node has not proven what it runs, so the connection ends before anything is sent."""
+
+
 class AttestedObject(ssl.SSLObject):
     """One TLS connection; its handshake ends only when the node has proven itself."""
 
@@ -34,7 +37,7 @@ class AttestedObject(ssl.SSLObject):
         """Shake hands, and then ask for the proof.
 
         Raises:
-            ssl.SSLCertVerificationError: the node has not proven what it runs.
+            NotAttestedError: the node has not proven what it runs.
         """
         super().do_handshake()
         if self._is_proven:
@@ -114,4 +117,4 @@ class AttestedContext(ssl.SSLContext):
 
 def _refuse(text: str) -> NoReturn:
     # With a number and a text, as the ssl module itself raises it: the text alone is then its strerror.
-    raise ssl.SSLCertVerificationError(1, text)
+    raise NotAttestedError(1, text)

@@ -76,7 +76,7 @@ def attested_uri(text: str) -> NodeURI:
     Raises:
         ConfigError: it is none, or that of an ordinary node.
     """
-    uri = parse_node_uri(text, takes_attested=True)
+    uri = parse_node_uri(text)
     if uri.expectation is None:
         raise ConfigError(f"attest: {uri.name} has no user part (SEV_... or SGX_...), so it proves nothing")
     return uri

@@ -32,8 +32,9 @@ class _Log:
         """Say nothing."""
 
     def warning(self, msg: str, /, **fields: object) -> None:
-        if "platform" in fields:
-            print(f"prio-load-balancer: {msg}: {escaped(str(fields.get('err')))}", file=sys.stderr)
+        if "nodeURI" not in fields:
+            cause = f": {escaped(str(fields['err']))}" if "err" in fields else ""
+            print(f"prio-load-balancer: {msg}{cause}", file=sys.stderr)
 
 
 def probe(uri: NodeURI) -> int:
@@ -75,10 +76,10 @@ async def _connect(uri: NodeURI, attestation: Attestation) -> str:
     """Shake hands with the node and part again; return why that failed, if it did."""
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            transport, _ = await loop.create_connection(
-                asyncio.Protocol, uri.host, uri.port, ssl=attestation.context, server_hostname=uri.host
-            )
+        connecting = loop.create_connection(
+            asyncio.Protocol, uri.host, uri.port, ssl=attestation.context, server_hostname=uri.host
+        )
+        transport, _ = await asyncio.wait_for(connecting, CONNECT_TIMEOUT_S)
         transport.abort()
     except TimeoutError:
         return "no handshake in time"

@@ -20,6 +20,8 @@ from priolb.config.words import did_you_mean, escaped, shown
 from priolb.errors import ConfigError
 
 TIMEOUT_S: Final = 10.0
+ADD_TIMEOUT_S: Final = 60.0
+"""Who adds a node waits for its health check, and for what its proof may need."""
 _DEFAULT_URL: Final = "http://localhost:8080"
 _ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
 
@@ -52,6 +54,9 @@ _ORDERS: Final = {
     "weight": ("set", "weight"),
 }
 _NUMBER: Final = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?")
+
+# What an attested node has to prove may take a thousand characters; `list` shows it whole.
+_LONG_USER_PART: Final = re.compile(r"(//[^/?#@]{12})[^/?#@]{8,}@")
 
 _COLUMNS: Final = ("uri", "state", "since", "in_flight", "slots", "latency_ms", "success_ratio", "reason")
 
@@ -175,7 +180,7 @@ def _ask(base_url: str, method: str, target: str, members: dict[str, object] | N
     # A proxy for the outside world has no business between an operator and an instance.
     opener = build_opener(ProxyHandler({}), _NoRedirect)
     try:
-        with opener.open(request, timeout=TIMEOUT_S) as response:
+        with opener.open(request, timeout=ADD_TIMEOUT_S if method == "POST" else TIMEOUT_S) as response:
             answer: bytes = response.read(_ANSWER_MAX_BYTES)
             return answer
     except HTTPError as error:
@@ -215,6 +220,8 @@ def _table(base_url: str, answer: bytes) -> list[str]:
     if not all(isinstance(detail, dict) for detail in details):
         raise _is_something_else(base_url)
     rows = [[_cell(detail.get(column)) for column in _COLUMNS] for detail in details]
+    for row in rows:
+        row[0] = _LONG_USER_PART.sub(r"\1...@", row[0])
     widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

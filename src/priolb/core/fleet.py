@@ -158,9 +158,13 @@ class Fleet:
         self.resize(node, now)
 
     def set_attested(self, node: NodeState, attested: bool, reason: str, now: float) -> None:
-        """Record whether `node` has proved what it runs."""
+        """Record whether `node`, which need not take part yet, or any more, has proven what it runs."""
         node.attested = attested
+        if node.node_id not in self.nodes:
+            return
         self.refresh(node, reason, now)
+        if node.status is NodeStatus.UNATTESTED:
+            node.reason = reason  # another than before, perhaps: that is no change of what it does
 
     # What happens to a node
 

@@ -7,7 +7,9 @@ A failed try whose end speaks against the node (`Outcome.at_fault`) is a fault
   2. or when no other node gets the request to try. Then a node that has too many faults is ejected only if
      most of its peers have few.
 
-A connection that is refused is a failed health check that nobody had to ask for: the node is down.
+A connection that is refused is a failed health check that nobody had to ask for: the node is down. A node
+that has not proven what it runs is out of use by that alone; what its tries come to says nothing about its
+health.
 """
 
 from __future__ import annotations
@@ -136,7 +138,7 @@ class Judge:
             may_be_proven = is_back or _failed_elsewhere(lease)
             breaker.reopen(now, self._policy.rest_max_s, lease.ticket.sequence if may_be_proven else 0)
             self._fleet.rest(node, f"failed the request that decided: {outcome}", now)
-        elif outcome.source is Source.NODE:
+        elif outcome.source is Source.NODE and not outcome.is_unproven:
             self._fleet.restore(node, "answered the request that decided", now)
 
     def _suspect(self, lease: Lease, outcome: Outcome, now: float) -> None:

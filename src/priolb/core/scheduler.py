@@ -8,8 +8,8 @@ Invariants:
   4. A ticket put back for a retry goes to a node it has not tried, as long as a usable one exists.
   5. Every ticket accepted by `submit` leaves exactly once: by `finished` without a retry, by `cancel`, or
      among the expired.
-  6. Extra tries stay within their budgets. A try that found nobody there is no try: its node is down, so
-     that it cannot be repeated there.
+  6. Extra tries stay within their budgets. A try that found nobody there, or a node that did not prove what
+     it runs, is no try: its node is out of use, so that it cannot be repeated there.
 """
 
 from __future__ import annotations
@@ -252,7 +252,9 @@ class Scheduler:
     # Slots
 
     def _is_nobody(self, outcome: Outcome) -> bool:
-        """Return whether a try found nobody there, which takes its node out of use until it is back."""
+        """Return whether a try found nobody to send to, which takes its node out of use until it is back."""
+        if outcome.is_unproven:
+            return not outcome.sent
         fleet = self.fleet
         return outcome.is_absence and fleet.policy.trusts_refusals and not fleet.is_panicking
 

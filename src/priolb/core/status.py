@@ -23,7 +23,7 @@ class NodeStatus(Enum):
     CORDONED = "cordoned"
     """The operator wants it to get no requests; those that it has go on."""
     UNATTESTED = "unattested"
-    """It has not proved what it runs."""
+    """It has not proven what it runs."""
     LAST_RESORT = "last-resort"
     """It is down or ejected and used all the same, because no node is better."""
     UNCHECKED = "unchecked"

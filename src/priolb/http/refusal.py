@@ -66,6 +66,8 @@ _ANSWERS: Final[dict[Reason, _Answer]] = {
     Reason.NODE_UNREACHABLE: _Answer(502, "node unreachable", _INTERNAL_ERROR, 500, _UNAVAILABLE),
     Reason.NODE_BAD_ANSWER: _Answer(
         502, "bad answer from node", _INTERNAL_ERROR, 500, b"http_protocol_error"),
+    Reason.NODE_UNATTESTED: _Answer(
+        502, "node not attested", _INTERNAL_ERROR, 500, b"tls_certificate_error"),
     Reason.SHUTTING_DOWN: _Answer(
         503, "shutting down", _RESOURCE_UNAVAILABLE, 500, b"proxy_internal_response", RETRY_AFTER),
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
+from priolb.attest.context import NotAttestedError
 from priolb.core.outcome import Phase
 from priolb.errors import FramingError, NodeError, Reason
 from priolb.http.body import BodyReader, OpenReader, body_reader
@@ -27,6 +28,7 @@ CLOSING: Final = 4  # the last bytes are on their way out
 CLOSED: Final = 5
 
 _CLOSED_DETAIL: Final = "the node closed the connection"
+_DISTRUSTED_DETAIL: Final = "the node has stopped proving what it runs"
 # Each is passed on as it comes: without a bound, a node could speak for ever without answering.
 _MAX_INTERIM_ANSWERS: Final = 32
 
@@ -186,6 +188,19 @@ class BackendConnection(Flushing):
         self.lapses_at = now + self._shared.node_idle_timeout_s
         self._shared.watch(self)
 
+    def distrust(self) -> None:
+        """Send the node nothing more: it has stopped proving what it runs.
+
+        A request that has left whole did so while the node proved it, and its answer is waited for; but the
+        connection serves no other.
+        """
+        if self.state in {IDLE, CLOSING}:
+            self._close()
+        elif self.state in {AWAITING_HEAD, IN_BODY}:
+            self._is_reusable = self._keep_alive = False
+            if self._is_sending():
+                self._fail(Reason.NODE_UNATTESTED, self._phase_of_sending(), _DISTRUSTED_DETAIL)
+
     # The body of a request
 
     def pass_on(self, data: bytes) -> None:
@@ -259,8 +274,11 @@ class BackendConnection(Flushing):
             )
         except (OSError, UnicodeError) as error:  # the second from the codec for names
             if self.state == CONNECTING:
+                # Unless a verdict has taken the node out of use already, it has to be taken for unreachable.
+                is_refused = isinstance(error, NotAttestedError) and not link.node.attested
+                reason = Reason.NODE_UNATTESTED if is_refused else Reason.NODE_UNREACHABLE
                 words = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                self._fail(Reason.NODE_UNREACHABLE, Phase.CONNECT, words)
+                self._fail(reason, Phase.CONNECT, words)
 
     def _protocol(self) -> asyncio.Protocol:
         return cast("asyncio.Protocol", self)  # it is one in all but name: event loops ask for no more
@@ -469,6 +487,19 @@ class BackendConnection(Flushing):
             self._end(self._shared.clock())
         else:
             self._fail(Reason.NODE_BAD_ANSWER, Phase.BODY, detail)
+
+    def _is_sending(self) -> bool:
+        """Return whether a part of the request has not left yet, or is still to come."""
+        if self._outbox or self._upload is not None:
+            return True
+        if self.state == AWAITING_HEAD and self._sink is not None and self._sink.upgrade:
+            return True  # once the node agrees, what follows is no answer alone
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
+
+    def _phase_of_sending(self) -> Phase:
+        if self._outbox:
+            return Phase.CONNECT  # a used connection, over which nothing of this request has gone
+        return Phase.SEND if self.state == AWAITING_HEAD else Phase.BODY
 
     def _expect_within(self, seconds: float) -> None:
         self.lapses_at = self._shared.clock() + seconds

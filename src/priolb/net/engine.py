@@ -290,10 +290,25 @@ class Engine:
         self.scheduler.checked(node, failure, is_late, now)
         self.pump(now)
 
+    def attested(self, node: NodeState, refusal: str) -> None:
+        """Take note of what `node` has proven, attached or not.
+
+        Args:
+            node: the node.
+            refusal: why it did not prove what it runs, in words for the operator; empty when it did. Then
+                nothing more is sent to it.
+        """
+        now = self.clock()
+        self.scheduler.fleet.set_attested(node, not refusal, refusal or "has proven what it runs", now)
+        if refusal and node.node_id in self._links:
+            self._links[node.node_id].distrust()
+        self.pump(now)
+
     async def probe(self, node: NodeState, timeout_s: float) -> None:
         """Send `node` a health check outside slots and queue.
 
         Raises:
+            UnattestedError: it has not proven what it runs, and was sent nothing.
             NodeError: it cannot be reached, is late, or does not answer as expected.
         """
         await probe(self._links[node.node_id], self.health_check, timeout_s)

@@ -132,6 +132,11 @@ class NodeLink:
             if connection.state != IDLE:
                 connection.on_lapse(now)
 
+    def distrust(self) -> None:
+        """Send the node nothing more over the connections that it has now; see `BackendConnection`."""
+        for connection in list(self._connections):
+            connection.distrust()
+
     def close(self) -> None:
         """Close what is idle now, and keep nothing that becomes idle later."""
         self._is_removed = True

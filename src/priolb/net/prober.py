@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from priolb.core.health_check import MAX_BODY_BYTES, HealthCheck
 from priolb.core.outcome import Phase
-from priolb.errors import NodeError, Reason
+from priolb.errors import NodeError, Reason, UnattestedError
 from priolb.http.messages import ResponseHead
 from priolb.net.backend import BackendConnection
 
@@ -83,6 +83,9 @@ class Probe:
         self._judge(self._status, self._body)
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
+        if reason is Reason.NODE_UNATTESTED:
+            self._end(UnattestedError(f"{self._name}: {detail}"))
+            return
         # Late with its answer, that is: a node that cannot even be connected to is not just busy.
         self._fail(detail, is_late=reason is Reason.NODE_TIMEOUT and phase is not Phase.CONNECT)
 
@@ -103,8 +106,10 @@ class Probe:
             self._connection = None
 
     def _fail(self, detail: str, is_late: bool) -> None:
+        self._end(NodeError(f"health check of {self._name} failed: {detail}", is_late))
+
+    def _end(self, error: NodeError) -> None:
         if not self._result.done():
-            error = NodeError(f"health check of {self._name} failed: {detail}", is_late)
             self._result.set_exception(error)
 
 
@@ -117,6 +122,7 @@ async def probe(link: NodeLink, check: HealthCheck, timeout_s: float) -> None:
         timeout_s: longest wait, seconds.
 
     Raises:
+        UnattestedError: it has not proven what it runs, and was sent nothing.
         NodeError: it cannot be reached, is late, or does not answer as expected.
     """
     await Probe(check).run(link, timeout_s)

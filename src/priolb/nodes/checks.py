@@ -8,10 +8,13 @@ from typing import Final, Protocol
 
 from priolb.core.chance import Chance
 from priolb.core.node import NodeState
-from priolb.errors import NodeError
+from priolb.errors import NodeError, UnattestedError
 
 # How soon a node that is not well is asked again, if checks come less often than that.
 _RECHECK_S: Final = 1.0
+
+# The same for one that has not proven what it runs: to find that out costs milliseconds each time.
+_REPROVE_S: Final = 5.0
 
 # Pauses vary by a fifth, so that many nodes, and many instances, do not fall into step.
 _JITTER: Final = 0.2
@@ -45,6 +48,13 @@ class Rhythm:
         if is_well and not self._interval_s:
             return None
         pause_s = self._interval_s if is_well else min(self._interval_s or _RECHECK_S, _RECHECK_S)
+        return self._spread(pause_s)
+
+    def unattested_pause_s(self) -> float:
+        """Return how long to wait before a node is asked for its proof again, seconds."""
+        return self._spread(min(self._interval_s or _REPROVE_S, _REPROVE_S))
+
+    def _spread(self, pause_s: float) -> float:
         return pause_s * (1.0 - _JITTER + 2.0 * _JITTER * self._chance.random())
 
 
@@ -75,23 +85,26 @@ class Checks:
         Args:
             has_passed: the first check was made already, and well.
         """
-        is_well = has_passed
+        if has_passed:
+            await self._pause(self._rhythm.pause_s(is_well=True))
         while True:
-            if is_well:
-                await self._pause(is_well)
-            failure: str | None = None
-            is_late = False
-            try:
-                await self._traffic.probe(self._node, self._rhythm.timeout_s)
-            except NodeError as error:
-                failure, is_late = str(error), error.is_late
-            self._traffic.checked(self._node, failure, is_late)
-            self._is_wanted.clear()  # whoever wanted it, also because of it, has it now
-            is_well = failure is None and self._node.healthy
-            if not is_well:
-                await self._pause(is_well)
+            await self._pause(await self._check())
 
-    async def _pause(self, is_well: bool) -> None:
+    async def _check(self) -> float | None:
+        """Check once, and return how long to wait before the next check, as `_pause` takes it."""
+        failure: str | None = None
+        is_late = False
+        try:
+            await self._traffic.probe(self._node, self._rhythm.timeout_s)
+        except UnattestedError:
+            return self._rhythm.unattested_pause_s()  # nobody asked it how it is
+        except NodeError as error:
+            failure, is_late = str(error), error.is_late
+        self._traffic.checked(self._node, failure, is_late)
+        self._is_wanted.clear()  # whoever wanted it, also because of it, has it now
+        return self._rhythm.pause_s(is_well=failure is None and self._node.healthy)
+
+    async def _pause(self, pause_s: float | None) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._is_wanted.wait(), self._rhythm.pause_s(is_well))
+            await asyncio.wait_for(self._is_wanted.wait(), pause_s)
         self._is_wanted.clear()

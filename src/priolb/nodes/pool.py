@@ -7,22 +7,18 @@ store has it, so a store that is away never leaves a change half done.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from priolb.core.node import NodeState
 from priolb.core.status import NodeChange, NodeStatus
 from priolb.errors import ConfigError, StoreError
-from priolb.http.rewrite import Target
 from priolb.nodes.checks import Checks, Rhythm
+from priolb.nodes.links import Link, Links
 from priolb.nodes.parameters import ACTIVE, CORDONED, parse_order
 from priolb.nodes.ports import Log, NodeStore, Traffic
 from priolb.nodes.report import Detail, detail_of, detail_of_unusable, log_change
 from priolb.nodes.slots import Slots
-from priolb.nodes.uri import NodeURI, parse_node_uri
 from priolb.tasks import Tasks
-from priolb.tls import NodeTLS
 
 _SYNC_INTERVAL_S: Final = 0.5
 
@@ -30,10 +26,10 @@ _SYNC_INTERVAL_S: Final = 0.5
 class _Member:
     """An entry of the list: a node with its checks, or a URI that this version cannot use, and why."""
 
-    __slots__ = ("cancel_checks", "checks", "fault", "node")
+    __slots__ = ("cancel_checks", "checks", "fault", "link")
 
-    def __init__(self, node: NodeState | None, fault: str = "") -> None:
-        self.node = node
+    def __init__(self, link: Link | None, fault: str = "") -> None:
+        self.link = link
         self.fault = fault
         self.checks: Checks | None = None
         self.cancel_checks: Callable[[], object] | None = None
@@ -45,11 +41,10 @@ class NodePool:
     Args:
         store: where the list lives, opened.
         traffic: what brings requests to nodes; it tells of their changes here.
+        links: makes nodes of URIs.
         slots: how many slots nodes get.
         rhythm: how often they are checked.
         hard_stop_after_s: when to cut off what a drained node has in flight, unless the order says, seconds.
-        keeps_host: nodes are told the host that the client asked for, rather than their own.
-        tls: how connections to https nodes are secured.
         log: where changes are told.
     """
 
@@ -57,20 +52,18 @@ class NodePool:
         self,
         store: NodeStore,
         traffic: Traffic,
+        links: Links,
         slots: Slots,
         rhythm: Rhythm,
         hard_stop_after_s: float,
-        keeps_host: bool,
-        tls: NodeTLS,
         log: Log,
     ) -> None:
         self._store = store
         self._traffic = traffic
+        self._links = links
         self._slots = slots
         self._rhythm = rhythm
         self._hard_stop_after_s = hard_stop_after_s
-        self._keeps_host = keeps_host
-        self._tls = tls
         self._log = log
         self._members: dict[str, _Member] = {}
         self._by_id: dict[int, _Member] = {}
@@ -86,7 +79,7 @@ class NodePool:
         """Return what is known of all nodes, in the order they were added."""
         now = self._traffic.clock()
         return [
-            detail_of_unusable(uri, member.fault) if member.node is None else detail_of(uri, member.node, now)
+            detail_of_unusable(uri, member.fault) if member.link is None else detail_of(uri, member.link, now)
             for uri, member in self._members.items()
         ]
 
@@ -100,7 +93,7 @@ class NodePool:
             StoreError: the store is away.
         """
         for uri in uris:
-            parse_node_uri(uri)
+            self._links.parse(uri)
         for uri in uris:
             await self._store.add(uri)
         self._apply(await self._store.nodes())
@@ -112,25 +105,25 @@ class NodePool:
 
         Raises:
             ConfigError: the URI cannot be used.
-            NodeError: the node does not pass.
+            NodeError: the node does not pass, or does not prove what it runs.
             StoreError: the store did not take it.
         """
-        parsed = parse_node_uri(uri)
+        parsed = self._links.parse(uri)
         if uri in self._members:
             return
-        node = self._link(parsed)
+        link = self._links.make(parsed)
         is_kept = False
         try:
-            await self._traffic.probe(node, self._rhythm.timeout_s)
+            await self._links.check(link, self._rhythm.timeout_s)
             async with self._lock:
                 await self._store.add(uri)
                 if uri not in self._members:
                     is_kept = True
-                    self._members[uri] = self._attach(node, has_passed=True)
-                    self._log.info("Node added", nodeURI=node.name, slots=node.slots)
+                    self._members[uri] = self._attach(link, has_passed=True)
+                    self._log.info("Node added", nodeURI=link.node.name, slots=link.node.slots)
         finally:
             if not is_kept:
-                self._traffic.detach(node)
+                self._links.drop(link)
 
     async def remove(self, uri: str) -> bool:
         """Remove a node; what it has in flight goes on. False when it was not there.
@@ -159,9 +152,9 @@ class NodePool:
         member = self._members.get(uri)
         if member is None:
             return False
-        node = member.node
-        if node is None:
+        if member.link is None:
             raise ConfigError(member.fault)
+        node = member.link.node
         self._slots.check(order.workers)
         fleet, now = self._traffic.fleet, self._traffic.clock()
         if order.is_auto:
@@ -221,14 +214,15 @@ class NodePool:
     def _join(self, uri: str) -> _Member:
         """Take up a node of the list, checked in the background."""
         try:
-            node = self._link(parse_node_uri(uri))
+            link = self._links.make(self._links.parse(uri))
         except ConfigError as error:
             self._log.warning("Node of the store cannot be used; it is kept in the list", err=str(error))
             return _Member(None, str(error))
-        return self._attach(node, has_passed=False)
+        return self._attach(link, has_passed=False)
 
-    def _attach(self, node: NodeState, has_passed: bool) -> _Member:
-        member = self._by_id[node.node_id] = _Member(node)
+    def _attach(self, link: Link, has_passed: bool) -> _Member:
+        node = link.node
+        member = self._by_id[node.node_id] = _Member(link)
         self._traffic.attach(node, has_passed)
         member.checks = Checks(node, self._traffic, self._rhythm)
         name = f"health checks {node.name}"
@@ -238,26 +232,16 @@ class NodePool:
     def _release(self, member: _Member) -> None:
         if member.cancel_checks is not None:
             member.cancel_checks()
-        if member.node is not None:
-            del self._by_id[member.node.node_id]
-            self._traffic.detach(member.node)
-            self._log.info("Node removed", nodeURI=member.node.name)
+        if member.link is not None:
+            del self._by_id[member.link.node.node_id]
+            self._links.drop(member.link)
+            self._log.info("Node removed", nodeURI=member.link.node.name)
 
     def _changed(self, change: NodeChange) -> None:
         log_change(self._log, change)
         member = self._by_id.get(change.node.node_id)
-        if change.status is NodeStatus.DOWN and member is not None and member.checks is not None:
-            member.checks.hurry()  # a request may have found it down: perhaps it is back by now
-
-    def _link(self, uri: NodeURI) -> NodeState:
-        parameters, slots = uri.parameters, self._slots
-        tls: ssl.SSLContext | None = None
-        if uri.is_tls:
-            tls = self._tls.unverified if parameters.is_insecure else self._tls.verified
-        target = Target(uri.authority, uri.path, uri.query, self._keeps_host)
-        node = self._traffic.link(uri.name, uri.host, uri.port, tls, target, slots.of(parameters))
-        node.weight, node.tier = parameters.weight, parameters.tier
-        if slots.is_adaptive_for(parameters):
-            now = self._traffic.clock()
-            self._traffic.fleet.set_workers(node, slots.adaptive_most, slots.new_adaptive(now), now)
-        return node
+        # A request may have found it down, and perhaps it is back by now. One that has just proven itself may
+        # have done so by what was remembered of it, and is asked how it is.
+        is_to_be_asked = change.status is NodeStatus.DOWN or change.before is NodeStatus.UNATTESTED
+        if is_to_be_asked and member is not None and member.checks is not None:
+            member.checks.hurry()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from priolb.core.node import NodeState
 from priolb.core.status import NodeChange, NodeStatus
+from priolb.nodes.links import Link, Proof
 from priolb.nodes.ports import Log
 
 Detail = dict[str, object]
@@ -22,16 +22,25 @@ _MESSAGES: Final = {
     NodeStatus.UP: "Node is healthy",
 }
 _WARNINGS: Final = {
-    NodeStatus.UNATTESTED: "Node has not proved what it runs",
+    NodeStatus.UNATTESTED: "Node gets nothing before it has proven what it runs",
     NodeStatus.DOWN: "Node is unhealthy and will be checked again",
     NodeStatus.EJECTED: "Node is ejected for a while",
     NodeStatus.LAST_RESORT: "Node is used although it is unfit, for no other is left",
 }
 
 
+# What the operator wants of a node stands before what is wrong with it.
+_WANTED: Final = frozenset({NodeStatus.DRAINED, NodeStatus.DRAINING, NodeStatus.CORDONED})
+
+
 def log_change(log: Log, change: NodeChange) -> None:
-    """Log that a node does something else than before."""
+    """Log that a node does something else than before.
+
+    That it has stopped proving what it runs was told with its verdict, which says more about it.
+    """
     node, status = change.node, change.status
+    if status is NodeStatus.UNATTESTED and change.before not in _WANTED:
+        return
     if status in _WARNINGS:
         log.warning(_WARNINGS[status], nodeURI=node.name, err=change.reason)
     elif status is NodeStatus.UP or status is NodeStatus.WARMING:
@@ -40,15 +49,15 @@ def log_change(log: Log, change: NodeChange) -> None:
         log.info(_MESSAGES[status], nodeURI=node.name, reason=change.reason)
 
 
-def detail_of(uri: str, node: NodeState, now: float) -> Detail:
+def detail_of(uri: str, link: Link, now: float) -> Detail:
     """Return what the admin API shows of a node.
 
     Args:
         uri: its URI in the list.
-        node: what is known of it.
+        link: what is known of it.
         now: monotonic seconds.
     """
-    record = node.record
+    node, record = link.node, link.node.record
     return {
         "uri": uri,
         "state": node.status.value,
@@ -66,12 +75,37 @@ def detail_of(uri: str, node: NodeState, now: float) -> Detail:
         "last_error": record.last_error or None,
         "last_error_at": _time_of(record.last_error_at, now) if record.last_error else None,
         "changes": {status.value: count for status, count in record.entered.items()},
+        "attestation": None if link.proof is None else _proof_in_words(link.proof, now),
     }
 
 
 def detail_of_unusable(uri: str, reason: str) -> Detail:
     """Return what the admin API shows of an entry of the list that is no node."""
     return {"uri": uri, "state": "unusable", "reason": reason}
+
+
+def _proof_in_words(proof: Proof, now: float) -> Detail:
+    """Return what the admin API shows of a proof: what was found, and never what the URI says of it."""
+    attestation, verdict = proof.attestation, proof.attestation.verdict
+    shown: Detail = {
+        "kind": attestation.kind,
+        "state": "pending",
+        "reason": None,
+        "detail": None,
+        "since": None if proof.changed_at is None else _time_of(proof.changed_at, now),
+        "accepted": attestation.accepted,
+        "refused": {refusal.value: count for refusal, count in attestation.refused.items()},
+        "warned": attestation.warned,
+        "platform": None,
+        "warnings": [],
+    }
+    if verdict is not None:
+        shown["state"] = "attested" if verdict.ok else "refused"
+        shown["reason"], shown["detail"] = verdict.reason or None, verdict.detail or None
+        shown["warnings"] = list(verdict.warnings)
+        if verdict.platform is not None:
+            shown["platform"] = dict(zip(("fmspc", "ca"), verdict.platform, strict=True))
+    return shown
 
 
 def _time_of(at: float, now: float) -> str:

@@ -28,6 +28,7 @@ from priolb.nodes.parameters import URI_PARAMETERS, NodeParameters, parse_parame
 
 MAX_URI_CHARACTERS: Final = 8192
 
+_SHOWN_MAX_CHARACTERS: Final = 100
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 # Label by label, so that there is one way to match and time is linear in the length.
 _HOST_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
@@ -89,13 +90,11 @@ class NodeURI:
         return f"{'https' if self.is_tls else 'http'}://{self.authority}{self.path}"
 
 
-def parse_node_uri(uri: str, *, takes_attested: bool = False) -> NodeURI:
+def parse_node_uri(uri: str) -> NodeURI:
     """Take a node URI apart.
 
     Args:
         uri: what the operator wrote.
-        takes_attested: the caller heeds `expectation`. Whoever does not say so gets no attested node, which
-            would otherwise be used without any proof.
 
     Raises:
         ConfigError: it is no http URL, or a part of it cannot be used; the text names the part.
@@ -111,13 +110,18 @@ def parse_node_uri(uri: str, *, takes_attested: bool = False) -> NodeURI:
         port = parts.port
     except ValueError as error:
         raise ConfigError(f"node URI: {error}") from None
+    if "@" not in parts.netloc and parts.netloc.startswith(_ATTESTED):
+        # Whatever it is, it was not meant as the name of an ordinary node; and it may be long, and secret.
+        raise ConfigError(f"node URI: what follows {parts.netloc[:4]} has no @ with a host behind it")
     if parts.scheme not in _DEFAULT_PORTS:
         raise ConfigError(f"node URI {_shown(parts)}: the scheme must be http or https")
     if parts.fragment or uri.endswith("#"):
         raise ConfigError(f"node URI {_shown(parts)}: a fragment has no meaning here")
     host = parts.hostname or ""
     if not _is_host(host, bracketed="[" in parts.netloc):
-        raise ConfigError(f"node URI {_shown(parts)}: {host!r} is no host name and no address")
+        raise ConfigError(
+            f"node URI {_shown(parts)}: {host[:_SHOWN_MAX_CHARACTERS]!r} is no host name and no address"
+        )
     if port == 0:
         raise ConfigError(f"node URI {_shown(parts)}: port 0 cannot be connected to")
     parameters, policy, query = _own_parameters(parts)
@@ -125,10 +129,8 @@ def parse_node_uri(uri: str, *, takes_attested: bool = False) -> NodeURI:
     if parameters.is_insecure is not None and not is_tls:
         raise ConfigError(f"node URI {_shown(parts)}: _insecure is for https nodes")
     expectation = _expectation(parts, policy)
-    if expectation is not None and not takes_attested:
-        raise ConfigError(
-            f"node URI {_shown(parts)}: attested nodes (SEV_..., SGX_...) are not supported by this version"
-        )
+    if expectation is not None and parameters.is_insecure is not None:
+        raise ConfigError(f"node URI {_shown(parts)}: _insecure has no meaning for an attested node")
     port = port or _DEFAULT_PORTS[parts.scheme]
     return NodeURI(uri, is_tls, host, port, parts.path, query, parameters, expectation)
 
@@ -195,4 +197,4 @@ def _shown(parts: SplitResult) -> str:
 
 def _shown_raw(uri: str) -> str:
     """Return what can be shown of a string that is no URI."""
-    return repr(re.sub(r"//[^/?#]*@", "//", uri).partition("?")[0])
+    return repr(re.sub("//.*@", "//", uri, flags=re.DOTALL).partition("?")[0])

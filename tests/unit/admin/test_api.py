@@ -9,9 +9,13 @@ import pytest
 from priolb.admin.access import AdminAccess
 from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
+from priolb.attest.attestors import Attestors
+from priolb.attest.sev.policy import SevPolicy
+from priolb.attest.sgx.policy import SgxPolicy
 from priolb.errors import ConfigError, NodeError, StoreError
 from priolb.http.messages import LocalRequest
 from priolb.net.listener import LocalHandler
+from priolb.nodes.links import Links
 from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
 from priolb.store.memory import MemoryStore
@@ -384,10 +388,12 @@ def test_a_long_path_is_not_logged_whole() -> None:
 
 def test_changes_reach_the_node_pool_and_its_refusals_reach_the_client() -> None:
     async def main() -> None:
-        store, log, traffic = MemoryStore(), RecordingLog(), FakeTraffic()
+        store, log, traffic, slots = MemoryStore(), RecordingLog(), FakeTraffic(), Slots(8, 0)
         traffic.down.add("http://down:1")
         await store.open()
-        pool = NodePool(store, traffic, Slots(8, 0), NoPause(), 30.0, False, NodeTLS("", "", ""), log)
+        attestors = Attestors(SevPolicy(), SgxPolicy(), "", log)
+        links = Links(traffic, slots, False, NodeTLS("", "", ""), attestors)
+        pool = NodePool(store, traffic, links, slots, NoPause(), 30.0, log)
         access = AdminAccess([ip_network("127.0.0.0/8")], "")
         api: LocalHandler = AdminApi(pool, access, lambda: True, None, log)
 

@@ -50,7 +50,7 @@ def test_no_setting_names_an_anchor_that_is_not_published() -> None:
 def test_no_uri_names_one(parameter: str) -> None:
     for user_part in ("SGX_" + "00" * 32, "SEV_"):
         with pytest.raises(Exception, match=r"^node URI 'https://foo': "):
-            parse_node_uri(f"https://{user_part}@foo?{parameter}", takes_attested=True)
+            parse_node_uri(f"https://{user_part}@foo?{parameter}")
 
 
 def test_what_judges_reads_no_environment_and_no_file(monkeypatch: pytest.MonkeyPatch) -> None:

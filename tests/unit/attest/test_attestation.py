@@ -48,6 +48,7 @@ def made(*outcomes: Verdict | Exception | None) -> tuple[Attestation, Script, li
 def test_before_anything_was_shown_nothing_is_proven() -> None:
     attestation, script, news = made()
     assert (attestation.is_attested, attestation.verdict, news) == (False, None, [])
+    assert attestation.kind == "SGX"
     attestation.recheck()
     assert script.asked == []
     assert attestation.greet("host") == ("host", b"nonce")

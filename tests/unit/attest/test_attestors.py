@@ -82,6 +82,7 @@ def test_a_sgx_node_is_judged_again_when_collateral_comes_changes_and_expires(tm
         assert attestation.judge(SgxNode().certificate(), b"").refusal is Refusal.COLLATERAL_MISSING
         await desk.attestors.collateral_arrived()
         assert desk.last_is_good()
+        assert [line[0] for line in desk.log.lines] == ["warning", "info", "info"]
 
         put(tmp_path, status="OutOfDate", start=NOW)
         desk.now += 3600
@@ -135,6 +136,37 @@ def test_a_policy_that_allows_more_for_one_sgx_node(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_platforms_are_those_of_the_last_proofs(tmp_path: Path) -> None:
+    async def main() -> None:
+        desk = Desk(str(tmp_path))
+        desk.attestors.attest("sev", SevExpectation({}), desk.news.append).judge(b"", b"")
+        desk.attestors.attest("new", SGX, desk.news.append)
+        first, second = (desk.attestors.attest("sgx", SGX, desk.news.append) for _ in range(2))
+        for each in (first, second):
+            each.judge(SgxNode().certificate(), b"")
+        assert desk.attestors._platforms_in_use() == {("00606A000000", "platform")}
+        desk.attestors.forget(first)
+        assert desk.attestors._platforms_in_use() == {("00606A000000", "platform")}
+        second.judge(b"", b"")
+        assert desk.attestors._platforms_in_use() == set()
+        await desk.attestors.close()
+
+    asyncio.run(main())
+
+
+def test_that_nobody_is_asked_for_collateral_is_told() -> None:
+    async def main() -> None:
+        desk = Desk()
+        for _ in range(2):
+            desk.attestors.attest("node", SGX, desk.news.append)
+        assert desk.log.lines == [
+            ("warning", "SGX_COLLATERAL is not set, so no SGX node can prove itself", {})
+        ]
+        await desk.attestors.close()
+
+    asyncio.run(main())
+
+
 def test_without_sgx_nodes_there_is_no_collateral_to_wait_for() -> None:
     async def main() -> None:
         desk = Desk()
@@ -149,5 +181,8 @@ def test_without_the_packages_for_it_no_node_is_attested(monkeypatch: pytest.Mon
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives", None)
     attestors = Attestors(SevPolicy(), SgxPolicy(), "", MemoryLog())
-    with pytest.raises(ConfigError, match=r"pip install 'prio-load-balancer\[tee\]'"):
-        attestors.attest("node", SevExpectation({}), lambda _verdict: None)
+    for expectation in (SevExpectation({}), SGX):
+        with pytest.raises(ConfigError, match=r"pip install 'prio-load-balancer\[tee\]'"):
+            attestors.require(expectation)
+        with pytest.raises(ConfigError, match=r"pip install 'prio-load-balancer\[tee\]'"):
+            attestors.attest("node", expectation, lambda _verdict: None)

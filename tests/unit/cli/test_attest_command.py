@@ -253,6 +253,16 @@ def test_a_sgx_node_is_probed_with_collateral_from_a_service(
         assert "SGX collateral cannot be fetched: http://127.0.0.1:" in errors
 
 
+def test_that_nobody_is_asked_for_collateral_is_told(
+    sev: AttestedNode, tmp_path: Path, capsys: Output
+) -> None:
+    with sgx_node(tmp_path) as running:
+        assert main(["attest", "probe", f"https://SGX_{MRENCLAVE.hex()}@127.0.0.1:{running.port}"]) == 1
+    out, errors = capsys.readouterr()
+    assert ": collateral_missing: " in out
+    assert errors == "prio-load-balancer: SGX_COLLATERAL is not set, so no SGX node can prove itself\n"
+
+
 def test_a_node_that_cannot_be_asked(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = f"https://SGX_{HEX}@"
     assert main(["attest", "probe", f"{uri}127.0.0.1:9"]) == 1
@@ -300,4 +310,4 @@ def test_collateral_is_fetched_into_files(
 
 def test_uris_of_the_command_are_uris_of_nodes(tmp_path: Path, capsys: Output) -> None:
     main(["attest", "uri", "foo", "--mrenclave", HEX])
-    assert parse_node_uri(capsys.readouterr().out.strip(), takes_attested=True).expectation is not None
+    assert parse_node_uri(capsys.readouterr().out.strip()).expectation is not None

@@ -170,6 +170,23 @@ def test_show_prints_a_table(instance: Instance, capsys: pytest.CaptureFixture[s
     assert instance.seen == [("GET", "/nodes?detail=1", f"Bearer {TOKEN}", b"")]
 
 
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://SEV_H4sIAAAAAAAAA6vm5VIyUbJSUEp@foo/a?b", "https://SEV_H4sIAAAA...@foo/a?b"),
+        (f"https://SGX_{'0f' * 32}@foo", "https://SGX_0f0f0f0f...@foo"),
+        ("https://SGX_0f@foo", "https://SGX_0f@foo"),
+        ("http://foo/0123456789012345678901234567890@x", "http://foo/0123456789012345678901234567890@x"),
+    ],
+)
+def test_show_cuts_long_user_parts_short(
+    instance: Instance, capsys: pytest.CaptureFixture[str], uri: str, shown: str
+) -> None:
+    instance.body = json.dumps([{"uri": uri, "state": "up"}]).encode()
+    assert main(["nodes", "show", "--url", instance.url]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split("  ")[0] == shown
+
+
 @pytest.mark.parametrize("body", [b"[]", b'["http://a"]', b"{}", b"x"])
 def test_show_wants_details(instance: Instance, capsys: pytest.CaptureFixture[str], body: bytes) -> None:
     instance.body = body
@@ -260,7 +277,7 @@ def test_instance_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) 
 def test_instance_that_does_not_answer_is_given_up_on(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert nodes.TIMEOUT_S == 10.0
+    assert (nodes.TIMEOUT_S, nodes.ADD_TIMEOUT_S) == (10.0, 60.0)
     monkeypatch.setattr(nodes, "TIMEOUT_S", 0.01)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -268,10 +285,21 @@ def test_instance_that_does_not_answer_is_given_up_on(
     assert capsys.readouterr() == ("", f"prio-load-balancer: cannot reach {url}: timed out\n")
 
 
+def test_who_adds_a_node_waits_longer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "ADD_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(nodes, "TIMEOUT_S", -1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert main(["nodes", "add", "http://a", "--url", url]) == 1
+    assert capsys.readouterr() == ("", f"prio-load-balancer: cannot reach {url}: timed out\n")
+
+
 def test_refusal_whose_reason_never_comes_is_told_by_its_status(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nodes, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(nodes, "ADD_TIMEOUT_S", 0.2)
     is_over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 

@@ -2,6 +2,7 @@
 
 import random
 from math import inf
+from typing import ClassVar
 
 import pytest
 
@@ -78,14 +79,14 @@ def test_each_fact_takes_a_node_out_and_only_all_together_bring_it_back() -> Non
     assert usable(fleet) == []
     fleet.uncordon(only, NOW)
     assert usable(fleet) == []
-    fleet.set_attested(only, True, "proved", NOW)
+    fleet.set_attested(only, True, "proven", NOW)
     assert usable(fleet) == []
     fleet.set_healthy(only, True, "passed", NOW)
     assert usable(fleet) == [1]
     assert told(fleet) == [
         "1: up -> cordoned, the operator wants it",
         "1: cordoned -> unattested, the operator wants it",
-        "1: unattested -> down, proved",
+        "1: unattested -> down, proven",
         "1: down -> up, passed",
     ]
 
@@ -100,6 +101,68 @@ def test_a_change_is_told_once_with_its_time_and_reason() -> None:
     assert (fleet.has_news, only.since, only.reason) == (True, NOW + 5, "refused")
     assert told(fleet) == ["1: up -> down, refused"]
     assert (fleet.has_news, told(fleet)) == (False, [])
+
+
+def test_why_a_node_is_unattested_is_the_last_reason_that_was_given() -> None:
+    (only,) = nodes(1)
+    fleet = fleet_of(only)
+    fleet.set_attested(only, False, "expired", NOW + 5)
+    fleet.set_attested(only, False, "another enclave", NOW + 6)
+    assert (only.status, only.reason, only.since) == (NodeStatus.UNATTESTED, "another enclave", NOW + 5)
+    fleet.cordon(only, NOW + 7)
+    fleet.set_attested(only, False, "debug", NOW + 8)
+    assert (only.status, only.reason) == (NodeStatus.CORDONED, "the operator wants it")
+    assert told(fleet) == ["1: up -> unattested, expired", "1: unattested -> cordoned, the operator wants it"]
+
+
+def test_a_node_that_takes_no_part_yet_may_be_unattested_already() -> None:
+    (only,) = nodes(1)
+    fleet = Fleet()
+    fleet.set_attested(only, False, "new", NOW)
+    assert (fleet.nodes, only.attested, told(fleet)) == ({}, False, [])
+    fleet.add(only, NOW, passed=True)
+    assert (usable(fleet), only.status) == ([], NodeStatus.UNATTESTED)
+    fleet.set_attested(only, True, "proven", NOW)
+    assert usable(fleet) == [1]
+    fleet.remove(only, NOW)
+    fleet.set_attested(only, False, "late", NOW)
+    assert (usable(fleet), only.attested) == ([], False)
+
+
+def test_a_verdict_on_a_node_that_was_removed_does_not_bring_it_back_into_sight() -> None:
+    class Watched(LeastInFlight):
+        seen: ClassVar[list[int]] = []
+
+        def update(self, node: NodeState) -> None:
+            self.seen.append(node.node_id)
+            super().update(node)
+
+    (only,) = nodes(1)
+    fleet = Fleet(Watched())
+    fleet.add(only, NOW)
+    fleet.remove(only, NOW)
+    Watched.seen.clear()
+    fleet.set_attested(only, False, "late", NOW)
+    assert Watched.seen == []
+
+
+def test_a_node_that_proves_itself_again_has_what_it_had() -> None:
+    """Its health is another fact: there is no slow start, and no clean slate."""
+    one, two = nodes(2)
+    fleet = fleet_of(one, two, policy=HealthPolicy(slow_start_s=10.0))
+    fleet.set_attested(one, False, "expired", NOW)
+    assert (usable(fleet), one.healthy) == ([2], True)
+    fleet.set_attested(one, True, "proven", NOW)
+    assert (usable(fleet), one.slots, one.status) == ([1, 2], 8, NodeStatus.UP)
+
+
+def test_even_in_a_panic_no_unattested_node_is_used() -> None:
+    one, two = nodes(2)
+    fleet = fleet_of(one, two, policy=HealthPolicy(panics=True))
+    fleet.set_attested(one, False, "expired", NOW)
+    fleet.set_healthy(two, False, "refused", NOW)
+    assert fleet.is_panicking
+    assert (usable(fleet), one.status, two.status) == ([2], NodeStatus.UNATTESTED, NodeStatus.LAST_RESORT)
 
 
 def test_a_removed_node_is_forgotten_with_what_it_has_in_flight_still_counted() -> None:

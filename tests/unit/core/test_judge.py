@@ -14,7 +14,7 @@ from priolb.core.status import NodeStatus
 from priolb.core.ticket import Ticket
 from priolb.errors import Reason
 from support.steps import lines_run
-from support.tickets import answered, client_left, ticket, timed_out, unreachable
+from support.tickets import answered, client_left, ticket, timed_out, unattested, unreachable
 
 NOW = 100.0
 POLICY = HealthPolicy(fall=3, rise=2, trusts_refusals=True, eject_after=5, rest_s=2.0, rest_max_s=60.0)
@@ -319,6 +319,31 @@ def test_the_deciding_request_that_finds_nobody_takes_the_node_down() -> None:
     for _ in range(2):
         bench.judge.checked(bench.nodes[0], None, False, bench.now)
     assert (bench.status(), bench.nodes[0].breaker.state) == (["up", "up"], CLOSED)
+
+
+# Not proven
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_that_a_node_has_not_proven_itself_says_nothing_of_its_health(sent: bool) -> None:
+    bench = Bench()
+    for _ in range(20):
+        bench.fail_then_answer(1, 2, unattested(sent))
+        bench.try_on(1, unattested(sent))
+    assert bench.status() == ["up", "up"]
+    record = bench.nodes[0].record
+    assert (record.failed, record.last_error) == (
+        40,
+        f"node_unattested ({'send' if sent else 'connect'})",
+    )
+
+
+def test_the_deciding_request_that_is_not_sent_to_an_unproven_node_leaves_it_to_the_next() -> None:
+    bench = ejected()
+    bench.try_on(1, unattested(), is_back=True)
+    assert (bench.nodes[0].breaker.state, bench.nodes[0].slots) == (HALF_OPEN, 1)
+    bench.try_on(1, answered(200))
+    assert bench.nodes[0].breaker.state == CLOSED
 
 
 # Checks

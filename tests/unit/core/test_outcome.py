@@ -17,6 +17,7 @@ from priolb.errors import Reason
         (Source.NODE, Reason.NODE_UNREACHABLE, 0, True),
         (Source.NODE, Reason.NODE_TIMEOUT, 0, True),
         (Source.NODE, Reason.NODE_BAD_ANSWER, 200, True),
+        (Source.NODE, Reason.NODE_UNATTESTED, 0, True),
         (Source.CLIENT, None, 0, False),
         (Source.CLIENT, None, 500, False),
         (Source.US, Reason.SHUTTING_DOWN, 0, False),
@@ -50,6 +51,14 @@ def test_a_try_fails_by_the_node_alone(
         (Outcome(Source.NODE, Phase.CONNECT, Reason.NODE_TIMEOUT, 0, False, False), False, True, True, False),
         (Outcome(Source.NODE, Phase.HEAD, Reason.NODE_UNREACHABLE, 0, True, False), False, True, True, False),
         (Outcome(Source.NODE, Phase.BODY, Reason.NODE_BAD_ANSWER, 0, True, True), False, True, True, False),
+        (
+            Outcome(Source.NODE, Phase.CONNECT, Reason.NODE_UNATTESTED, 0, False, False),
+            False,
+            True,
+            False,
+            False,
+        ),
+        (Outcome(Source.NODE, Phase.BODY, Reason.NODE_UNATTESTED, 0, True, True), False, True, False, False),
         (Outcome(Source.CLIENT, Phase.BODY, None, 0, True, True), False, False, False, False),
         (Outcome(Source.US, Phase.HEAD, None, 0, True, False), False, False, False, False),
     ],
@@ -64,6 +73,21 @@ def test_what_an_end_says_about_node_and_request(
         at_fault,
         is_absence,
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "reason", "is_unproven"),
+    [
+        (Source.NODE, Reason.NODE_UNATTESTED, True),
+        (Source.US, Reason.NODE_UNATTESTED, False),
+        (Source.NODE, Reason.NODE_UNREACHABLE, False),
+        (Source.NODE, None, False),
+    ],
+)
+def test_a_node_that_has_not_proven_itself_is_told_apart(
+    source: Source, reason: Reason | None, is_unproven: bool
+) -> None:
+    assert Outcome(source, Phase.CONNECT, reason, 0, False, False).is_unproven is is_unproven
 
 
 def test_whole_answers_of_one_kind_are_one_object() -> None:

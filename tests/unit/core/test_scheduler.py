@@ -24,6 +24,7 @@ from support.tickets import (
     node,
     ticket,
     timed_out,
+    unattested,
     unreachable,
 )
 
@@ -734,6 +735,35 @@ def test_in_a_panic_tries_that_find_nobody_count() -> None:
     submit(target, "l1")
     assert fail(target, dispatch(target)) is True
     assert [fail(target, dispatch(target)) for _ in range(3)] == [True, True, False]
+
+
+def test_a_try_at_a_node_that_has_not_proven_itself_is_no_try() -> None:
+    """The verdict has taken the node out of use before its try ends."""
+    nodes = [node(1), node(2)]
+    target = trusting(*nodes, max_tries=1)
+    (only,) = submit(target, "l1")
+    lease = dispatch(target)
+    target.fleet.set_attested(nodes[0], False, "expired", NOW)
+    assert target.finished(lease, unattested(), False, NOW) is True
+    assert (only.tries, pairs(target)) == (0, ["l1>2"])
+    assert nodes[0].healthy is True
+
+
+def test_in_a_panic_it_is_none_either() -> None:
+    nodes = [node(1), node(2)]
+    target = trusting(*nodes, max_tries=1, panics=True)
+    submit(target, "l1")
+    lease = dispatch(target)
+    target.fleet.set_attested(nodes[0], False, "expired", NOW)
+    assert target.finished(lease, unattested(), True, NOW) is True
+
+
+def test_a_request_that_was_cut_off_on_its_way_to_an_unproven_node_has_had_a_try() -> None:
+    target = scheduler(node(1), node(2))
+    (only,) = submit(target, "l1")
+    assert target.finished(dispatch(target), unattested(sent=True), True, NOW) is True
+    assert only.tries == 1
+    assert target.finished(dispatch(target), unattested(sent=True), False, NOW) is False
 
 
 # Second tries

@@ -83,6 +83,7 @@ def large(start: str, end: str) -> bytes:
         (Reason.NODE_TIMEOUT, 504, -32002, "node timeout", 500, "http_response_timeout", b""),
         (Reason.NODE_UNREACHABLE, 502, -32603, "node unreachable", 500, "destination_unavailable", b""),
         (Reason.NODE_BAD_ANSWER, 502, -32603, "bad answer from node", 500, "http_protocol_error", b""),
+        (Reason.NODE_UNATTESTED, 502, -32603, "node not attested", 500, "tls_certificate_error", b""),
         (Reason.SHUTTING_DOWN, 503, -32002, "shutting down", 500, "proxy_internal_response", RETRY_AFTER),
     ],
 )

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from priolb.attest.context import NotAttestedError
 from priolb.core.health_check import HealthCheck
-from priolb.errors import NodeError
+from priolb.errors import NodeError, UnattestedError
 from support.memory import MemoryTransport
 from support.messages import ANSWER, POST, POST_AT_NODE, answer_at_client
 from support.rig import MemoryNode, Rig
@@ -166,6 +167,32 @@ def test_a_request_never_gets_the_connection_of_a_probe() -> None:
         node.accept().send(ANSWER)
         assert client.take() == answer_at_client()
         assert task.result() is None
+
+
+def test_a_node_that_has_not_proven_itself_is_not_asked_and_that_is_no_failed_check() -> None:
+    with Rig() as rig:
+        node = rig.node()
+
+        def refuse() -> None:
+            rig.engine.attested(node.state, "mrenclave: another")
+            raise NotAttestedError(1, "not attested: mrenclave: another")
+
+        node.on_dial = refuse
+        task = start(rig, node)
+        error = task.exception()
+        assert isinstance(error, UnattestedError)
+        assert str(error) == "http://node-1: not attested: mrenclave: another"
+        assert node.connections == []
+
+
+def test_a_node_that_is_not_there_is_down_whatever_it_has_proven() -> None:
+    with Rig() as rig:
+        node = rig.node()
+        rig.engine.attested(node.state, "nothing was asked of it yet")
+        node.fault = ConnectionRefusedError(111, "Connection refused")
+        task = start(rig, node)
+        assert failure_of(task) == "health check of http://node-1 failed: Connection refused"
+        assert not isinstance(task.exception(), UnattestedError)
 
 
 def start_with(rig: Rig, node: MemoryNode, check: HealthCheck) -> asyncio.Task[None]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 import pytest
 
 from priolb.core.node import NodeState
-from priolb.errors import NodeError
+from priolb.errors import NodeError, UnattestedError
 from priolb.nodes.checks import Checks, Rhythm
 from support.pool_desk import turns
 from support.raw_client import eventually
@@ -41,12 +41,24 @@ def test_without_an_interval_a_node_that_is_well_is_checked_when_somebody_asks()
     assert Rhythm(0.0, 5.0, Drawn(0.5)).pause_s(is_well=True) is None
 
 
+@pytest.mark.parametrize(
+    ("interval_s", "pauses_s"),
+    [(5.0, (4.0, 5.0, 6.0)), (0.5, (0.4, 0.5, 0.6)), (0.0, (4.0, 5.0, 6.0)), (60.0, (4.0, 5.0, 6.0))],
+)
+def test_a_node_that_has_not_proven_itself_is_asked_again_every_5_seconds_at_least(
+    interval_s: float, pauses_s: tuple[float, float, float]
+) -> None:
+    pauses = [Rhythm(interval_s, 5.0, Drawn(number)).unattested_pause_s() for number in (0.0, 0.5, 1.0)]
+    assert pauses == pytest.approx(list(pauses_s))
+
+
 class Scripted:
-    """Traffic whose checks end as told, and the pauses after them."""
+    """Traffic whose checks end as told, and the pauses after them: None is that of an unproven node."""
 
     def __init__(self, *ends: NodeError | None) -> None:
         self.ends = list(ends)
-        self.pauses: list[bool] = []
+        self.pauses: list[bool | None] = []
+        self.is_impatient = True
         self.reports: list[tuple[str | None, bool]] = []
         self.timeouts: list[float] = []
         self.node = NodeState(1, "http://a", 8)
@@ -77,6 +89,10 @@ class _Noted(Rhythm):
     def pause_s(self, is_well: bool) -> float | None:
         self._traffic.pauses.append(is_well)
         return None if is_well else 0.0
+
+    def unattested_pause_s(self) -> float:
+        self._traffic.pauses.append(None)
+        return 0.0 if self._traffic.is_impatient else 60.0
 
 
 def run(main: Callable[[], Coroutine[None, None, None]]) -> None:
@@ -150,6 +166,36 @@ def test_a_node_that_passes_but_is_not_believed_yet_is_asked_again_soon() -> Non
         task = asyncio.create_task(traffic.checks.run(has_passed=False))
         await eventually(lambda: len(traffic.pauses) == 2)
         assert traffic.pauses == [False, True]
+        task.cancel()
+
+    run(main)
+
+
+def test_of_a_node_that_has_not_proven_itself_nothing_is_reported() -> None:
+    async def main() -> None:
+        traffic = Scripted(UnattestedError("not attested"), UnattestedError("not attested"), None)
+        task = asyncio.create_task(traffic.checks.run(has_passed=False))
+        await eventually(lambda: len(traffic.pauses) == 3)
+        assert (traffic.reports, traffic.pauses) == ([(None, False)], [None, None, True])
+        task.cancel()
+
+    run(main)
+
+
+def test_a_proof_that_comes_while_it_is_being_refused_is_not_missed() -> None:
+    """What was missing may have come before the refusal is known here."""
+
+    async def main() -> None:
+        class Late(Scripted):
+            async def probe(self, node: NodeState, timeout_s: float) -> None:
+                if len(self.ends) == 2:
+                    self.checks.hurry()
+                await super().probe(node, timeout_s)
+
+        traffic = Late(UnattestedError("not attested"), None)
+        traffic.is_impatient = False
+        task = asyncio.create_task(traffic.checks.run(has_passed=False))
+        await eventually(lambda: traffic.reports == [(None, False)])
         task.cancel()
 
     run(main)

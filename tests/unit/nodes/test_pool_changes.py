@@ -1,14 +1,20 @@
 """The node pool: nodes that an operator adds and removes."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 
 import pytest
 
+from priolb.attest.attestors import Attestors
+from priolb.attest.sev.policy import SevPolicy
 from priolb.errors import ConfigError, NodeError, StoreError
 from priolb.nodes.uri import parse_node_uri
+from support.memory_log import MemoryLog
 from support.pool_desk import Desk, desk, turns
 from support.raw_client import eventually
+from support.sgx_evidence import MRENCLAVE, NOW, Intel, SgxNode, intel
 
 A, B, C = "http://a", "http://b", "http://c"
 
@@ -276,5 +282,128 @@ def test_a_node_that_a_request_finds_down_is_checked_at_once() -> None:
             at.traffic.settle()
             await eventually(lambda: node.healthy)
             assert len(at.traffic.probes) == 2
+
+    run(main)
+
+
+# Nodes that have to prove what they run
+
+SGX = f"https://SGX_{MRENCLAVE.hex()}@a"
+SGX_NAME = "https://a"
+
+
+def under_our_root(folder: Path) -> Attestors:
+    """Return attestors that trust our authority, and take its collateral from a folder."""
+    return Attestors(SevPolicy(), intel().policy, str(folder), MemoryLog(), clock=lambda: NOW)
+
+
+def put_collateral(folder: Path, **changes: object) -> None:
+    (folder / "it.json").write_text(intel().collateral(**changes).to_json())
+
+
+def test_a_node_that_proves_itself_is_added_and_serves_at_once(tmp_path: Path) -> None:
+    put_collateral(tmp_path)
+
+    async def main() -> None:
+        async with desk(attestors=under_our_root(tmp_path)) as at:
+            at.traffic.leaves[SGX_NAME] = SgxNode().certificate()
+            await at.pool.add(SGX)
+            assert at.store.list == at.pool.uris() == [SGX]
+            node = at.traffic.node(SGX_NAME)
+            assert (node.usable, node.status.value) == (True, "up")
+            assert at.log.lines == [("info", "Node added", {"nodeURI": SGX_NAME, "slots": 8})]
+            assert await at.pool.remove(SGX) is True
+            assert at.attestors._attestations == []
+
+    run(main)
+
+
+def test_a_node_that_does_not_prove_itself_is_not_added_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    put_collateral(tmp_path, status="OutOfDate")
+
+    async def main() -> None:
+        async with desk(attestors=under_our_root(tmp_path)) as at:
+            at.traffic.leaves[SGX_NAME] = SgxNode().certificate()
+            with pytest.raises(NodeError, match="not attested: tcb_status: Intel says OutOfDate"):
+                await at.pool.add(SGX)
+            assert (at.store.list, at.pool.uris(), at.traffic.linked) == ([], [], [])
+            assert at.attestors._attestations == []
+
+    run(main)
+
+
+def test_a_stored_node_is_unattested_until_it_proves_itself_and_its_health_is_asked_then(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with desk(SGX, attestors=under_our_root(tmp_path)) as at:
+            at.traffic.leaves[SGX_NAME] = SgxNode(Intel(60)).certificate()
+            await at.pool.start([])
+            node = at.traffic.node(SGX_NAME)
+            assert (node.status.value, node.usable) == ("unattested", False)
+            await eventually(lambda: len(at.traffic.probes) >= 3)
+            await at.attestors.collateral_arrived()
+            assert (node.status.value, node.reason.partition(":")[0]) == ("unattested", "collateral_missing")
+            assert node.record.last_error == "", "nobody asked how it is"
+            put_collateral(tmp_path)
+            at.traffic.leaves[SGX_NAME] = SgxNode().certificate()
+            library = at.attestors._library
+            assert library is not None
+            await library.look()
+            await eventually(lambda: node.status.value == "up")
+            assert at.messages() == ["Node has not been checked yet", "Node is healthy"]
+
+    run(main)
+
+
+def test_one_that_stops_proving_itself_is_told_by_its_verdict_and_asked_at_once_when_it_does_again(
+    tmp_path: Path,
+) -> None:
+    put_collateral(tmp_path)
+
+    async def main() -> None:
+        async with desk(attestors=under_our_root(tmp_path)) as at:
+            at.traffic.leaves[SGX_NAME] = SgxNode().certificate()
+            await at.pool.add(SGX)
+            await turns()
+            node, probes = at.traffic.node(SGX_NAME), len(at.traffic.probes)
+            at.traffic.attested(node, "tcb_status: OutOfDate")
+            assert (node.usable, node.healthy, node.reason) == (False, True, "tcb_status: OutOfDate")
+            await turns()
+            assert len(at.traffic.probes) == probes
+            at.traffic.attested(node, "")
+            assert node.usable is True
+            await eventually(lambda: len(at.traffic.probes) == probes + 1)
+            assert at.messages() == ["Node added", "Node is healthy"]
+
+    run(main)
+
+
+def test_details_tell_of_proofs() -> None:
+    async def main() -> None:
+        async with desk(A, SGX) as at:
+            await at.pool.start([])
+            first, second = at.pool.details()
+            assert first["attestation"] is None
+            proof = second["attestation"]
+            assert isinstance(proof, dict)
+            assert (second["state"], proof["kind"], proof["state"]) == ("unattested", "SGX", "pending")
+
+    run(main)
+
+
+def test_flags_that_need_packages_which_are_not_there_change_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "priolb.attest.sgx.verifier", None)
+
+    async def main() -> None:
+        async with desk(SGX) as at:
+            with pytest.raises(ConfigError, match="pip install"):
+                await at.pool.start([A, SGX])
+            assert at.store.list == [SGX]
+            await at.pool.start([])
+            [detail] = at.pool.details()
+            assert detail["state"] == "unusable"
 
     run(main)

@@ -128,13 +128,23 @@ def test_a_uri_is_visible_ascii_characters(uri: str) -> None:
         parse_node_uri(uri)
 
 
-@pytest.mark.parametrize("user_part", [SEV, SGX])
-def test_an_attested_node_is_refused_and_not_used_unattested(user_part: str) -> None:
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"https://{SEV}",
+        f"https://{SGX}/",
+        f"https://{SGX}?a@foo",
+        "https://SEV_hid/den@foo",
+        "http://SEV_hid#den@foo",
+        "https://SGX_:1/",
+    ],
+)
+def test_what_begins_like_a_user_part_is_never_taken_for_a_host(uri: str) -> None:
+    """A base64 of the usual alphabet has a slash, which ends the host."""
     with pytest.raises(ConfigError) as caught:
-        parse_node_uri(f"https://{user_part}@foo")
-    assert str(caught.value) == (
-        "node URI 'https://foo': attested nodes (SEV_..., SGX_...) are not supported by this version"
-    )
+        parse_node_uri(uri)
+    prefix = "SEV_" if "SEV_" in uri else "SGX_"
+    assert str(caught.value) == f"node URI: what follows {prefix} has no @ with a host behind it"
 
 
 @pytest.mark.parametrize(
@@ -151,13 +161,11 @@ def test_an_attested_node_is_refused_and_not_used_unattested(user_part: str) -> 
     ],
 )
 def test_what_an_attested_node_has_to_prove(uri: str, expectation: Expectation) -> None:
-    assert parse_node_uri(uri, takes_attested=True).expectation == expectation
+    assert parse_node_uri(uri).expectation == expectation
 
 
 def test_nothing_of_the_user_part_or_the_policy_is_meant_for_the_node_or_the_log() -> None:
-    parsed = parse_node_uri(
-        f"https://{SGX}@foo:8443/rpc?a=1&_allow_tcb=OutOfDate&_workers=3", takes_attested=True
-    )
+    parsed = parse_node_uri(f"https://{SGX}@foo:8443/rpc?a=1&_allow_tcb=OutOfDate&_workers=3")
     assert (parsed.host, parsed.port, parsed.path, parsed.query, parsed.slots) == (
         "foo",
         8443,
@@ -166,7 +174,7 @@ def test_nothing_of_the_user_part_or_the_policy_is_meant_for_the_node_or_the_log
         3,
     )
     assert (parsed.authority, parsed.name) == ("foo:8443", "https://foo:8443/rpc")
-    assert parse_node_uri("https://foo", takes_attested=True).expectation is None
+    assert parse_node_uri("https://foo").expectation is None
 
 
 @pytest.mark.parametrize(
@@ -190,6 +198,8 @@ def test_nothing_of_the_user_part_or_the_policy_is_meant_for_the_node_or_the_log
         (f"https://{SEV}@foo?_arks=hidden", "_arks is not a list of milan, genoa"),
         (f"https://{SEV}@foo?_arks=milan&_arks=milan", "_arks is given twice"),
         (f"https://{SEV}@foo?_id_key=00", "unknown parameter _id_key; did you mean _id_keys?"),
+        (f"https://{SGX}@foo?_insecure=1", "_insecure has no meaning for an attested node"),
+        (f"https://{SEV}@foo?_insecure=0", "_insecure has no meaning for an attested node"),
         ("https://foo?_arks=milan", "_arks is only for attested nodes (SEV_..., SGX_...)"),
     ],
 )
@@ -197,7 +207,7 @@ def test_an_attested_node_that_cannot_be_used_names_the_part_and_hides_the_value
     uri: str, message: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse_node_uri(uri, takes_attested=True)
+        parse_node_uri(uri)
     assert str(caught.value) == f"node URI '{uri.partition(':')[0]}://foo': {message}"
     assert "hidden" not in str(caught.value)
 
@@ -220,12 +230,19 @@ def test_a_port_or_bracket_that_is_wrong_is_refused(uri: str) -> None:
         "ftp://user:hidden@foo",
         "http://user:hidden@foo bar",
         "http://foo/?key=hidden\n",
+        "https://SEV_hid/hidden@foo\n",
     ],
 )
 def test_what_may_be_secret_is_not_repeated(uri: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_node_uri(uri)
     assert "hidden" not in str(caught.value)
+
+
+def test_what_is_shown_of_a_host_that_is_none_has_a_longest_length() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_node_uri("https://" + "x" * 1000 + "/")
+    assert f"'{'x' * 100}' is no host name" in str(caught.value)
 
 
 def test_a_uri_has_a_longest_length() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from operator import lt
 from typing import Final, Protocol
 
@@ -14,7 +14,7 @@ from priolb.tasks import Tasks
 REFRESH_S: Final = 3600.0
 """Collateral is fetched anew this often; Intel makes it valid for 30 days."""
 LOOK_S: Final = 30.0
-"""How often it is seen whether something has expired, is due, or is still missing."""
+"""How often it is seen whether something is due or still missing; what expires is seen when it does."""
 PLATFORMS_MAX: Final = 256
 
 
@@ -38,12 +38,16 @@ class Log(Protocol):
 
 
 class _Wanted:
-    """A platform that some node has: when it was last asked for, and why the last try failed."""
+    """A platform that some node has: when it was last asked for, and why the last try failed.
 
-    __slots__ = ("asked_at", "failure", "is_being_fetched")
+    `is_fresh` means that it was wanted since then.
+    """
+
+    __slots__ = ("asked_at", "failure", "is_being_fetched", "is_fresh")
 
     def __init__(self) -> None:
         self.asked_at = float("-inf")
+        self.is_fresh = True
         self.failure = ""
         self.is_being_fetched = False
 
@@ -51,10 +55,15 @@ class _Wanted:
 class CollateralLibrary:
     """Collateral by platform.
 
+    A node says itself what its platform is, and may say another one each time. So when it would be fetched
+    again, collateral that nobody has wanted meanwhile, and that the last proof of no node rests on, is
+    forgotten instead.
+
     Args:
         source: None when there is none: then nothing is ever at hand.
         clock: gives Unix seconds.
         log: where failures of the source are told.
+        in_use: gives the platforms of the last proofs of all nodes.
         on_change: awaited when collateral has come or has expired.
     """
 
@@ -63,11 +72,13 @@ class CollateralLibrary:
         source: CollateralSource | None,
         clock: Callable[[], float],
         log: Log,
+        in_use: Callable[[], Collection[tuple[str, str]]],
         on_change: Callable[[], Awaitable[None]],
     ) -> None:
         self._source = source
         self._clock = clock
         self._log = log
+        self._in_use = in_use
         self._on_change = on_change
         self._wanted: dict[Platform, _Wanted] = {}
         self._expired: set[Platform] = set()
@@ -87,7 +98,10 @@ class CollateralLibrary:
 
     def want(self, platform: Platform) -> None:
         """Fetch this collateral soon if it is not at hand, and keep it fresh from now on."""
-        if platform in self._wanted or len(self._wanted) >= PLATFORMS_MAX:
+        if platform in self._wanted:
+            self._wanted[platform].is_fresh = True
+            return
+        if len(self._wanted) >= PLATFORMS_MAX:
             return
         self._wanted[platform] = _Wanted()
         if platform not in self.held:
@@ -98,21 +112,28 @@ class CollateralLibrary:
         await self._idle.wait()
 
     async def look(self) -> None:
-        """See what has expired and tell it; fetch what is missing or due."""
+        """See what has expired and tell it; fetch or forget what is missing or due."""
         now = self._clock()
         expired = {platform for platform, held in self.held.items() if now >= held.expires_at}
         is_news = bool(expired - self._expired)
         self._expired = expired
         if is_news:
             await self._on_change()
+        in_use = self._in_use()
         for platform, wanted in list(self._wanted.items()):
             is_good = platform in self.held and platform not in expired
-            if not is_good or now - wanted.asked_at >= REFRESH_S:
+            if wanted.is_being_fetched or (is_good and now - wanted.asked_at < REFRESH_S):
+                continue
+            if wanted.is_fresh or platform in in_use:
                 self._fetch(platform)
+            else:
+                del self._wanted[platform]
+                self.held.pop(platform, None)
 
     def _fetch(self, platform: Platform) -> None:
         wanted = self._wanted[platform]
-        if self._source is None or wanted.is_being_fetched:
+        wanted.is_fresh = False
+        if self._source is None:
             return
         wanted.is_being_fetched = True
         wanted.asked_at = self._clock()
@@ -152,5 +173,11 @@ class CollateralLibrary:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._pause_s())
             await self.look()
+
+    def _pause_s(self) -> float:
+        """Return how long to wait before the next look, seconds."""
+        now = self._clock()
+        valid = [held for platform, held in self.held.items() if platform not in self._expired]
+        return max(0.0, min([LOOK_S, *(held.expires_at - now for held in valid)]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from email.message import Message
@@ -18,6 +17,7 @@ from priolb.attest.jsontext import member, parse_object
 from priolb.attest.reader import MalformedError
 from priolb.attest.sgx.collateral import COLLATERAL_MAX_BYTES, Collateral, Platform
 from priolb.attest.sgx.library import CollateralSource
+from priolb.tasks import in_thread
 
 TIMEOUT_S: Final = 10.0
 FILES_MAX: Final = 1000
@@ -45,7 +45,7 @@ class DirectorySource:
         self._directory = directory
 
     async def fetch(self, platform: Platform) -> Collateral:
-        return await asyncio.to_thread(self._find, platform)
+        return await in_thread(lambda: self._find(platform), f"SGX collateral {platform}")
 
     def _find(self, platform: Platform) -> Collateral:
         found: Collateral | None = None
@@ -77,7 +77,7 @@ class PccsSource:
         self._base_url = base_url.rstrip("/").removesuffix(_API) + _API
 
     async def fetch(self, platform: Platform) -> Collateral:
-        return await asyncio.to_thread(self._fetch, platform)
+        return await in_thread(lambda: self._fetch(platform), f"SGX collateral {platform}")
 
     def _fetch(self, platform: Platform) -> Collateral:
         base = self._base_url

@@ -43,8 +43,13 @@ class Desk:
         self.log = MemoryLog()
         self.changes = 0
         self.taken = asyncio.Event()
+        self.in_use = {PLATFORM, OTHER}
         self.library = CollateralLibrary(
-            self.shop if has_source else None, lambda: self.now, self.log, self._changed
+            self.shop if has_source else None,
+            lambda: self.now,
+            self.log,
+            lambda: self.in_use,
+            self._changed,
         )
 
     async def _changed(self) -> None:
@@ -216,6 +221,62 @@ def test_a_hostile_node_cannot_make_it_want_ever_more(monkeypatch: pytest.Monkey
     on_a_desk(test)
 
 
+def test_what_cannot_be_had_is_forgotten_unless_a_node_has_it_or_it_is_wanted_again() -> None:
+    """A hostile node that names another platform each time costs one question each time, and no more."""
+
+    async def test(desk: Desk) -> None:
+        desk.shop.answer = OSError("none")
+        fakes = [Platform(f"{number:012X}", "platform") for number in range(5)]
+        for fake in (PLATFORM, *fakes):
+            desk.library.want(fake)
+        await desk.library.arrived()
+        desk.library.want(fakes[0])
+        for left in ([PLATFORM, fakes[0]], [PLATFORM], [PLATFORM]):
+            desk.shop.asked.clear()
+            await desk.look()
+            assert desk.shop.asked == left
+        assert list(desk.library._wanted) == [PLATFORM]
+
+    on_a_desk(test)
+
+
+def test_what_no_node_has_any_more_is_forgotten_when_it_would_be_fetched_anew() -> None:
+    async def test(desk: Desk) -> None:
+        desk.library.want(PLATFORM)
+        await desk.library.arrived()
+        desk.in_use = set()
+        desk.now += REFRESH_S - 1
+        await desk.look()
+        assert PLATFORM in desk.library.held
+        desk.library.want(PLATFORM)
+        desk.now += 1
+        await desk.look()
+        assert len(desk.shop.asked) == 2, "a new connection had it verified meanwhile"
+        desk.now += REFRESH_S
+        await desk.look()
+        assert (desk.library.held, desk.library._wanted, len(desk.shop.asked)) == ({}, {}, 2)
+        desk.library.want(PLATFORM)
+        await desk.library.arrived()
+        assert PLATFORM in desk.library.held
+
+    on_a_desk(test)
+
+
+@pytest.mark.parametrize(
+    ("ends_s", "pause_s"), [([], 30.0), ([60.0], 30.0), ([2.5], 2.5), ([0.0], 0.0), ([-5.0], 0.0)]
+)
+def test_it_looks_at_the_moment_when_something_expires(ends_s: list[float], pause_s: float) -> None:
+    async def test(desk: Desk) -> None:
+        for end_s in ends_s:
+            desk.library.held[PLATFORM] = intel().collateral(end=NOW + 10)
+            desk.now = NOW + 10 - end_s
+        assert desk.library._pause_s() == pause_s
+        await desk.library.look()
+        assert desk.library._pause_s() == (30.0 if pause_s == 0.0 else pause_s), "what has expired is told"
+
+    on_a_desk(test)
+
+
 def test_collateral_that_was_put_there_is_not_fetched_at_once() -> None:
     async def test(desk: Desk) -> None:
         desk.library.held[PLATFORM] = intel().collateral()
@@ -223,6 +284,18 @@ def test_collateral_that_was_put_there_is_not_fetched_at_once() -> None:
         assert desk.shop.asked == []
         await desk.look()
         assert desk.shop.asked == [PLATFORM]
+
+    on_a_desk(test)
+
+
+def test_once_started_it_waits_no_longer_than_until_something_expires() -> None:
+    async def test(desk: Desk) -> None:
+        desk.library.held[PLATFORM] = intel().collateral(end=NOW + 10)
+        desk.now = NOW + 10
+        desk.library.start()
+        async with asyncio.timeout(5):
+            await desk.taken.wait()
+        assert desk.changes == 1
 
     on_a_desk(test)
 
