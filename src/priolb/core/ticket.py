@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from priolb.core.lanes import Fifo
+    from priolb.core.lanes import Fifo, Lane
 
 NEW: Final = 0
 WAITING: Final = 1
@@ -28,8 +28,10 @@ class Ticket:
 
     __slots__ = (
         "affinity",
+        "body_bytes",
         "enqueued_at",
         "fifo",
+        "flow",
         "lane",
         "next",
         "previous",
@@ -37,6 +39,7 @@ class Ticket:
         "start_by",
         "state",
         "suspects",
+        "tenant",
         "tried",
         "tries",
     )
@@ -53,6 +56,12 @@ class Ticket:
         """Those of them whose fault the failure seems to be."""
         self.affinity: bytes = b""
         """The key by which requests prefer the same node, empty for none."""
+        self.body_bytes: int = 0
+        """Bytes of its body that are held while it waits; the same as long as it is in line."""
+        self.tenant: bytes = b""
+        """Among whom a fair lane is shared."""
+        self.flow: Lane | None = None
+        """Where in a fair lane it stands, or stood last."""
         self.fifo: Fifo | None = None
         self.previous: Ticket | None = None
         self.next: Ticket | None = None
