@@ -90,7 +90,8 @@ class Weighted(Discipline):
     up or nobody of the lane can be served; what is left of it is not saved.
 
     Args:
-        weights: tickets in a row of each lane, at least 1; 0 for a strict lane, the best first.
+        weights: tickets in a row of each lane; 0 for a strict lane, of which the best is first. Not all are
+        strict.
     """
 
     __slots__ = ("_at", "_left", "_ring", "_strict", "_weights")
@@ -101,7 +102,7 @@ class Weighted(Discipline):
         self._ring: list[int] = [lane for lane, weight in enumerate(weights) if weight]
         self._at: int = 0
         """Whose turn it is: an index into the ring."""
-        self._left: int = weights[self._ring[0]] if self._ring else 0
+        self._left: int = weights[self._ring[0]]
         """How many tickets of this turn are left."""
 
     def pick(self, lanes: list[Lane], has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
@@ -136,8 +137,7 @@ class Weighted(Discipline):
 
 
 class Aged(Discipline):
-    """Strict, but only for so long: each lane is as good as the one before it once it has waited one step
-    longer.
+    """Strict, but only for so long: a lane is as good as the one before it when it has waited a step longer.
 
     A ticket's rank is fixed when it comes:
 
@@ -157,7 +157,7 @@ class Aged(Discipline):
         self._step_s = step_s
 
     def pick(self, lanes: list[Lane], has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
-        """Return the next ticket of the lanes, the best lane first in the list; among equals the better lane's."""
+        """Return the next ticket of the lanes, best lane first; among equals that of the better lane."""
         best: Ticket | None = None
         best_rank, head_start_s = inf, 0.0
         for lane in lanes:

@@ -51,7 +51,7 @@ class TenantQueue(Lane):
         """Virtual time at which its next ticket begins, seconds of work."""
         self.floor: float = 0.0
         self.turn: int = 0
-        """The number of its entry among the queues in line, of equal ones the lowest is next; 0 while it is empty."""
+        """The number of its entry in the line of queues, the lowest of equals first; 0 while it is empty."""
 
 
 class Tenant:
@@ -244,7 +244,11 @@ class FairLane(Lane):
             queue = self._queues[card]
             # Virtual time at which one more would begin.
             begins_s = max(queue.start, self._clock_s) + queue.length * self._estimate_s
-            if best is None or begins_s < least_s:
+            if (
+                best is None
+                or begins_s < least_s
+                or (begins_s == least_s and queue.length < best.length)  # nothing is known of what they take
+            ):
                 best, least_s = queue, begins_s
         assert best is not None
         return best

@@ -14,12 +14,18 @@ so that lanes with nothing reserved go on, slowly, when nodes fail and what is l
 
 from __future__ import annotations
 
+from typing import Final
+
 from priolb.core.fleet import Fleet
 from priolb.core.lanes import Lane
 from priolb.core.node import Lease
 
+# A lane that may have all slots may have those, too, of nodes that are not in use any more.
+_ALL_PERCENT: Final = 100
+_ANY: Final = 1 << 30
+
 # In place of a lane that may start nothing now.
-_CLOSED = Lane("")
+_CLOSED: Final = Lane("")
 
 
 class Shares:
@@ -110,4 +116,7 @@ class Shares:
             slots += node.slots
             free += max(0, node.slots - node.in_flight)
         self._free = free
-        self._most = [max(1, slots * percent // 100) for percent in self._most_percent]
+        self._most = [
+            _ANY if percent == _ALL_PERCENT else max(1, slots * percent // 100)
+            for percent in self._most_percent
+        ]
