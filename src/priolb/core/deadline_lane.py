@@ -45,10 +45,6 @@ class DeadlineLane(Lane):
 
     __slots__ = ()
 
-    def append(self, ticket: Ticket) -> None:
-        self.fresh.append(ticket)
-        self._returned(ticket)  # nobody is early where all stand by their deadlines
-
     def first(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
         best = self.fresh.head
         for tried, fifo in self.retries.items():
@@ -68,6 +64,9 @@ class DeadlineLane(Lane):
 
     def _new_fifo(self) -> Fifo:
         return ByDeadline()
+
+    def _add_early(self, ticket: Ticket) -> None:
+        """Nobody has to be looked for apart, as all stand in the order of their deadlines."""
 
 
 def _is_before(one: Ticket, other: Ticket) -> bool:

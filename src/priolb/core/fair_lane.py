@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
+from math import inf
 from typing import Final
 
 from priolb.core.lanes import Lane
@@ -45,8 +46,8 @@ class TenantQueue(Lane):
 
     __slots__ = ("floor", "start", "turn")
 
-    def __init__(self) -> None:
-        super().__init__("")
+    def __init__(self, max_wait_s: float) -> None:
+        super().__init__("", max_wait_s=max_wait_s)
         self.start: float = 0.0
         """Virtual time at which its next ticket begins, seconds of work."""
         self.floor: float = 0.0
@@ -78,6 +79,7 @@ class FairLane(Lane):
         name: for logs and metrics.
         limit: most tickets that may wait here, 0 for no limit.
         limit_bytes: most bytes of bodies that may wait here, 0 for no limit.
+        max_wait_s: longest wait of a ticket without a deadline of its own, seconds; see `Lane`.
         seed: a secret, for chance in the choice of queues.
         queues: number of queues.
         hand: number of queues of which a tenant uses one.
@@ -101,14 +103,15 @@ class FairLane(Lane):
         name: str,
         limit: int = 0,
         limit_bytes: int = 0,
+        max_wait_s: float = inf,
         seed: bytes = b"",
         queues: int = QUEUES,
         hand: int = HAND,
     ) -> None:
-        super().__init__(name, limit, limit_bytes)
+        super().__init__(name, limit, limit_bytes, max_wait_s)
         self._seed = seed
         self._hand = hand
-        self._queues: list[TenantQueue] = [TenantQueue() for _ in range(queues)]
+        self._queues: list[TenantQueue] = [TenantQueue(max_wait_s) for _ in range(queues)]
         self._active: int = 0  # queues with tickets
         self._line: list[_Entry] = []  # a heap of them; an entry counts while its number is its queue's
         self._turns: int = 0

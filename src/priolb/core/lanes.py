@@ -9,8 +9,9 @@ Invariants:
      different sets of tried nodes that wait right now (one, while nothing fails).
   5. Of the Fifo of those who rest nobody is served. They count as waiting, keep their place and expire as all
      others do.
-  6. `start_by` never falls with the sequence, but for those tickets that stand among the early, too. So the
-     first to expire is the oldest, or the first of the early.
+  6. Of those that may wait as long as the lane lets anybody, `start_by` never falls with the sequence. All
+     others, who have an earlier deadline of their own, stand among the early, too. So the first to expire is
+     the oldest, or the first of the early.
 """
 
 from __future__ import annotations
@@ -84,30 +85,32 @@ class Lane:
         limit: most tickets that may wait here, 0 for no limit. Tickets put back for a retry keep the
             place they had and are not refused by it.
         limit_bytes: most bytes of bodies that may wait here, 0 for no limit; as with `limit`.
+        max_wait_s: `start_by` of a ticket without a deadline of its own is so much later than its arrival,
+            seconds. Infinity when nobody knows: then each ticket is taken for one with a deadline of its own.
 
     `held_bytes` of bodies wait here.
     """
 
     __slots__ = (
         "_early",
-        "_latest_start_by",
         "fresh",
         "held_bytes",
         "length",
         "limit",
         "limit_bytes",
+        "max_wait_s",
         "name",
         "resting",
         "retries",
     )
 
-    def __init__(self, name: str, limit: int = 0, limit_bytes: int = 0) -> None:
+    def __init__(self, name: str, limit: int = 0, limit_bytes: int = 0, max_wait_s: float = inf) -> None:
         self.name: str = name
         self.limit: int = limit
         self.limit_bytes: int = limit_bytes
         self.length: int = 0
         self.held_bytes: int = 0
-        self._latest_start_by: float = -inf
+        self.max_wait_s: float = max_wait_s
         self._early: list[deadlines.Entry] | None = None  # none as long as there has been nobody for it
         self.retries: dict[frozenset[int], Fifo] = {}
         self.fresh: Fifo = self._new_fifo()
@@ -129,12 +132,8 @@ class Lane:
         self.fresh.append(ticket)
         self.length += 1
         self.held_bytes += ticket.body_bytes
-        if ticket.start_by < self._latest_start_by:
-            if self._early is None:
-                self._early = []
-            deadlines.add(self._early, ticket, None, self.length)
-        else:
-            self._latest_start_by = ticket.start_by
+        if ticket.start_by < ticket.enqueued_at + self.max_wait_s:
+            self._add_early(ticket)
 
     def put_back(self, ticket: Ticket) -> None:
         """Give a ticket whose try failed its old place in line."""
@@ -220,5 +219,10 @@ class Lane:
         ticket.state = WAITING
         self.length += 1
         self.held_bytes += ticket.body_bytes
-        if self._early is not None and ticket.start_by < self._latest_start_by:
-            deadlines.add(self._early, ticket, None, self.length)
+        if ticket.start_by < ticket.enqueued_at + self.max_wait_s:
+            self._add_early(ticket)
+
+    def _add_early(self, ticket: Ticket) -> None:
+        if self._early is None:
+            self._early = []
+        deadlines.add(self._early, ticket, None, self.length)

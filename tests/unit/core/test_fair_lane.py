@@ -13,7 +13,7 @@ class Desk:
     """A fair lane, tickets of its tenants, and the work that they cause."""
 
     def __init__(self, limit: int = 0, limit_bytes: int = 0, queues: int = 64, hand: int = 4) -> None:
-        self.lane = FairLane("low", limit, limit_bytes, b"seed", queues, hand)
+        self.lane = FairLane("low", limit, limit_bytes, seed=b"seed", queues=queues, hand=hand)
         self.sequence = 0
 
     def ticket(self, tenant: str, start_by: float = 100.0, body_bytes: int = 0) -> Ticket:

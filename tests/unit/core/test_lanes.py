@@ -267,16 +267,22 @@ def test_without_a_limit_of_bytes_any_body_has_room() -> None:
     assert Lane("low").has_room(1 << 60) is True
 
 
+def arrived(sequence: int, enqueued_at: float, wait_s: float = 5.0) -> Ticket:
+    each = Ticket(2, enqueued_at, enqueued_at + wait_s)
+    each.sequence = sequence
+    return each
+
+
 def test_a_ticket_with_a_deadline_of_its_own_expires_before_older_ones() -> None:
-    lane = Lane("low")
-    for each in (due(1, 10.0), due(2, 12.0), due(3, 7.0), due(4, 14.0), due(5, 6.0), due(6, 13.5)):
-        lane.append(each)
-    assert expiring(lane) == [5, 3, 1, 2, 6, 4]
+    lane = Lane("low", max_wait_s=5.0)
+    for number, wait_s in enumerate((5.0, 5.0, 1.5, 5.0, 0.3, 4.5)):
+        lane.append(arrived(number, 0.1 * number, wait_s))
+    assert expiring(lane) == [4, 2, 0, 5, 1, 3]
 
 
 def test_it_is_served_in_the_order_of_arrival_all_the_same() -> None:
-    lane = Lane("low")
-    for each in (due(1, 10.0), due(2, 7.0), due(3, 12.0)):
+    lane = Lane("low", max_wait_s=5.0)
+    for each in (arrived(1, 0.1), arrived(2, 0.2, 1.0), arrived(3, 0.3)):
         lane.append(each)
     served = []
     while (first := lane.first(any_node)) is not None:
@@ -286,12 +292,15 @@ def test_it_is_served_in_the_order_of_arrival_all_the_same() -> None:
 
 
 def test_as_long_as_all_may_wait_equally_long_nobody_is_looked_for_apart() -> None:
-    lane = Lane("low")
-    for each in (due(1, 10.0), due(2, 10.0), due(3, 12.0)):
+    lane = Lane("low", max_wait_s=5.0)
+    one, two, three = (arrived(1, 0.1), arrived(2, 0.1), arrived(3, 0.7))
+    for each in (one, two, three):
         lane.append(each)
-    lane.remove(lane.fresh.head)  # type: ignore[arg-type]
+    lane.remove(one)
+    one.tried = frozenset({7})
+    lane.put_back(one)
     assert lane._early is None
-    assert expiring(lane) == [2, 3]
+    assert expiring(lane) == [1, 2, 3]
 
 
 def test_of_those_that_expire_together_the_oldest_is_first() -> None:
@@ -299,6 +308,14 @@ def test_of_those_that_expire_together_the_oldest_is_first() -> None:
     for each in (due(1, 7.0), due(2, 12.0), due(3, 7.0), due(4, 7.0)):
         lane.append(each)
     assert expiring(lane) == [1, 3, 4, 2]
+
+
+def test_who_was_never_in_line_before_expires_after_who_came_later_with_an_earlier_deadline() -> None:
+    lane = Lane("low", max_wait_s=5.0)
+    passed_by, early = arrived(1, 0.0), arrived(2, 0.5, 1.0)
+    lane.append(early)
+    retry(lane, passed_by, 7)
+    assert expiring(lane) == [2, 1]
 
 
 @pytest.mark.parametrize("rests", [False, True])
