@@ -81,11 +81,15 @@ class SharesMachine(RuleBasedStateMachine):
         fleet = Fleet()
         self.reserved, self.most_percent = reserved, most_percent
         self.shares = Shares(lanes, fleet, reserved, most_percent)
+        hedging = Hedging(frozenset({0, 1}), 100.0, 0.0)
+        for _ in range(64):  # from then on it knows what takes long
+            hedging.answered(0, 0.1)
+            hedging.answered(1, 0.1)
         self.scheduler = Scheduler(
             PriorityQueue(lanes, discipline_of(discipline)),
             RetryPolicy(3),
             fleet,
-            hedging=Hedging(frozenset({0, 1}), 100.0, 0.0),
+            hedging=hedging,
             shares=self.shares,
         )
         for each in slots:

@@ -274,6 +274,16 @@ def test_tenants_that_are_gone_leave_nothing_behind() -> None:
     assert len(lane._line) <= 2 + 16
 
 
+def test_tenants_that_leave_before_they_are_served_leave_nothing_behind() -> None:
+    desk = Desk()
+    desk.push("a")
+    for number in range(1000):
+        each = desk.ticket(f"tenant-{number}")
+        desk.lane.append(each)
+        desk.lane.remove(each)
+        assert len(desk.lane._line) <= 2 * 2 + 16
+
+
 def test_a_try_beside_the_first_is_charged_to_the_same_tenant() -> None:
     desk = Desk()
     desk.push("x")
