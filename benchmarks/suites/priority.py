@@ -7,15 +7,15 @@ What a perfect scheduler would have made of these arrivals is simulated.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
+from benchmarks.load import run_streams
 from benchmarks.machine import this_machine
-from benchmarks.open_loop import HIGH, LOW, arrivals
+from benchmarks.open_loop import Stream, arrivals, high, low
 from benchmarks.peers import HAPROXY, PRIOLB, Task, is_installed, start_node, start_peers
 from benchmarks.perfect import Due, latencies_s
 from benchmarks.results import Cell, Column, Result, Target
@@ -30,7 +30,6 @@ OVERLOADED: Final = "low at 2x capacity"
 STORMED: Final = "low at 10x capacity"
 PERFECT: Final = "perfect scheduler"
 IGNORED_S: Final = 1.0
-GRACE_S: Final = 20.0
 
 
 @dataclass(frozen=True)
@@ -120,28 +119,21 @@ def _round(peer_name: str, load: Load, duration_s: float, seed: int) -> Round:
         node_port = start_node(workbench, SLOTS, SERVICE_S)
         task = Task(node_port, SLOTS, load.queue_timeout_s, has_priorities=True)
         [peer] = start_peers(workbench, task, peer_name)
-        printed = workbench.run_module(
-            "benchmarks.open_loop",
-            *("--port", peer.port, "--duration-s", duration_s, "--seed", seed, "--ignored-s", IGNORED_S),
-            *("--high-per-s", HIGH_PER_S, "--low-per-s", load.low_per_s),
-            timeout_s=duration_s + GRACE_S,
-        )
+        counts = run_streams(workbench, peer.port, _streams(load), duration_s, seed, ignored_s=IGNORED_S)
         peer.child.check_running()
-    lanes: dict[str, dict[str, Any]] = json.loads(printed)
-    high, low = lanes["high"], lanes["low"]
-    return Round(
-        high_ms=sorted(high["latencies_ms"]),
-        low_ms=sorted(low["latencies_ms"]),
-        high_outcomes=Counter(high["outcomes"]),
-        low_outcomes=Counter(low["outcomes"]),
-    )
+    urgent, rest = counts["high"], counts["low"]
+    return Round(sorted(urgent.latencies_ms), sorted(rest.latencies_ms), urgent.outcomes, rest.outcomes)
+
+
+def _streams(load: Load) -> list[Stream]:
+    return [high(HIGH_PER_S), low(load.low_per_s)]
 
 
 def _perfect_round(load: Load, duration_s: float, seed: int) -> Round:
     """Return what a perfect scheduler makes of the arrivals of a round, where nobody gives up."""
-    schedule = arrivals({HIGH: HIGH_PER_S, LOW: load.low_per_s}, duration_s, seed)
-    ignored = sum(each.lane == HIGH and each.due_s < IGNORED_S for each in schedule)
-    due = [Due(each.due_s, 0 if each.lane == HIGH else 1) for each in schedule]
+    schedule = arrivals(_streams(load), duration_s, seed)
+    ignored = sum(each.stream == "high" and each.due_s < IGNORED_S for each in schedule)
+    due = [Due(each.due_s, 0 if each.stream == "high" else 1) for each in schedule]
     high_s = latencies_s(due, SLOTS, SERVICE_S)[0]  # in the order in which they came, as they are served
     return Round(sorted(1e3 * each for each in high_s[ignored:]), (), Counter(), Counter())
 
