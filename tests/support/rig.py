@@ -9,6 +9,7 @@ from priolb.core.fleet import Fleet
 from priolb.core.hedge import Hedging
 from priolb.core.limits import ByteBudget
 from priolb.core.node import NodeState
+from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.http.fields import FieldFinder
@@ -23,7 +24,7 @@ from priolb.net.listener import Listener, LocalHandler
 from priolb.net.pool import IdleBudget
 from support.manual_loop import ManualClock, ManualLoop
 from support.memory import MemoryTransport
-from support.messages import NOON, VIA_NAME
+from support.messages import ANSWER, NOON, POST, POST_AT_NODE, VIA_NAME
 from support.tickets import new_queue
 
 RETRY_METHODS = frozenset({b"POST", b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
@@ -181,6 +182,7 @@ class Rig:
         self,
         *,
         lane_limits: tuple[int, int, int] = (0, 0, 0),
+        queue: PriorityQueue | None = None,
         max_tries: int = 3,
         body_budget_bytes: int = 1 << 30,
         max_idle: int = 100,
@@ -214,7 +216,7 @@ class Rig:
         head_limits = head_limits or HeadLimits(65536, 100)
         asyncio._set_running_loop(self.loop)
         self.scheduler = Scheduler(
-            new_queue(limits=lane_limits), RetryPolicy(max_tries), fleet, hedging=hedging
+            queue or new_queue(limits=lane_limits), RetryPolicy(max_tries), fleet, hedging=hedging
         )
         self.engine = Engine(
             self.scheduler,
@@ -314,3 +316,14 @@ class Rig:
 
     async def _dial(self, protocol_factory: Callable[[], Any], host: str, port: int) -> tuple[Any, Any]:
         return await self.nodes[host].dial(protocol_factory)
+
+
+def serve_one(rig: Rig, node: MemoryNode, answer: bytes = ANSWER) -> MemoryTransport:
+    """Serve a request over a connection that is new, and return the node's end."""
+    client = rig.client()
+    client.send(POST)
+    call = node.accept()
+    assert call.take() == POST_AT_NODE
+    call.send(answer)
+    client.end()
+    return call
