@@ -114,16 +114,16 @@ class Scheduler:
 
     def start_at_once(self, ticket: Ticket, now: float) -> Lease | None:
         """Reserve a slot for a new ticket when nobody waits and a node is free; else None: `submit` it."""
-        queue, free, shares = self.queue, self.fleet.free, self._shares
+        queue, free = self.queue, self.fleet.free
         if queue.length or not free.length:
             return None
-        if shares is not None and not shares.may_start(ticket.lane):
+        if self._shares is not None and not self._shares.may_start(ticket.lane):
             return None
         queue.pass_by(ticket)
         ticket.tries = 1
         lease = Lease(ticket, free.reserve_best(ticket), now)
-        if shares is not None:
-            shares.begin(lease)
+        if self._shares is not None:
+            self._shares.begin(lease)
         return lease
 
     def refusal(self, lane: int, body_bytes: int = 0) -> Reason | None:

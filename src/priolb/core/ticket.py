@@ -22,6 +22,7 @@ class Ticket:
         lane: index of the lane it waits in.
         enqueued_at: monotonic seconds of the request's arrival.
         start_by: monotonic seconds after which no try may start.
+        body_bytes: bytes of its body that are held while it waits; the same as long as it is in line.
 
     Whoever runs requests derives its own class from this one and finds it again in every lease.
     """
@@ -44,10 +45,11 @@ class Ticket:
         "tries",
     )
 
-    def __init__(self, lane: int, enqueued_at: float, start_by: float) -> None:
+    def __init__(self, lane: int, enqueued_at: float, start_by: float, body_bytes: int = 0) -> None:
         self.lane: int = lane
         self.enqueued_at: float = enqueued_at
         self.start_by: float = start_by
+        self.body_bytes: int = body_bytes
         self.state: int = NEW
         self.sequence: int = 0
         self.tries: int = 0
@@ -56,8 +58,6 @@ class Ticket:
         """Those of them whose fault the failure seems to be."""
         self.affinity: bytes = b""
         """The key by which requests prefer the same node, empty for none."""
-        self.body_bytes: int = 0
-        """Bytes of its body that are held while it waits; the same as long as it is in line."""
         self.tenant: bytes = b""
         """Among whom a fair lane is shared."""
         self.flow: Lane | None = None
