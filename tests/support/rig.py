@@ -12,6 +12,7 @@ from priolb.core.node import NodeState
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.core.shares import Shares
 from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors
@@ -203,6 +204,7 @@ class Rig:
         keeps_host: bool = False,
         hedging: Hedging | None = None,
         fleet: Fleet | None = None,
+        shares: Shares | None = None,
         node_errors: frozenset[int] = frozenset(),
         affinity: str = "",
     ) -> None:
@@ -220,6 +222,7 @@ class Rig:
             RetryPolicy(max_tries),
             fleet,
             hedging=hedging,
+            shares=shares,
         )
         self.engine = Engine(
             self.scheduler,
@@ -267,10 +270,10 @@ class Rig:
         finally:
             asyncio._set_running_loop(None)
 
-    def client(self) -> MemoryTransport:
-        """Return the client's end of a new connection."""
+    def client(self, address: str = "192.0.2.1") -> MemoryTransport:
+        """Return the client's end of a new connection from `address`."""
         connection = FrontConnection(self.listener)
-        transport = MemoryTransport(self.loop, connection, end_turn=self.engine.flush)
+        transport = MemoryTransport(self.loop, connection, (address, 50000), end_turn=self.engine.flush)
         self.clients.append(transport)
         connection.connection_made(transport)
         return transport

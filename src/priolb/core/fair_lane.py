@@ -122,19 +122,14 @@ class FairLane(Lane):
 
     # Who waits
 
-    def admits(self, ticket: Ticket) -> bool:
-        if not self.has_room(ticket.body_bytes):
+    def has_room(self, body_bytes: int, tenant: bytes) -> bool:
+        waiting = self._tenants.get(tenant)
+        length = held_bytes = 0
+        if waiting is not None:
+            length, held_bytes = waiting.queue.length, waiting.queue.held_bytes
+        if 0 < self.limit <= self.length + length:
             return False
-        tenant = self._tenants.get(ticket.tenant)
-        if tenant is None:
-            return True
-        queue = tenant.queue
-        if 0 < self.limit <= self.length + queue.length:
-            return False
-        return (
-            self.limit_bytes == 0
-            or self.held_bytes + queue.held_bytes + ticket.body_bytes <= self.limit_bytes
-        )
+        return self.limit_bytes == 0 or self.held_bytes + held_bytes + body_bytes <= self.limit_bytes
 
     def append(self, ticket: Ticket) -> None:
         self._join(ticket).append(ticket)

@@ -49,7 +49,7 @@ class PriorityQueue:
     def push(self, ticket: Ticket) -> bool:
         """Add a new ticket at the end of its lane; False, and nothing done, when the lane is full."""
         lane = self.lanes[ticket.lane]
-        if not lane.admits(ticket):
+        if not lane.has_room(ticket.body_bytes, ticket.tenant):
             return False
         self.accepted += 1
         ticket.sequence = self.accepted
@@ -57,19 +57,18 @@ class PriorityQueue:
         self.length += 1
         return True
 
-    def pop(self, has_node_for: Callable[[frozenset[int]], bool] = _any_node) -> Ticket | None:
+    def pop(
+        self, has_node_for: Callable[[frozenset[int]], bool] = _any_node, lanes: list[Lane] | None = None
+    ) -> Ticket | None:
         """Take the next ticket out; None when none waits that a free node may serve.
 
         Args:
             has_node_for: whether a node is free for a ticket that has tried these nodes.
+            lanes: the lanes, those replaced by empty ones that may start nothing now; None when all may.
         """
         if self.length == 0:
             return None
-        return self.pop_from(self.lanes, has_node_for)
-
-    def pop_from(self, lanes: list[Lane], has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
-        """Take the next ticket out of some of the lanes; the others are replaced by empty ones in `lanes`."""
-        ticket = self._discipline.pick(lanes, has_node_for)
+        ticket = self._discipline.pick(self.lanes if lanes is None else lanes, has_node_for)
         if ticket is not None:
             self.remove(ticket)
         return ticket

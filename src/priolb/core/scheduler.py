@@ -135,7 +135,7 @@ class Scheduler:
         """
         if not self.fleet.nodes:
             return Reason.NO_NODES
-        return None if self.queue.lanes[lane].has_room(body_bytes) else Reason.QUEUE_FULL
+        return None if self.queue.lanes[lane].has_room(body_bytes, b"") else Reason.QUEUE_FULL
 
     def submit(self, ticket: Ticket) -> Reason | None:
         """Put a new ticket in line; a reason when it is refused at once."""
@@ -158,7 +158,7 @@ class Scheduler:
             if shares is None:
                 ticket = self.queue.pop(self._has_node_for)
             else:
-                ticket = self.queue.pop_from(shares.open_lanes(), self._has_node_for)
+                ticket = self.queue.pop(self._has_node_for, shares.open_lanes())
             if ticket is None:
                 return None
             if ticket.start_by <= now:
