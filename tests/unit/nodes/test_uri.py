@@ -231,6 +231,15 @@ def test_a_port_or_bracket_that_is_wrong_is_refused(uri: str) -> None:
         "http://user:hidden@foo bar",
         "http://foo/?key=hidden\n",
         "https://SEV_hid/hidden@foo\n",
+        "user:hidden@foo",
+        "https:user:hidden@foo",
+        "SGX_hidden@foo",
+        "SEV_hidden",
+        "https:/SEV_hidden@foo",
+        "https;//SEV_hidden@foo",
+        "https:\\\\SEV_hidden@foo",
+        "https://@SGX_hidden==",
+        "https://SGX_00@foo:SGX_hidden",
     ],
 )
 def test_what_may_be_secret_is_not_repeated(uri: str) -> None:
