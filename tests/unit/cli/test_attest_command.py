@@ -84,8 +84,13 @@ def test_a_uri_of_a_sgx_node_is_made_and_shown(capsys: Output) -> None:
         "node       https://foo",
         "kind       SGX: Intel SGX with DCAP, as Gramine's RA-TLS",
         f"MRENCLAVE  {HEX}",
-        "policy     allowed_states is set for this node alone",
+        "policy     _allow_tcb=OutOfDate for this node alone",
     ]
+
+
+def test_the_host_may_stand_as_the_uri_that_it_will_be(capsys: Output) -> None:
+    assert main(["attest", "uri", "https://foo:8545/rpc", "--mrenclave", HEX]) == 0
+    assert capsys.readouterr().out == f"https://SGX_{HEX}@foo:8545/rpc\n"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +116,14 @@ def test_a_uri_of_a_sgx_node_is_made_and_shown(capsys: Output) -> None:
             ["uri", "foo", "--measurements", "/nowhere"],
             "--measurements: '/nowhere': No such file or directory",
         ),
+        (
+            ["uri", "http://foo", "--mrenclave", HEX],
+            "attest: uri needs a host, with or without https:// in front; an attested node needs https",
+        ),
+        (["uri", "foo", "--mrenclave", HEX, "--ca", "platform"], "attest: --ca is not for uri"),
+        (["show", "x", "--measurements", "x"], "attest: --measurements is not for show"),
+        (["probe", "x", "--url", "x"], "attest: --url is not for probe"),
+        (["collateral", "fetch", "/", "--mrenclave", HEX], "attest: --mrenclave is not for collateral"),
         (
             ["show", "https://foo"],
             "attest: https://foo has no user part (SEV_... or SGX_...), so it proves nothing",
@@ -140,6 +153,13 @@ def test_a_mistake_is_one_line_and_exit_status_2(words: list[str], message: str,
 def test_measurements_that_are_none_are_refused(tmp_path: Path, capsys: Output) -> None:
     assert main(["attest", "uri", "foo", "--measurements", file_with(tmp_path, None)]) == 2
     assert capsys.readouterr().err.endswith("measurements.json': measurements is no JSON object\n")
+
+
+def test_a_file_of_measurements_that_is_too_long_is_refused_for_that(tmp_path: Path, capsys: Output) -> None:
+    path = tmp_path / "long.json"
+    path.write_text(json.dumps({"4": HEX}) + " " * 65_536)
+    assert main(["attest", "uri", "foo", "--measurements", str(path)]) == 2
+    assert capsys.readouterr().err.endswith("long.json': the measurements are longer than 65536 bytes\n")
 
 
 def test_without_the_packages_for_it_the_command_says_so(

@@ -152,6 +152,7 @@ def test_what_begins_like_a_user_part_is_never_taken_for_a_host(uri: str) -> Non
     [
         (f"https://{SEV}@foo", SevExpectation(DEFAULTS)),
         (f"https://{SEV.replace('=', '%3D').replace('S', '%53', 1)}@foo", SevExpectation(DEFAULTS)),
+        (f"https://{SEV[:20]}%0A{SEV[20:]}%0D%0A@foo", SevExpectation(DEFAULTS)),
         (f"https://{SEV}@foo?_min_tcb=1.2.3.4", SevExpectation(DEFAULTS, {"minimum_tcb": Tcb(1, 2, 3, 4)})),
         (f"https://{SGX}@foo", SgxExpectation(b"\xab" * 32)),
         (
