@@ -25,6 +25,7 @@ from priolb.attest.sev.verify import check_document, verify_sev
 from priolb.attest.sgx.collateral import Collateral
 from priolb.attest.sgx.dcap import check_with_intel
 from priolb.attest.sgx.evidence import find_evidence
+from priolb.attest.sgx.origin import check_origin
 from priolb.attest.sgx.policy import SgxPolicy, TcbState
 from priolb.attest.sgx.quote import parse_sgx_quote
 from priolb.attest.sgx.verify import verify_sgx
@@ -339,6 +340,11 @@ def test_debug_enclaves_are_refused(name: str) -> None:
     held = assembled()
     verdict = verify_sgx(leaf_of(name), bytes(32), policy, {held.platform: held}, NOW)
     assert verdict.refusal is Refusal.ENCLAVE_DEBUG
+
+
+def test_collateral_of_intel_is_known_as_such() -> None:
+    check_origin(assembled(), SgxPolicy().root)
+    check_origin(Collateral.from_json(text(QUOTE_COLLATERAL)), SgxPolicy().root)
 
 
 def test_the_documents_of_intel_are_the_ones_in_the_collateral() -> None:

@@ -15,7 +15,7 @@ from priolb.attest.sev import verifier
 from priolb.attest.sev.measurements import encode_user_part
 from priolb.attest.sgx import sources
 from priolb.attest.sgx.collateral import Collateral
-from priolb.cli import attest_probe
+from priolb.cli import attest_collateral, attest_probe
 from priolb.cli.main import main
 from priolb.config.settings import SETTINGS
 from priolb.nodes.uri import parse_node_uri
@@ -311,6 +311,7 @@ def test_collateral_is_fetched_into_files(
     tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = intel().collateral()
+    monkeypatch.setattr(attest_collateral, "INTEL_SGX_ROOT", intel().root.der)
     with Pccs(held) as service:
         monkeypatch.setenv("SGX_COLLATERAL", service.url)
         words = ["attest", "collateral", "fetch", str(tmp_path), "--fmspc", "00606a000000,00606A000000"]
@@ -326,6 +327,15 @@ def test_collateral_is_fetched_into_files(
             "the service gave collateral for 00606A000000 (platform CA)\n"
         )
         assert [each.name for each in tmp_path.iterdir()] == ["00606A000000-platform.json"]
+
+
+def test_collateral_that_intel_has_not_signed_is_not_kept(tmp_path: Path, capsys: Output) -> None:
+    with Pccs(intel().collateral()) as service:
+        words = ["--url", service.url, "--fmspc", "00606A000000", "--ca", "platform"]
+        assert main(["attest", "collateral", "fetch", str(tmp_path), *words]) == 1
+    message = "the issuer of the TCB info is not certified by Intel's root"
+    assert capsys.readouterr().err == f"prio-load-balancer: 00606A000000 (platform CA): {message}\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_uris_of_the_command_are_uris_of_nodes(tmp_path: Path, capsys: Output) -> None:
