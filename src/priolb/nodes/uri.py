@@ -33,7 +33,7 @@ _PRINTABLE: Final = re.compile(r"[!-~]+")
 # Label by label, so that there is one way to match and time is linear in the length.
 _HOST_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _ATTESTED: Final = (SEV_PREFIX, SGX_PREFIX)
-_USER_PART: Final = re.compile(r"\b(SEV_|SGX_)[\w%=-]+", re.IGNORECASE)
+_USER_PART: Final = re.compile(r"(SEV_|SGX_)[\w%=-]+", re.IGNORECASE)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
