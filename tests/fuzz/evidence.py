@@ -90,7 +90,7 @@ def node_uris(data: bytes) -> None:
         parsed = parse_node_uri(uri)
     except ConfigError as error:
         shown = str(error)
-    if user_part is not None and re.match("(SEV|SGX)_.", user_part):
+    if user_part is not None and re.fullmatch("(SEV|SGX)_[A-Za-z0-9_=%-]+", user_part):
         assert user_part not in shown
     if parsed is not None:
         assert (parsed.expectation is not None) is (user_part is not None)

@@ -191,7 +191,8 @@ def _own_parameters(parts: SplitResult) -> tuple[NodeParameters, dict[str, str],
             raise ConfigError(f"node URI {_shown(parts)}: {name} is given twice")
         else:
             ours[name] = value
-    policy = {name: ours.pop(name) for name in list(ours) if name in PARAMETERS}
+    # A comma may have to be written as %2C: in settings, commas stand between URIs.
+    policy = {name: unquote(ours.pop(name)) for name in list(ours) if name in PARAMETERS}
     try:
         return parse_parameters(ours), policy, "&".join(theirs)
     except ConfigError as error:

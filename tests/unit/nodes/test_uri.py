@@ -156,6 +156,13 @@ def test_what_begins_like_a_user_part_is_never_taken_for_a_host(uri: str) -> Non
         (f"https://{SEV}@foo?_min_tcb=1.2.3.4", SevExpectation(DEFAULTS, {"minimum_tcb": Tcb(1, 2, 3, 4)})),
         (f"https://{SGX}@foo", SgxExpectation(b"\xab" * 32)),
         (
+            f"https://{SGX}@foo?_allow_tcb=SWHardeningNeeded%2cUpToDate",
+            SgxExpectation(
+                b"\xab" * 32,
+                {"allowed_states": frozenset({TcbState.UP_TO_DATE, TcbState.SW_HARDENING_NEEDED})},
+            ),
+        ),
+        (
             f"https://{SGX}@foo?_allow_tcb=UpToDate",
             SgxExpectation(b"\xab" * 32, {"allowed_states": frozenset({TcbState.UP_TO_DATE})}),
         ),
@@ -197,6 +204,7 @@ def test_nothing_of_the_user_part_or_the_policy_is_meant_for_the_node_or_the_log
         (f"https://{encoded(b'[]')}@foo", "measurements is no JSON object"),
         (f"https://{SGX}@foo?_min_tcb=hidden", "_min_tcb has no meaning for a SGX node"),
         (f"https://{SEV}@foo?_arks=hidden", "_arks is not a list of milan, genoa"),
+        (f"https://{SEV}@foo?_arks=milan%2Chidden%0a", "_arks is not a list of milan, genoa"),
         (f"https://{SEV}@foo?_arks=milan&_arks=milan", "_arks is given twice"),
         (f"https://{SEV}@foo?_id_key=00", "unknown parameter _id_key; did you mean _id_keys?"),
         (f"https://{SGX}@foo?_insecure=1", "_insecure has no meaning for an attested node"),
