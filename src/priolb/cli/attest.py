@@ -1,5 +1,6 @@
 """`prio-load-balancer attest`: make, read and try the URIs of nodes that prove what they run."""
 
+import re
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from priolb.cli.options import OptionParser
 from priolb.config.words import did_you_mean, escaped, shown
 from priolb.errors import ConfigError
 from priolb.nodes.uri import NodeURI, parse_node_uri
+
+_SCHEME: Final = re.compile("([A-Za-z][A-Za-z0-9+.-]*)://")
 
 # Each action: the words that follow it, for errors, and the options that it has.
 _ACTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -91,7 +94,8 @@ def attested_uri(text: str) -> NodeURI:
 def _make(host: str, measurements: str | None, mrenclave: str | None) -> int:
     if (measurements is None) == (mrenclave is None):
         raise ConfigError("attest: uri needs either --measurements or --mrenclave")
-    if host.startswith("http://"):
+    scheme = _SCHEME.match(host)
+    if scheme is not None and scheme[1].lower() != "https":
         raise ConfigError(
             "attest: uri needs a host, with or without https:// in front; an attested node needs https"
         )
@@ -106,7 +110,7 @@ def _make(host: str, measurements: str | None, mrenclave: str | None) -> int:
             raise ConfigError(f"--measurements: {shown(measurements)}: {error.strerror}") from None
         except MalformedError as error:
             raise ConfigError(f"--measurements: {shown(measurements)}: {error}") from None
-    uri = attested_uri(f"https://{user_part}@{host.removeprefix('https://')}")
+    uri = attested_uri(f"https://{user_part}@{host[scheme.end() :] if scheme is not None else host}")
     if isinstance(uri.expectation, SevExpectation):
         for line in _warnings(uri.expectation.measurements):
             print(f"prio-load-balancer: {line}", file=sys.stderr)

@@ -88,9 +88,10 @@ def test_a_uri_of_a_sgx_node_is_made_and_shown(capsys: Output) -> None:
     ]
 
 
-def test_the_host_may_stand_as_the_uri_that_it_will_be(capsys: Output) -> None:
-    assert main(["attest", "uri", "https://foo:8545/rpc", "--mrenclave", HEX]) == 0
-    assert capsys.readouterr().out == f"https://SGX_{HEX}@foo:8545/rpc\n"
+@pytest.mark.parametrize("scheme", ["", "https://", "HTTPS://"])
+def test_the_host_may_stand_as_the_uri_that_it_will_be(scheme: str, capsys: Output) -> None:
+    assert main(["attest", "uri", f"{scheme}foo:8545/rpc?a=b://c", "--mrenclave", HEX]) == 0
+    assert capsys.readouterr().out == f"https://SGX_{HEX}@foo:8545/rpc?a=b://c\n"
 
 
 @pytest.mark.parametrize(
