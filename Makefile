@@ -43,6 +43,7 @@ unit: $(INSTALLED_DEV) $(ANVIL) ## Run the tests interpreted and report which br
 	$(PYTHON) -m coverage erase
 	$(PYTHON) -m coverage run -m pytest
 	$(PYTHON) -m coverage combine --quiet
+	$(PYTHON) -m coverage report --include='*/priolb/attest/*' --fail-under=100
 	$(PYTHON) -m coverage report
 
 compiled: $(COMPILED)/.installed ## Run the tests on the compiled form
