@@ -102,23 +102,23 @@ def is_chunked_to_client(body_bytes: int, minor: int) -> bool:
     return minor == 1 and body_bytes in (CHUNKED, UNTIL_CLOSE)
 
 
-def timing_fields(queue_us: int, node_us: int, total_us: int, size_at_start: int, size_at_end: int) -> bytes:
+def timing_fields(queue_us: int, node_us: int, size_at_start: int, size_at_end: int) -> bytes:
     """Return the fields that tell where an answer spent its time.
 
     Args:
         queue_us: from the arrival of the request to the start of the try that was answered, microseconds.
         node_us: from there to the answer, microseconds.
-        total_us: both together, microseconds.
         size_at_start: length of the request's lane when it came, itself included.
         size_at_end: the same now.
     """
     node_ms = node_us // 1000
-    queue_time, queue_span = b"0", b"0.000"  # of one that started at once, as mostly
+    node_time = b"%d" % node_us
+    queue_time, queue_span, total_time = b"0", b"0.000", node_time  # of one that started at once, as mostly
     if queue_us:
         queue_ms = queue_us // 1000
         queue_time = b"%d" % queue_us
         queue_span = b"%b.%b" % (decimal(queue_ms), THREE_DIGITS[queue_us - 1000 * queue_ms])
-    node_time = b"%d" % node_us
+        total_time = b"%d" % (queue_us + node_us)
     return (
         b"X-PrioLB-QueueDurationUs: %b\r\nX-PrioLB-SimDurationUs: %b\r\nX-PrioLB-TotalDurationUs: %b\r\n"
         b"X-PrioLB-QueueSizeStart: %b\r\nX-PrioLB-QueueSizeEnd: %b\r\n"
@@ -126,7 +126,7 @@ def timing_fields(queue_us: int, node_us: int, total_us: int, size_at_start: int
         % (
             queue_time,
             node_time,
-            node_time if total_us == node_us else b"%d" % total_us,
+            total_time,
             NUMBERS[size_at_start] if size_at_start < 1000 else b"%d" % size_at_start,
             NUMBERS[size_at_end] if size_at_end < 1000 else b"%d" % size_at_end,
             queue_span,

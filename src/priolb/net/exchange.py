@@ -480,7 +480,6 @@ class Exchange(Ticket):
         times = timing_fields(
             int((self._try_at - self.enqueued_at) * 1e6),
             int((now - self._try_at) * 1e6),
-            int((now - self.enqueued_at) * 1e6),
             self.size_at_start,
             engine.scheduler.queue.lanes[self.lane].length,
         )
