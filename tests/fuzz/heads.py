@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import re
 
 import h11
 
