@@ -64,8 +64,8 @@ RESPONSE_ROLES: Final[dict[bytes, int]] = {
     b"x-priolb-queuesizeend": 0,
 }
 
-# Looked at, and written anew for the other side: not if Connection names them. What frames a message cannot be
-# named away, nor what tells its way.
+# Looked at, and written anew for the other side: not if Connection names them. What frames a message or
+# tells its way cannot be named away.
 _NAMEABLE: Final = frozenset({*PROXY_CLAIMS, b"content-type", b"date"})
 
 # RFC 9110, section 6.5.1: what a trailer section must not say, since it was needed before the body: framing,
