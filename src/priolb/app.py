@@ -23,7 +23,7 @@ from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
 from priolb.attest.attestors import Attestors
 from priolb.config.attestation import attestors_of
-from priolb.config.lanes import hedged_lanes, queue_of
+from priolb.config.lanes import hedged_lanes, queue_of, shares_of
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
 from priolb.core.affinity import Affinity
@@ -171,7 +171,6 @@ class _Balancer:
             RequestLog(log, words),
             time.monotonic,
             time.time,
-            request_timeout_s=settings.request_timeout_s,
             try_timeout_s=settings.request_proxy_timeout_s,
             node_idle_timeout_s=settings.node_idle_timeout_s,
             upgrade_idle_timeout_s=settings.upgrade_idle_timeout_s,
@@ -327,13 +326,15 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
         selection = PeakEwma(chance)
     elif settings.node_selection == "round-robin":
         selection = RoundRobin()
+    fleet = Fleet(Affinity(selection) if has_affinity else selection, policy)
     return Scheduler(
         queue,
         RetryPolicy(settings.retries_max, _BACKOFF_S),
-        Fleet(Affinity(selection) if has_affinity else selection, policy),
+        fleet,
         RetryBudget(settings.retry_budget, settings.retry_budget_min, now),
         Hedging(lanes, settings.hedge_max_percent, now) if lanes else None,
         chance,
+        shares_of(settings, queue.lanes, fleet),
     )
 
 

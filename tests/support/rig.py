@@ -216,7 +216,10 @@ class Rig:
         head_limits = head_limits or HeadLimits(65536, 100)
         asyncio._set_running_loop(self.loop)
         self.scheduler = Scheduler(
-            queue or new_queue(limits=lane_limits), RetryPolicy(max_tries), fleet, hedging=hedging
+            queue or new_queue(limits=lane_limits, max_wait_s=request_timeout_s),
+            RetryPolicy(max_tries),
+            fleet,
+            hedging=hedging,
         )
         self.engine = Engine(
             self.scheduler,
@@ -225,7 +228,6 @@ class Rig:
             self.notes,
             self.clock,
             lambda: NOON,
-            request_timeout_s=request_timeout_s,
             try_timeout_s=try_timeout_s,
             node_idle_timeout_s=30.0,
             upgrade_idle_timeout_s=600.0,

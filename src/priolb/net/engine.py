@@ -8,6 +8,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, Protocol
 
+from priolb.core.fair_lane import FairLane
 from priolb.core.fleet import Fleet
 from priolb.core.health_check import HealthCheck
 from priolb.core.limits import ByteBudget
@@ -72,7 +73,6 @@ class Engine:
         instrument: is told of every request.
         clock: monotonic seconds.
         wall_clock: seconds since 1970.
-        request_timeout_s: longest time from a request's arrival to the start of a try, seconds.
         try_timeout_s: longest wait for the head of a node's answer, connecting included, seconds.
         node_idle_timeout_s: longest silence between two parts of an answer's body, seconds.
         upgrade_idle_timeout_s: longest silence on a connection that has switched protocols, seconds.
@@ -86,6 +86,8 @@ class Engine:
         affinity: finds the value by which requests prefer the same node, None for none.
 
     Attributes:
+        max_waits_s: longest time from a request's arrival to the start of a try, for each lane, seconds.
+        has_tenants: whether any lane is shared among them.
         on_node_change: is told of every node that does something else than before.
         upgrades: requests under way that ask for another protocol, or have got it.
     """
@@ -105,15 +107,16 @@ class Engine:
         "affinity",
         "body_budget",
         "clock",
+        "has_tenants",
         "head_limits",
         "health_check",
         "idle",
         "instrument",
+        "max_waits_s",
         "node_errors",
         "node_idle_timeout_s",
         "on_node_change",
         "refusals",
-        "request_timeout_s",
         "retry_methods",
         "scheduler",
         "tasks",
@@ -133,7 +136,6 @@ class Engine:
         instrument: Instrument,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
-        request_timeout_s: float,
         try_timeout_s: float,
         node_idle_timeout_s: float,
         upgrade_idle_timeout_s: float,
@@ -157,7 +159,6 @@ class Engine:
         self.wall_clock = wall_clock
         self._date: bytes = b""
         self._date_until: float = -inf
-        self.request_timeout_s = request_timeout_s
         self.try_timeout_s = try_timeout_s
         self.retry_methods = retry_methods
         self.refusals = Refusals(via_name, legacy_errors)
@@ -168,6 +169,8 @@ class Engine:
         self.idle = idle
         self.node_idle_timeout_s = node_idle_timeout_s
         self.head_limits = head_limits
+        self.max_waits_s: tuple[float, ...] = tuple([lane.max_wait_s for lane in scheduler.queue.lanes])
+        self.has_tenants: bool = any(isinstance(lane, FairLane) for lane in scheduler.queue.lanes)
         lanes = range(len(scheduler.queue.lanes))
         # Lengths of the lanes with nobody in line but a request of this lane.
         self._alone: tuple[tuple[int, ...], ...] = tuple(

@@ -92,9 +92,12 @@ class Exchange(Ticket):
         lane: int,
         now: float,
     ) -> None:
-        super().__init__(lane, now, now + engine.request_timeout_s)
+        body_bytes = len(body) if upload is None else upload.received_bytes
+        super().__init__(lane, now, now + engine.max_waits_s[lane], body_bytes)
         if engine.affinity is not None:
             self.affinity = engine.affinity.value_in(head)
+        if engine.has_tenants:
+            self.tenant = client.tenant
         # Request
         self._engine = engine
         self._client = client
@@ -103,7 +106,7 @@ class Exchange(Ticket):
         self.upgrade: bytes = head.upgrade
         self.body: bytes = body
         self._upload: Upload | None = upload
-        self.payload_bytes: int = len(body) if upload is None else upload.received_bytes
+        self.payload_bytes: int = body_bytes
         self._is_repeatable: bool = upload is None and head.method in engine.retry_methods
         self.request_id: bytes = head.request_id
         self.size_at_start: int = 1
