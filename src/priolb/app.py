@@ -68,8 +68,9 @@ _SIZES_INTERVAL_S: Final = 10.0
 # How long the last answers may take to leave once nothing more is waited for.
 _FLUSH_S: Final = 1.0
 
-# Containers made and not freed before the youngest are looked through; Python's own value is 700.
-_COLLECT_AFTER_OBJECTS: Final = 50_000
+# Containers made and not freed before the youngest are looked through, which takes a millisecond for so many.
+# Python's own value is 700.
+_COLLECT_AFTER_OBJECTS: Final = 10_000
 
 # The unit of the rests before retries on a node that was tried.
 _BACKOFF_S: Final = 0.025
@@ -345,7 +346,7 @@ def _calm_garbage_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER_OBJECTS, 20, 100)
+    gc.set_threshold(_COLLECT_AFTER_OBJECTS, 100, 100)
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -124,9 +124,8 @@ class ClientConnection(Flushing):
             forwarding = self._listener.forwarding
             if self._peer is None:
                 self._peer = forwarding.peer(self.peer_address)
-            fields = head.rpc_forwarded if is_rpc else head.forwarded
             self._last_head, self._last_is_rpc = head, is_rpc
-            self._last_fields = fields + forwarding.fields(head, self._peer)
+            self._last_fields = forwarding.fields(head, is_rpc, self._peer)
         return self._last_fields
 
     # For whoever reads from it

@@ -31,6 +31,9 @@ from priolb.tasks import Tasks
 # Event loops round delays to whole milliseconds: never wake up just before the time.
 _TIMER_SLACK_S: Final = 0.001
 
+# So many tries start in one turn of the loop, so that thousands for which slots come at once hold nobody up.
+_STARTS_PER_TURN: Final = range(16)
+
 
 def _ignore(change: NodeChange) -> None:
     """Tell nobody."""
@@ -98,6 +101,7 @@ class Engine:
         "_links",
         "_loop",
         "_next_node_id",
+        "_starts_later",
         "_unflushed",
         "_wheel",
         "affinity",
@@ -177,6 +181,7 @@ class Engine:
         self.tasks = Tasks()
         self._links: dict[int, NodeLink] = {}
         self._next_node_id = 0
+        self._starts_later: bool = False
         self._unflushed: list[Flushing] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float = inf
@@ -204,17 +209,29 @@ class Engine:
         self.pump(exchange.enqueued_at)
 
     def pump(self, now: float) -> None:
-        """Start every try that can start now."""
+        """Start every try that can start now; when those are many, some of them in the next turns."""
+        if self.scheduler.queue.length:
+            self._start_waiting(now)
+        if self.scheduler.fleet.has_news:
+            self._take_news(now)
+
+    def _start_waiting(self, now: float) -> None:
         scheduler = self.scheduler
-        while scheduler.queue.length:
-            lease = scheduler.next_dispatch(now)
+        for _ in _STARTS_PER_TURN:
+            lease = scheduler.next_dispatch(now) if scheduler.queue.length else None
             if lease is None:
-                break
+                return
             exchange = lease.ticket
             assert isinstance(exchange, Exchange)
             exchange.begin(lease, self._links[lease.node.node_id], now)
-        if scheduler.fleet.has_news:
-            self._take_news(now)
+        if not self._starts_later:
+            self._starts_later = True
+            self._loop.call_soon(self._start_later)
+
+    def _start_later(self) -> None:
+        """Start more, now that other connections had their turn."""
+        self._starts_later = False
+        self.pump(self.clock())
 
     def _take_news(self, now: float) -> None:
         """Carry out what has followed from the ends of tries, from checks and from the operator's wishes."""
