@@ -117,14 +117,11 @@ class Scheduler:
         queue, free = self.queue, self.fleet.free
         if queue.length or not free.length:
             return None
-        if self._shares is not None and not self._shares.may_start(ticket.lane):
-            return None
+        if self._shares is not None:
+            return self._start_in_share(self._shares, ticket, now)
         queue.pass_by(ticket)
         ticket.tries = 1
-        lease = Lease(ticket, free.reserve_best(ticket), now)
-        if self._shares is not None:
-            self._shares.begin(lease)
-        return lease
+        return Lease(ticket, free.reserve_best(ticket), now)
 
     def refusal(self, lane: int, body_bytes: int = 0) -> Reason | None:
         """Return why `submit` would refuse a new ticket of `lane`, or None.
@@ -183,8 +180,6 @@ class Scheduler:
             node.answered += 1
             node.busy_s += now - lease.started_at
             self.fleet.free.release(node)
-            if self._shares is not None:
-                self._shares.end(lease, now)
             ticket.state = ENDED
             return False
         lease.end()
@@ -311,6 +306,13 @@ class Scheduler:
                 return True
         self.queue.put_back(ticket)
         return True
+
+    def _start_in_share(self, shares: Shares, ticket: Ticket, now: float) -> Lease | None:
+        """Start a new ticket, when its lane may have one of the free slots."""
+        if not shares.may_start(ticket.lane):
+            return None
+        self.queue.pass_by(ticket)
+        return self._reserve(ticket, now)
 
     def _reserve(self, ticket: Ticket, now: float) -> Lease:
         """Choose a node for `ticket` and count its slot: one step, so that nobody comes between."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from priolb.core.lanes import Fifo, Lane
+    from priolb.core.lanes import Fifo
 
 NEW: Final = 0
 WAITING: Final = 1
@@ -32,7 +32,6 @@ class Ticket:
         "body_bytes",
         "enqueued_at",
         "fifo",
-        "flow",
         "lane",
         "next",
         "previous",
@@ -60,8 +59,6 @@ class Ticket:
         """The key by which requests prefer the same node, empty for none."""
         self.tenant: bytes = b""
         """Among whom a fair lane is shared."""
-        self.flow: Lane | None = None
-        """Where in a fair lane it stands, or stood last."""
         self.fifo: Fifo | None = None
         self.previous: Ticket | None = None
         self.next: Ticket | None = None

@@ -1,6 +1,6 @@
 """A lane that is fair to its tenants: clocks, queues, and what is forgotten."""
 
-from priolb.core.fair_lane import FairLane
+from priolb.core.fair_lane import FairLane, TenantQueue
 from priolb.core.node import Lease, NodeState
 from priolb.core.ticket import RUNNING, WAITING, Ticket
 from support.steps import lines_run
@@ -53,6 +53,11 @@ class Desk:
             self.lane.end(lease, took_s[tenant])
             tenants += tenant
         return tenants
+
+
+def queue_of(desk: Desk, each: Ticket) -> TenantQueue:
+    (found,) = [queue for queue in desk.lane._queues if queue.fresh is each.fifo]
+    return found
 
 
 def any_node(tried: frozenset[int]) -> bool:
@@ -170,16 +175,16 @@ def test_requests_of_a_tenant_stay_in_order_whatever_happens_to_it() -> None:
 def test_a_tenant_has_one_queue_as_long_as_it_waits_so_that_more_requests_are_no_more_shares() -> None:
     desk = Desk()
     tickets = desk.push("a" * 50)
-    assert len({id(each.flow) for each in tickets}) == 1
+    assert len({id(queue_of(desk, each)) for each in tickets}) == 1
 
 
 def test_a_new_tenant_stands_where_least_is_to_be_done() -> None:
     """All queues but one are in use."""
     desk = Desk(queues=4, hand=4)
-    used = {id(each.flow) for each in desk.push("abc")}
+    used = {id(queue_of(desk, each)) for each in desk.push("abc")}
     assert len(used) == 3
     (new,) = desk.push("d")
-    assert id(new.flow) not in used
+    assert id(queue_of(desk, new)) not in used
 
 
 def test_a_retry_that_no_free_node_may_serve_lets_other_tenants_go() -> None:
