@@ -187,6 +187,17 @@ def test_a_new_tenant_stands_where_least_is_to_be_done() -> None:
     assert id(queue_of(desk, new)) not in used
 
 
+def test_a_queue_is_charged_for_whoever_stood_in_it_also_for_the_last_of_its_tenant() -> None:
+    """Two queues: x has used one, in which b stands now; a and c stand in the other."""
+    desk = Desk(queues=2, hand=2)
+    desk.push("x")
+    assert desk.serve(1, {"x": 1.0}) == "x"
+    desk.push("a" + "bbb" + "c" * 10)
+    assert desk.begin().ticket.tenant == b"a"
+    assert desk.begin().ticket.tenant == b"b"
+    assert desk.begin().ticket.tenant == b"c"
+
+
 def test_a_retry_that_no_free_node_may_serve_lets_other_tenants_go() -> None:
     desk = Desk()
     retried = desk.ticket("a")
