@@ -216,6 +216,18 @@ def test_a_strict_lane_in_between_takes_no_part_of_a_turn() -> None:
     assert served(queue) == "aabcbc"
 
 
+def test_a_strict_lane_of_which_nobody_can_be_served_lets_others_go() -> None:
+    queue = queue_of(Weighted([0, 1]), 2)
+    push(queue, "ab")
+    first = queue.pop()
+    assert first is not None
+    first.tried = frozenset({1})
+    queue.put_back(first)
+    second = queue.pop(lambda tried: not tried)
+    assert second is not None
+    assert second.lane == 1
+
+
 def test_a_weighted_lane_of_which_nobody_can_be_served_gives_its_turn_away() -> None:
     queue = queue_of(Weighted([2, 1]), 2)
     push(queue, "abb")

@@ -314,6 +314,21 @@ def test_a_try_beside_the_first_is_charged_to_the_same_tenant() -> None:
     assert desk.serve(4, {"a": 1.0, "b": 1.0}) == "bbab"
 
 
+def test_so_it_is_when_others_have_begun_meanwhile() -> None:
+    """The second try of a's request is charged to the queue in which a waits."""
+    desk = Desk()
+    desk.push("x")
+    assert desk.serve(1, {"x": 1.0}) == "x"
+    desk.push("aabbb")
+    first, other = desk.begin(), desk.begin()
+    assert (first.ticket.tenant, other.ticket.tenant) == (b"a", b"b")
+    second = Lease(first.ticket, NODE, 0.0)
+    desk.lane.begin(second)
+    assert desk.begin().ticket.tenant == b"b"
+    desk.lane.end(second, 0.0)
+    assert desk.next().tenant == b"a"
+
+
 def test_the_next_one_is_found_without_looking_at_all_tenants() -> None:
     costs = []
     for count in (10, 300):
