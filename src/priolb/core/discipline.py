@@ -22,6 +22,9 @@ class Discipline:
         """Take note that a ticket of `lane` was served at once, while all lanes were empty."""
         raise NotImplementedError
 
+    def not_served(self, lane: int) -> None:
+        """Take note that the ticket that was picked last, of `lane`, is not served: its time is over."""
+
 
 class FastHighLow(Discipline):
     """The rule of the original: fast-track and high-priority in a ratio, low only after both.
@@ -134,6 +137,11 @@ class Weighted(Discipline):
         if at != self._at or not self._left:
             self._at, self._left = at, weight
         self._left -= 1
+
+    def not_served(self, lane: int) -> None:
+        """Give the turn back."""
+        if self._weights[lane]:
+            self._left += 1
 
 
 class Aged(Discipline):

@@ -73,6 +73,10 @@ class PriorityQueue:
             self.remove(ticket)
         return ticket
 
+    def not_served(self, ticket: Ticket) -> None:
+        """Take note that a ticket which was just popped has expired: it has used no turn of its lane."""
+        self._discipline.not_served(ticket.lane)
+
     def pass_by(self, ticket: Ticket) -> None:
         """Let a new ticket go at once: the same as `push` and `pop` while nothing waits, only faster."""
         ticket.sequence = self.accepted = self.accepted + 1

@@ -159,6 +159,7 @@ class Scheduler:
             if ticket is None:
                 return None
             if ticket.start_by <= now:
+                self.queue.not_served(ticket)
                 ticket.state = ENDED
                 self._expired.append(ticket)
                 continue

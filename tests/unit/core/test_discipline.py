@@ -242,6 +242,21 @@ def test_a_weighted_lane_of_which_nobody_can_be_served_gives_its_turn_away() -> 
     assert served(queue) == "a"
 
 
+def test_a_ticket_that_has_expired_uses_no_turn() -> None:
+    for weights, pushed, popped in (
+        ([2, 1], "aaabb", "aab"),
+        ([1, 2], "bbaaa", "abb"),
+        ([0, 1], "aab", "ab"),
+    ):
+        queue = queue_of(Weighted(weights), 2)
+        push(queue, pushed)
+        late = queue.pop()
+        assert late is not None
+        assert late.lane == 0
+        queue.not_served(late)
+        assert served(queue, len(popped)) == popped
+
+
 def test_a_pick_in_vain_changes_no_turn() -> None:
     queue = queue_of(Weighted([3, 1]), 2)
     push(queue, "a" * 5 + "b" * 2)
