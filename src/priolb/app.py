@@ -22,6 +22,7 @@ from priolb.admin.access import AdminAccess
 from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
 from priolb.attest.attestors import Attestors
+from priolb.config.admission import callers_of, needs_door, rules_of
 from priolb.config.attestation import attestors_of
 from priolb.config.lanes import hedged_lanes, queue_of
 from priolb.config.parse import Address
@@ -44,6 +45,7 @@ from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
+from priolb.net.door import Door
 from priolb.net.engine import Engine
 from priolb.net.listener import Listener
 from priolb.net.pool import IdleBudget
@@ -184,6 +186,7 @@ class _Balancer:
             ),
             node_errors=NodeErrors(settings.node_error_codes),
             affinity=FieldFinder(settings.affinity_header) if settings.affinity_header else None,
+            door=Door(callers_of(settings), rules_of(settings)) if needs_door(settings) else None,
         )
         slots = Slots(
             settings.node_workers,

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from priolb.config.document import Document, Place
 from priolb.config.parse import Kind
 from priolb.config.record import Key, Table, keys_of, tables_of
+from priolb.config.references import mistakes_in_names
 from priolb.config.tables import ORIGINAL, Entry, Policy
 from priolb.config.toml_text import named, toml_text
 from priolb.config.words import did_you_mean, escaped
@@ -132,6 +133,7 @@ def mistakes_of(policy: Policy) -> Iterator[tuple[int, str]]:
     if policy.lanes and policy.discipline == ORIGINAL and len(policy.lanes) != 3:
         line = policy.lanes[-1].place.line_of()
         yield line, f"[[lane]]: the discipline original takes 3 lanes, and there are {len(policy.lanes)}"
+    yield from mistakes_in_names(policy)
 
 
 def _required(owner: type[Entry]) -> list[Key]:

@@ -21,6 +21,7 @@ from priolb.http.parser import HeadLimits
 from priolb.http.refusal import Refusals
 from priolb.http.rewrite import Target
 from priolb.http.writer import date_field, via_field
+from priolb.net.door import Door
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import Flushing
 from priolb.net.pool import IdleBudget, NodeLink
@@ -81,6 +82,7 @@ class Engine:
         health_check: what nodes are asked to see whether they are well, None for what the original asks.
         node_errors: knows the JSON-RPC errors that mean the node, None for none.
         affinity: finds the value by which requests prefer the same node, None for none.
+        door: looks at every request before it is taken up; None when the original's headers say all.
 
     Attributes:
         on_node_change: is told of every node that does something else than before.
@@ -101,6 +103,7 @@ class Engine:
         "affinity",
         "body_budget",
         "clock",
+        "door",
         "head_limits",
         "health_check",
         "idle",
@@ -141,11 +144,13 @@ class Engine:
         health_check: HealthCheck | None = None,
         node_errors: NodeErrors | None = None,
         affinity: FieldFinder | None = None,
+        door: Door | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.health_check = HealthCheck() if health_check is None else health_check
         self.node_errors = NodeErrors(frozenset()) if node_errors is None else node_errors
         self.affinity = affinity
+        self.door = door
         self.on_node_change: Callable[[NodeChange], None] = _ignore
         self.body_budget = body_budget
         self.instrument = instrument

@@ -1,0 +1,77 @@
+"""The door: who asks, in which lane, and whether at all."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from priolb.core.classify import lane_of
+from priolb.errors import Reason
+from priolb.http.callers import Caller, Callers
+from priolb.http.forwarding import Peer
+from priolb.http.messages import LocalResponse, RequestHead
+from priolb.http.rules import Rules
+
+# So much of a body is looked at, to see what it asks for.
+LOOKED_AT_BYTES: Final = 65536
+
+
+class Admission:
+    """What was decided about a request at the door.
+
+    Args:
+        caller: who asks.
+        lane: index of the lane that it goes to, or would have gone to.
+        reason: why it is not let in.
+        refusal: what it is answered then, None when it is let in.
+    """
+
+    __slots__ = ("caller", "lane", "reason", "refusal")
+
+    def __init__(
+        self,
+        caller: Caller,
+        lane: int,
+        reason: Reason = Reason.QUEUE_FULL,
+        refusal: LocalResponse | None = None,
+    ) -> None:
+        self.caller = caller
+        self.lane = lane
+        self.reason = reason
+        self.refusal = refusal
+
+
+class Door:
+    """Looks at every request before it is taken up.
+
+    Args:
+        callers: knows who asks.
+        rules: know which lane a request asks for; where they do not, the original's headers do.
+    """
+
+    __slots__ = ("_callers", "_rules")
+
+    def __init__(self, callers: Callers, rules: Rules) -> None:
+        self._callers = callers
+        self._rules = rules
+
+    def admit(self, head: RequestHead, peer: Peer, body: bytes, now: float) -> Admission:
+        """Decide about a request.
+
+        Args:
+            head: its head.
+            peer: the other end of the connection that it came by.
+            body: its body, or what has come of a long one.
+            now: monotonic seconds.
+        """
+        caller = self._callers.caller_of(head, peer)
+        return Admission(caller, caller.lane_for(self._wanted(head, caller)))
+
+    def lane_by_head(self, head: RequestHead, peer: Peer) -> int:
+        """Return the lane of a request whose body is still to come, -1 when that hangs on the body."""
+        caller = self._callers.caller_of(head, peer)
+        return caller.lane_for(self._wanted(head, caller))
+
+    def _wanted(self, head: RequestHead, caller: Caller) -> int:
+        """Return the lane that a request asks for."""
+        lane = self._rules.lane(self._rules.first(head, caller))
+        return lane_of(head.known) if lane < 0 else lane
