@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from priolb.core.classify import lane_of
 from priolb.errors import Reason
 from priolb.http.callers import Caller, Callers
 from priolb.http.forwarding import Peer
 from priolb.http.messages import LocalResponse, RequestHead
-from priolb.http.rules import Rules
-
-# So much of a body is looked at, to see what it asks for.
-LOOKED_AT_BYTES: Final = 65536
+from priolb.http.request import Request
+from priolb.http.rules import NO_LANE, Rules
 
 
 class Admission:
@@ -64,14 +60,16 @@ class Door:
             now: monotonic seconds.
         """
         caller = self._callers.caller_of(head, peer)
-        return Admission(caller, caller.lane_for(self._wanted(head, caller)))
+        lane = self._wanted(Request(head, caller, body))
+        return Admission(caller, caller.lane_for(lane))
 
     def lane_by_head(self, head: RequestHead, peer: Peer) -> int:
-        """Return the lane of a request whose body is still to come, -1 when that hangs on the body."""
+        """Return the lane of a request whose body is still to come, NO_LANE when that hangs on the body."""
         caller = self._callers.caller_of(head, peer)
-        return caller.lane_for(self._wanted(head, caller))
+        lane = self._wanted(Request(head, caller, body=None))
+        return NO_LANE if lane < 0 else caller.lane_for(lane)
 
-    def _wanted(self, head: RequestHead, caller: Caller) -> int:
-        """Return the lane that a request asks for."""
-        lane = self._rules.lane(self._rules.first(head, caller))
-        return lane_of(head.known) if lane < 0 else lane
+    def _wanted(self, request: Request) -> int:
+        """Return the lane that a request asks for; less than 0 when that hangs on a body still to come."""
+        lane = self._rules.lane_of(request)
+        return lane_of(request.head.known) if lane == NO_LANE else lane

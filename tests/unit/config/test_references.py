@@ -48,10 +48,17 @@ def mistakes(text: str) -> list[str]:
         (
             "[[rule]]\nheader = 'A'\n[[rule]]\nlane = 'fast'\nvalue = 'b'\nkey = 'k'",
             [
-                "f:1: [[rule]]: needs lane (lane)",
+                "f:1: [[rule]]: needs lane or urgency",
                 "f:4: [[rule]] lane: there is no lane 'fast'",
                 "f:5: [[rule]] value: is that of a header, and there is none",
                 "f:6: [[rule]] key: there is no key 'k'",
+            ],
+        ),
+        (
+            "[[rule]]\nlane = 'fast-track'\nurgency = {0 = 'fast-track', 1 = 'slow'}",
+            [
+                "f:3: [[rule]] urgency: chooses the lane, and so does lane",
+                "f:3: [[rule]] urgency: there is no lane 'slow'",
             ],
         ),
         (
