@@ -6,6 +6,7 @@ from priolb.core.classify import lane_of
 from priolb.errors import Reason
 from priolb.http.callers import Caller, Callers
 from priolb.http.forwarding import Peer
+from priolb.http.lane_function import LaneFunction
 from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.request import Request
 from priolb.http.rules import NO_LANE, Rules
@@ -42,13 +43,15 @@ class Door:
     Args:
         callers: knows who asks.
         rules: know which lane a request asks for; where they do not, the original's headers do.
+        function: is asked before the rules, None for none.
     """
 
-    __slots__ = ("_callers", "_rules")
+    __slots__ = ("_callers", "_function", "_rules")
 
-    def __init__(self, callers: Callers, rules: Rules) -> None:
+    def __init__(self, callers: Callers, rules: Rules, function: LaneFunction | None = None) -> None:
         self._callers = callers
         self._rules = rules
+        self._function = function
 
     def admit(self, head: RequestHead, peer: Peer, body: bytes, now: float) -> Admission:
         """Decide about a request.
@@ -71,5 +74,9 @@ class Door:
 
     def _wanted(self, request: Request) -> int:
         """Return the lane that a request asks for; less than 0 when that hangs on a body still to come."""
+        if self._function is not None:
+            lane = self._function.lane_of(request)
+            if lane != NO_LANE:
+                return lane
         lane = self._rules.lane_of(request)
         return lane_of(request.head.known) if lane == NO_LANE else lane

@@ -4,8 +4,10 @@ from ipaddress import ip_network
 
 import pytest
 
+from priolb.core.classify import LANE_NAMES
 from priolb.http.callers import Callers, KnownNetwork
 from priolb.http.fields import FieldFinder
+from priolb.http.lane_function import LaneFunction
 from priolb.http.rules import NO_LANE, Patterns, Rule, Rules
 from priolb.net.door import Door
 from priolb.net.exchange import Exchange
@@ -117,3 +119,25 @@ def test_of_a_long_body_all_is_looked_at_that_has_come() -> None:
         rig.run()
         assert lanes_of(rig) == [0]
         client.end()
+
+
+@pytest.mark.parametrize(("name", "lane"), [("high-priority", 1), (None, 0)])
+def test_a_function_is_asked_before_the_rules(name: str | None, lane: int) -> None:
+    rules = Rules([Rule([0])], default=2)
+    with Rig(door=Door(Callers(), rules, LaneFunction(lambda _: name, LANE_NAMES, print))) as rig:
+        rig.node().answers = lambda _: ANSWER
+        rig.client().send(POST)
+        rig.run()
+        assert lanes_of(rig) == [lane]
+
+
+def test_a_function_has_to_see_the_body_first() -> None:
+    function = LaneFunction(lambda _: "fast-track", LANE_NAMES, print)
+    with Rig(door=Door(Callers(), Rules([], default=2), function), lane_limits=(0, 0, 1)) as rig:
+        rig.node().answers = lambda _: ANSWER
+        client = rig.client()
+        client.send(POST_EXPECTING)
+        assert client.take() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send(CALL)
+        rig.run()
+        assert lanes_of(rig) == [0]
