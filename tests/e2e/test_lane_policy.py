@@ -57,6 +57,12 @@ def test_weighted_lanes_take_turns_behind_strict_ones(
         [[lane]]
         name = "batch"
         weight = 1
+        [[rule]]
+        header = "X-Fast-Track"
+        lane = "urgent"
+        [[rule]]
+        header = "X-High-Priority"
+        lane = "normal"
     """)
     node = new_node()
     desk = Desk(launch("-config", str(file), "-nodes", node.uri, NUM_NODE_WORKERS="1"), connect)
@@ -97,6 +103,12 @@ def test_a_lane_takes_no_more_than_its_share_and_nobody_what_is_kept_for_another
         [[lane]]
         name = "batch"
         max_share = 50
+        [[rule]]
+        header = "X-Fast-Track"
+        lane = "urgent"
+        [[rule]]
+        header = "X-High-Priority"
+        lane = "normal"
     """)
     node = new_node()
     desk = Desk(launch("-config", str(file), "-nodes", node.uri, NUM_NODE_WORKERS="4"), connect)

@@ -96,8 +96,6 @@ class Exchange(Ticket):
         super().__init__(lane, now, now + engine.max_waits_s[lane], body_bytes)
         if engine.affinity is not None:
             self.affinity = engine.affinity.value_in(head)
-        if engine.has_tenants:
-            self.tenant = client.tenant
         # Request
         self._engine = engine
         self._client = client

@@ -8,6 +8,9 @@ from priolb.core.fleet import Fleet
 from priolb.core.lanes import Lane
 from priolb.core.queue import PriorityQueue
 from priolb.core.shares import Shares
+from priolb.http.callers import Callers
+from priolb.http.rules import NO_LANE, Rules
+from priolb.net.door import Door
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
 from support.messages import ANSWER, RETRY_AFTER, problem
@@ -112,7 +115,8 @@ def test_of_a_body_that_passes_through_only_what_is_held_counts() -> None:
 def test_a_fair_lane_is_shared_by_networks(greedy: str, modest: str) -> None:
     fleet = Fleet()
     queue = three(FairLane("low", max_wait_s=5.0, seed=b"seed"))
-    with Rig(queue=queue, fleet=fleet, shares=Shares(queue.lanes, fleet, [0] * 3, [100] * 3)) as rig:
+    shares = Shares(queue.lanes, fleet, [0] * 3, [100] * 3)
+    with Rig(queue=queue, fleet=fleet, shares=shares, door=Door(Callers(), Rules([], NO_LANE))) as rig:
         node = rig.node(slots=1)
         for number in range(4):
             rig.client(greedy).send(post(f"greedy-{number}"))
@@ -133,7 +137,8 @@ def test_a_fair_lane_is_shared_by_networks(greedy: str, modest: str) -> None:
 def test_connections_of_one_network_are_one_tenant() -> None:
     fleet = Fleet()
     queue = three(FairLane("low", max_wait_s=5.0, seed=b"seed"))
-    with Rig(queue=queue, fleet=fleet, shares=Shares(queue.lanes, fleet, [0] * 3, [100] * 3)) as rig:
+    shares = Shares(queue.lanes, fleet, [0] * 3, [100] * 3)
+    with Rig(queue=queue, fleet=fleet, shares=shares, door=Door(Callers(), Rules([], NO_LANE))) as rig:
         node = rig.node(slots=1)
         for number in range(3):
             rig.client(f"2001:db8::{number}").send(post(str(number)))
