@@ -475,6 +475,19 @@ def test_7239_a_node_is_told_who_asks_and_what_he_claims_is_dropped() -> None:
         )
 
 
+@pytest.mark.parametrize("forwarding", [ANYBODY, FRIENDS])
+@pytest.mark.parametrize(
+    "name", [b"X_Forwarded_For", b"x-forwarded_proto", b"X_Forwarded-Host", b"X-Real_IP", b"x_forwarded_port"]
+)
+def test_7239_nor_does_he_get_through_with_a_name_that_a_node_reads_as_the_same(
+    name: bytes, forwarding: Forwarding
+) -> None:
+    """Those that hand fields on as CGI does, WSGI among them, do not tell the two kinds of dashes apart."""
+    with Rig(forwarding=forwarding) as rig:
+        got = exchanged(rig, get(name + b": 9.9.9.9\r\n"))[0]
+        assert name.lower() not in got.lower() and b"9.9.9.9" not in got
+
+
 def test_7239_a_proxy_that_is_trusted_is_believed_and_put_behind_those_before_it() -> None:
     with Rig(forwarding=FRIENDS) as rig:
         got = exchanged(rig, get(CLAIMS))[0]
