@@ -113,7 +113,7 @@ def test_no_node_gets_more_than_its_bound_however_popular_a_key() -> None:
 
 @pytest.mark.parametrize("fate", ["not usable", "forgotten"])
 def test_the_bound_is_a_share_among_those_who_can_serve(fate: str) -> None:
-    """With half of the nodes away, or in a later tier, the others have twice the work, and still their keys."""
+    """With half of the nodes away, or in a later tier, the others have twice the work and keep their keys."""
     nodes = [new_node(node_id) for node_id in range(1, 5)]
     selection = ring(*nodes)
     for gone in nodes[2:]:
