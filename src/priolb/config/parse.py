@@ -91,6 +91,18 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class Status:
+    """A status that an answer can end with, or 0 for no particular one."""
+
+    accepts: str = "a status (200 to 599) or 0"
+
+    def parse(self, text: str) -> int:
+        if not re.fullmatch("0|[2-5][0-9][0-9]", text):
+            raise ValueError(f"is not {self.accepts}")
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
 class Decimal:
     """A decimal number within bounds, both included; `noun` says of what."""
 

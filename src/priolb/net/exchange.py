@@ -235,7 +235,7 @@ class Exchange(Ticket):
 
     def on_head(self, head: ResponseHead, body_bytes: int, now: float) -> None:
         if head.status < 400:
-            if self._head.is_rpc and self._engine.node_errors.may_follow(head, body_bytes):
+            if self.may_be_node_error(head, body_bytes):
                 self._held = HeldAnswer(head, body_bytes, is_failing=False)
             else:
                 self._begin_answer(head, body_bytes, now)
@@ -319,6 +319,10 @@ class Exchange(Ticket):
         if head.status >= 400:
             return answered(head.status, False, False, retry_after_s(head.known.get(b"retry-after")))
         return answered(head.status, False, self._head.is_rpc and self._engine.node_errors.are_in(body))
+
+    def may_be_node_error(self, head: ResponseHead, body_bytes: int) -> bool:
+        """Return whether only the body of an answer will tell whether its node can serve."""
+        return self._head.is_rpc and self._engine.node_errors.may_follow(head, body_bytes)
 
     def _may_go_on(self, outcome: Outcome, now: float) -> bool:
         """Return whether there may be a better answer than that of a try which ended so."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from priolb.net.listener import Listener
 
 _MAX_LOCAL_BODY_BYTES: Final = 65536
+_NO_ROOM: Final = "no room for the body of the request"
 
 
 class FrontConnection(Pipeline):
@@ -285,8 +286,9 @@ class FrontConnection(Pipeline):
         if head.expects_continue and not waiting:
             # RFC 9110, section 10.1.1: what will be refused anyway shall not be uploaded first.
             reason = None if self._is_local else self._foreseen_refusal(head, body_bytes)
-            if reason is not None:
-                self._refuse(reason)
+            has_room = engine.body_budget.has_room(min(body_bytes, self._replay_max_bytes()))
+            if reason is not None or not has_room:
+                self._refuse(reason or Reason.QUEUE_FULL, "" if reason is not None else _NO_ROOM)
                 return
             self._awaits_continue = True
         self._inbox.clear()
@@ -315,8 +317,7 @@ class FrontConnection(Pipeline):
             self._refuse(Reason.BAD_REQUEST, f"malformed request: {error}", 400)
             return
         if reason is not None:
-            no_room = "no room for the body of the request" if reason is Reason.QUEUE_FULL else ""
-            self._refuse(reason, no_room)
+            self._refuse(reason, _NO_ROOM if reason is Reason.QUEUE_FULL else "")
             return
         is_passing = self._state == PASSING
         if upload.is_complete:

@@ -19,6 +19,7 @@ from priolb.config.parse import (
     Name,
     Names,
     OptionalHostPort,
+    Status,
     Switch,
     Text,
     Token,
@@ -44,6 +45,9 @@ def refusal(kind: Kind[object], text: str) -> str:
         (Count(), "1000000000", 10**9),
         (Count(1, 10_000), "1", 1),
         (Count(1, 10_000), "10000", 10_000),
+        (Status(), "0", 0),
+        (Status(), "200", 200),
+        (Status(), "599", 599),
         (seconds(), "5", 5.0),
         (seconds(), "0.25", 0.25),
         (seconds(), "0.001", 0.001),
@@ -90,6 +94,14 @@ def test_value_is_parsed(kind: Kind[object], text: str, value: object) -> None:
     parsed = kind.parse(text)
     assert parsed == value
     assert type(parsed) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["1", "99", "101", "199", "600", "-200", "0200", "2xx", "", "\u0662\u0660\u0660"]
+)
+def test_no_answer_ends_with_such_a_status(text: str) -> None:
+    """A check that waited for it could never pass."""
+    assert refusal(Status(), text) == "is not a status (200 to 599) or 0"
 
 
 @pytest.mark.parametrize("text", ["1lb", "-a", "a b", "a,b", "é", "a" * 64, "a/b", "a\n"])
