@@ -1,0 +1,54 @@
+"""What a request counts for in a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class Costs:
+    """Costs by method: of HTTP, or of JSON-RPC where that is what the body is.
+
+    Args:
+        costs: costs by name. A `*` at the end stands for any rest; of those that fit, the longest counts.
+
+    A name that nothing fits costs 1.
+    """
+
+    __slots__ = ("_most", "_names", "_starts")
+
+    def __init__(self, costs: Mapping[str, int]) -> None:
+        self._names: dict[bytes, int] = {}
+        starts: list[tuple[bytes, int]] = []
+        for name, cost in costs.items():
+            if name.endswith("*"):
+                starts.append((name[:-1].encode(), cost))
+            else:
+                self._names[name.encode()] = cost
+        starts.sort(key=_length_of_start, reverse=True)
+        self._starts: tuple[tuple[bytes, int], ...] = tuple(starts)
+        self._most: int = max(1, *costs.values())
+
+    def of(self, methods: Sequence[bytes], is_all: bool) -> int:
+        """Return what a request counts for.
+
+        Args:
+            methods: the methods of all members of a JSON-RPC batch, or the one method.
+            is_all: whether these are all of them: for what nobody has read, the highest cost is added.
+        """
+        cost = 0 if is_all else self._most
+        for method in methods:
+            cost += self._cost(method)
+        return cost
+
+    def _cost(self, method: bytes) -> int:
+        cost = self._names.get(method)
+        if cost is not None:
+            return cost
+        for start, cost_of_start in self._starts:
+            if method.startswith(start):
+                return cost_of_start
+        return 1
+
+
+def _length_of_start(start: tuple[bytes, int]) -> int:
+    return len(start[0])
