@@ -24,8 +24,7 @@ class Limit:
         name: name of the policy.
         most: the highest level.
 
-    `passed` and `refused` are how many requests it had no objection to, and how many it had; it does not know
-    which of the former another limit refused.
+    `passed` and `refused` are how many requests were counted, and how many were over the limit.
     """
 
     __slots__ = ("most", "name", "passed", "refused")
@@ -116,6 +115,7 @@ class RateLimit(Limit):
 
     def take_back(self, key: bytes, cost: int) -> None:
         self._times.take_back(key, cost * self._interval_ns)
+        self.passed -= 1
 
     def end(self, key: bytes) -> None:
         """Do nothing: what was asked for was asked for."""
@@ -163,6 +163,7 @@ class ConcurrencyLimit(Limit):
 
     def take_back(self, key: bytes, cost: int) -> None:
         self.end(key)
+        self.passed -= 1
 
     def end(self, key: bytes) -> None:
         count = self._counts[key] - 1

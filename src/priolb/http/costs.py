@@ -11,10 +11,10 @@ class Costs:
     Args:
         costs: costs by name. A `*` at the end stands for any rest; of those that fit, the longest counts.
 
-    A name that nothing fits costs 1.
+    A name that nothing fits costs 1. `least` is what a request costs at least.
     """
 
-    __slots__ = ("_most", "_names", "_starts")
+    __slots__ = ("_most", "_names", "_starts", "least")
 
     def __init__(self, costs: Mapping[str, int]) -> None:
         self._names: dict[bytes, int] = {}
@@ -27,6 +27,7 @@ class Costs:
         starts.sort(key=_length_of_start, reverse=True)
         self._starts: tuple[tuple[bytes, int], ...] = tuple(starts)
         self._most: int = max(1, *costs.values())
+        self.least: int = min(1, *costs.values())
 
     def of(self, methods: Sequence[bytes], is_all: bool) -> int:
         """Return what a request counts for.

@@ -54,6 +54,8 @@ _ANSWERS: Final[dict[Reason, _Answer]] = {
     Reason.PAYLOAD_TOO_LARGE: _Answer(413, "Payload too large", _LIMIT_EXCEEDED, 400, _REQUEST_ERROR),
     Reason.TOO_MANY_CONNECTIONS: _Answer(
         429, "too many connections", _LIMIT_EXCEEDED, 500, b"http_request_denied", RETRY_AFTER),
+    Reason.RATE_LIMITED: _Answer(
+        429, "rate limit exceeded", _LIMIT_EXCEEDED, 429, b"http_request_denied"),
     Reason.LOOP: _Answer(508, "loop detected", _INTERNAL_ERROR, 500, b"proxy_loop_detected"),
     Reason.QUEUE_FULL: _Answer(503, "queue full", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
     Reason.UPGRADES_FULL: _Answer(
@@ -72,6 +74,9 @@ _ANSWERS: Final[dict[Reason, _Answer]] = {
         503, "shutting down", _RESOURCE_UNAVAILABLE, 500, b"proxy_internal_response", RETRY_AFTER),
 }
 # fmt: on
+
+# draft-ietf-httpapi-ratelimit-headers-11, section 5.1.
+_QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
 # Larger bodies are not parsed on the event loop: their id is looked for at both ends.
 _MAX_PARSED_BYTES: Final = 65536
@@ -127,6 +132,36 @@ class Refusals:
         problem = {"type": "about:blank", "title": answer.words, "status": status, "detail": words}
         return LocalResponse(status, _dump(problem), b"application/problem+json", fields)
 
+    def over_limit(self, body: bytes, policy: str, wait_s: int, fields: bytes) -> LocalResponse:
+        """Return the answer for a request that is over a limit of its sender.
+
+        Args:
+            body: as in `answer`.
+            policy: name of the limit.
+            wait_s: seconds after which the same request would be within it, 0 for never.
+            fields: what is told of the sender's limits, rendered.
+        """
+        answer = _ANSWERS[Reason.RATE_LIMITED]
+        advice = f"try again in {wait_s} s" if wait_s else "a single request may not cost that much"
+        words = f"{answer.words}: {policy}, {advice}"
+        if self._legacy:
+            return LocalResponse(answer.legacy_status, words.encode() + b"\n")
+        retry_after = b"Retry-After: %d\r\n" % wait_s if wait_s else b""
+        fields = b"%s%sProxy-Status: %s; error=%s\r\n" % (
+            retry_after, fields, self._name, answer.proxy_error
+        )  # fmt: skip
+        rpc = _rpc_answer(body, {"code": answer.code, "message": words})
+        if rpc is not None:
+            return LocalResponse(answer.status, _dump(rpc), b"application/json", fields)
+        problem = {
+            "type": _QUOTA_EXCEEDED,
+            "title": answer.words,
+            "status": answer.status,
+            "detail": words,
+            "violated-policies": [policy],
+        }
+        return LocalResponse(answer.status, _dump(problem), b"application/problem+json", fields)
+
 
 def _rpc_answer(body: bytes, error: dict[str, object]) -> object | None:
     """Return the JSON-RPC answer to `body` that carries `error`, or None when it is no JSON-RPC."""
@@ -155,5 +190,9 @@ def _rpc_error(request_id: object, error: dict[str, object]) -> dict[str, object
     return {"jsonrpc": "2.0", "id": request_id if usable else None, "error": error}
 
 
+# `json.dumps` makes an encoder for each call that wants other separators than its own.
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _dump(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    return _encode(value).encode() + b"\n"

@@ -108,3 +108,5 @@ def test_it_is_counted_what_passes_and_what_does_not() -> None:
         for _ in range(5):
             limit.take(b"a", 1, NOW)
         assert (limit.passed, limit.refused) == (2, 3)
+        limit.take_back(b"a", 1)
+        assert (limit.passed, limit.refused) == (1, 3)

@@ -33,3 +33,7 @@ def test_what_nobody_has_read_costs_as_much_as_the_dearest_method() -> None:
     assert COSTS.of([], is_all=False) == 50
     assert COSTS.of([b"eth_call"], is_all=False) == 55
     assert Costs({"net_version": 0}).of([], is_all=False) == 1
+
+
+def test_the_least_is_that_of_the_cheapest_method_or_of_one_that_nothing_fits() -> None:
+    assert (COSTS.least, Costs({"eth_call": 5}).least) == (0, 1)

@@ -1,0 +1,269 @@
+import pytest
+
+from priolb.core.rate_limits import ConcurrencyLimit, Limit, RateLimit
+from priolb.http.costs import Costs
+from priolb.net.limiter import (
+    BY_KEY,
+    BY_LANE,
+    BY_NETWORK,
+    BY_STRANGER,
+    Excess,
+    Grant,
+    Limiter,
+    LimitRule,
+    network_of,
+)
+
+NOW = 100.0
+HOME = "192.0.2.7"
+
+
+def rate(name: str = "api", units: int = 1, per_s: int = 10, burst: int = 2) -> RateLimit:
+    return RateLimit(name, units, per_s, burst)
+
+
+def rule(
+    limit: Limit,
+    by: int = BY_NETWORK,
+    *only: bytes,
+    ipv4_bits: int = 32,
+    ipv6_bits: int = 64,
+    costs: dict[str, int] | None = None,
+    quota: int = 2,
+    is_dry: bool = False,
+) -> LimitRule:
+    return LimitRule(
+        limit, by, frozenset(only), ipv4_bits, ipv6_bits, Costs(costs) if costs else None, quota, is_dry
+    )
+
+
+def ask(
+    limiter: Limiter,
+    address: str = HOME,
+    key: bytes = b"",
+    lane: bytes = b"low",
+    *methods: bytes,
+    is_all: bool = True,
+    now: float = NOW,
+) -> Grant | Excess:
+    return limiter.admit(address, key, lane, methods or (b"POST",), is_all, now)
+
+
+def passes(
+    limiter: Limiter,
+    address: str = HOME,
+    key: bytes = b"",
+    lane: bytes = b"low",
+    *methods: bytes,
+    now: float = NOW,
+) -> bool:
+    return isinstance(ask(limiter, address, key, lane, *methods, now=now), Grant)
+
+
+def excess(answer: Grant | Excess | None) -> tuple[str, int]:
+    assert isinstance(answer, Excess)
+    return answer.policy, answer.wait_s
+
+
+# Whose requests count together
+
+
+def test_by_network_each_address_has_the_limit_for_itself_whatever_its_key() -> None:
+    limiter = Limiter([rule(rate(burst=1), BY_NETWORK)])
+    asked = [(HOME, b""), (HOME, b"builder"), ("192.0.2.8", b"builder")]
+    assert [passes(limiter, *who) for who in asked] == [True, False, True]
+
+
+def test_by_stranger_only_those_without_a_key_are_counted() -> None:
+    limiter = Limiter([rule(rate(burst=1), BY_STRANGER)])
+    asked = [(HOME, b""), (HOME, b"builder"), (HOME, b"builder"), (HOME, b"")]
+    assert [passes(limiter, *who) for who in asked] == [True, True, True, False]
+
+
+def test_by_key_each_key_has_the_limit_for_itself_wherever_it_comes_from() -> None:
+    limiter = Limiter([rule(rate(burst=1), BY_KEY)])
+    asked = [(HOME, b"a"), ("192.0.2.8", b"a"), (HOME, b"b"), (HOME, b""), (HOME, b"")]
+    assert [passes(limiter, *who) for who in asked] == [True, False, True, True, True]
+
+
+def test_by_lane_each_lane_has_the_limit_for_itself() -> None:
+    limiter = Limiter([rule(rate(burst=1), BY_LANE)])
+    asked = [(HOME, b"", b"low"), ("192.0.2.8", b"a", b"low"), (HOME, b"", b"high")]
+    assert [passes(limiter, *who) for who in asked] == [True, False, True]
+
+
+def test_a_limit_may_concern_some_keys_or_lanes_alone() -> None:
+    by_key = Limiter([rule(rate(burst=1), BY_KEY, b"a")])
+    assert [passes(by_key, HOME, key) for key in (b"a", b"a", b"b", b"b")] == [True, False, True, True]
+    by_lane = Limiter([rule(rate(burst=1), BY_LANE, b"low")])
+    lanes = (b"low", b"low", b"high", b"high")
+    assert [passes(by_lane, HOME, b"", lane) for lane in lanes] == [True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", b"192.0.2.7"),
+        ("::ffff:192.0.2.7", b"192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", b"2001:db8:1:2::/64"),
+        ("fe80::1%eth0", b"fe80::/64"),
+        ("", b"unknown"),
+    ],
+)
+def test_an_address_counts_alone_and_one_of_ipv6_with_its_64(address: str, network: bytes) -> None:
+    assert network_of(address, 32, 64) == network
+
+
+def test_prefixes_of_other_lengths_count_together() -> None:
+    assert network_of("192.0.2.7", 24, 64) == b"192.0.2.0/24"
+    assert network_of("::ffff:192.0.2.7", 24, 64) == b"192.0.2.0/24"
+    assert network_of("2001:db8:1:2::1", 32, 48) == b"2001:db8:1::/48"
+    assert network_of("2001:db8::1", 32, 128) == b"2001:db8::1"
+    assert network_of("192.0.2.7", 0, 0) == b"0.0.0.0/0"
+    assert network_of("2001:db8::1", 0, 0) == b"::/0"
+
+
+def test_the_limit_of_a_prefix_holds_for_all_of_its_addresses() -> None:
+    limiter = Limiter([rule(rate(burst=2), ipv4_bits=24, ipv6_bits=48)])
+    addresses = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8:0:1::1", "2001:db8:0:2::1", "2001:db8::1")
+    assert [passes(limiter, each) for each in addresses] == [True, True, False, True, True, False]
+
+
+# Several limits
+
+
+def test_what_one_limit_refuses_counts_in_no_other() -> None:
+    wide, narrow = rate("wide", burst=3), rate("narrow", burst=1)
+    slots = ConcurrencyLimit("slots", 9)
+    limiter = Limiter([rule(wide), rule(slots), rule(narrow)])
+    assert passes(limiter)
+    assert [excess(ask(limiter)) for _ in range(5)] == [("narrow", 10)] * 5
+    assert (wide.passed, slots.passed, narrow.passed, narrow.refused) == (1, 1, 1, 5)
+    assert wide.left(wide.take(HOME.encode(), 0, int(NOW * 1e9))) == 2
+    assert slots._counts == {HOME.encode(): 1}
+
+
+def test_of_several_limits_the_one_that_takes_longest_is_named() -> None:
+    limiter = Limiter(
+        [
+            rule(rate("s", per_s=2, burst=1)),
+            rule(rate("m", per_s=60, burst=1)),
+            rule(rate("l", per_s=9, burst=1)),
+        ]
+    )
+    assert passes(limiter)
+    assert excess(ask(limiter)) == ("m", 60)
+    assert excess(ask(limiter, now=NOW + 58.5)) == ("m", 2)
+
+
+def test_a_request_that_counts_at_a_time_counts_until_it_ends() -> None:
+    limiter = Limiter([rule(ConcurrencyLimit("slots", 1))])
+    first = ask(limiter)
+    assert isinstance(first, Grant)
+    assert excess(ask(limiter)) == ("slots", 1)
+    first.end()
+    first.end()  # and only once
+    assert [passes(limiter), passes(limiter)] == [True, False]
+
+
+# Costs
+
+
+def test_a_request_counts_for_what_its_methods_cost() -> None:
+    limiter = Limiter([rule(rate(burst=10), costs={"eth_call": 5})])
+    assert limiter.reads_methods
+    assert passes(limiter, HOME, b"", b"low", b"eth_call", b"net_version")
+    assert excess(ask(limiter, HOME, b"", b"low", b"eth_call")) == ("api", 10)
+    assert passes(limiter, HOME, b"", b"low", b"net_version")
+
+
+def test_without_costs_nobody_needs_to_know_the_methods() -> None:
+    assert not Limiter([rule(rate())]).reads_methods
+
+
+def test_what_costs_more_than_the_limit_ever_allows_is_not_asked_to_come_back() -> None:
+    limiter = Limiter([rule(rate(burst=10), costs={"eth_call": 6})])
+    assert excess(ask(limiter, HOME, b"", b"low", b"eth_call", b"eth_call")) == ("api", 0)
+
+
+# What is told
+
+
+def test_who_is_within_his_limits_is_told_what_is_left() -> None:
+    limiter = Limiter([rule(rate(burst=2)), rule(ConcurrencyLimit("slots", 4), quota=4)])
+    grant = ask(limiter)
+    assert isinstance(grant, Grant)
+    assert grant.fields == (
+        b'RateLimit-Policy: "api";q=2;w=20, "slots";q=4;qu="concurrent-requests"\r\n'
+        b'RateLimit: "api";r=1;t=10, "slots";r=3\r\n'
+    )
+
+
+def test_who_is_over_a_limit_is_told_what_there_would_be_without_this_request() -> None:
+    limiter = Limiter([rule(rate(burst=2), costs={"dear": 2}), rule(rate("other", burst=5), quota=5)])
+    ask(limiter)
+    refused = ask(limiter, HOME, b"", b"low", b"dear", now=NOW + 2.5)
+    assert excess(refused) == ("api", 8)
+    assert refused.fields == (
+        b'RateLimit-Policy: "api";q=2;w=20, "other";q=5;w=50\r\nRateLimit: "api";r=1;t=8, "other";r=4;t=8\r\n'
+    )
+
+
+def test_of_the_limits_of_a_lane_nobody_is_told() -> None:
+    limiter = Limiter([rule(rate(burst=1), BY_LANE)])
+    assert [ask(limiter).fields, ask(limiter).fields] == [b"", b""]
+
+
+# Dry run
+
+
+def test_in_dry_run_it_is_counted_who_would_be_refused_and_nobody_is() -> None:
+    dry = rule(rate(burst=2), is_dry=True)
+    limiter = Limiter([dry])
+    answers = [ask(limiter) for _ in range(5)]
+    assert [isinstance(each, Grant) and each.fields for each in answers] == [b""] * 5
+    assert (dry.limit.passed, dry.limit.refused, dry.last_refused) == (2, 3, HOME.encode())
+
+
+def test_in_dry_run_a_request_that_would_be_refused_holds_nothing() -> None:
+    slots = ConcurrencyLimit("slots", 1)
+    limiter = Limiter([rule(slots, is_dry=True)])
+    first, second = ask(limiter), ask(limiter)
+    assert isinstance(first, Grant) and isinstance(second, Grant)
+    second.end()
+    assert slots._counts == {HOME.encode(): 1}
+    first.end()
+    assert slots._counts == {}
+
+
+# Before the request is known
+
+
+def test_before_its_body_a_request_is_refused_that_would_be_over_a_limit_whatever_it_is() -> None:
+    limiter = Limiter([rule(rate(burst=2), costs={"eth_call": 2})])
+    assert limiter.refuses(HOME, b"", NOW) is None
+    assert passes(limiter, HOME, b"", b"low", b"eth_call")
+    assert excess(limiter.refuses(HOME, b"", NOW)) == ("api", 10)
+    assert limiter.refuses(HOME, b"", NOW + 10) is None
+
+
+def test_before_its_body_a_request_counts_nowhere() -> None:
+    limit, slots = rate(burst=1), ConcurrencyLimit("slots", 1)
+    limiter = Limiter([rule(limit), rule(slots)])
+    assert [limiter.refuses(HOME, b"", NOW) for _ in range(3)] == [None] * 3
+    assert (limit.passed, slots.passed, slots._counts) == (0, 0, {})
+    assert passes(limiter)
+
+
+def test_a_method_that_costs_nothing_may_yet_come_whatever_the_limit() -> None:
+    limiter = Limiter([rule(rate(burst=1), costs={"net_version": 0})])
+    assert passes(limiter)
+    assert limiter.refuses(HOME, b"", NOW) is None
+
+
+def test_before_its_body_no_lane_is_known_and_no_dry_run_counts() -> None:
+    lane, dry = rule(rate(burst=1), BY_LANE), rule(rate(burst=1), is_dry=True)
+    limiter = Limiter([lane, dry])
+    ask(limiter)
+    assert limiter.refuses(HOME, b"", NOW) is None
+    assert (dry.limit.refused, lane.limit.refused) == (0, 0)
