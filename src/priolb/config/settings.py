@@ -7,14 +7,13 @@ there is no second list of names, defaults or bounds to keep in step.
 Names of variables and flags are those of the original program; a name that it does not have is ours.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from priolb.attest.sev.policy import CONSTELLATION, Tcb, parse_arks, parse_id_keys, parse_tcb
 from priolb.config.parse import (
     Address,
     Choice,
-    Choices,
     CidrList,
     CommaList,
     Count,
@@ -23,6 +22,7 @@ from priolb.config.parse import (
     MethodOrPath,
     Methods,
     Name,
+    Names,
     Network,
     OptionalHostPort,
     ReadBy,
@@ -34,6 +34,7 @@ from priolb.config.parse import (
     seconds,
 )
 from priolb.config.record import setting, settings_of
+from priolb.config.tables import LaneSpec, Policy
 from priolb.core.classify import LANE_NAMES
 
 # One setting is one short paragraph of the table; a line for each argument would make it twice as long.
@@ -42,7 +43,12 @@ from priolb.core.classify import LANE_NAMES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of one run, all of them checked."""
+    """The settings of one run, all of them checked; `policy` is what the file says beyond them."""
+
+    config_file: str = setting(
+        Text(), "CONFIG_FILE", "", "file", flag="config",
+        meaning="TOML file of settings and lanes; empty = priolb.toml here, if it is there.",
+    )
 
     # Where clients, the store and nodes are
     listen: Address = setting(
@@ -320,7 +326,7 @@ class Settings:
         meaning="Requests with the same value of this header prefer the same node; empty = none do.",
     )
     hedge_lanes: tuple[str, ...] = setting(
-        Choices(LANE_NAMES), "HEDGE_LANES", "", "words, comma separated",
+        Names("lanes"), "HEDGE_LANES", "", "words, comma separated",
         meaning="Lanes whose requests get a second try on an idle node when the first takes unusually long.",
     )
     hedge_max_percent: int = setting(
@@ -412,7 +418,17 @@ class Settings:
         Switch(), "LEGACY_ERRORS", "false", "switch",
         meaning="Refuse with the statuses and plain texts of the original program.",
     )
-# fmt: on
+
+    policy: Policy = field(default_factory=Policy)
+    # fmt: on
+
+    @property
+    def lanes(self) -> tuple[LaneSpec, ...]:
+        """The lanes, best first: those of the configuration file, else those of the original."""
+        limits = (self.items_fasttrack_max, self.items_highprio_max, self.items_lowprio_max)
+        return self.policy.lanes or tuple(
+            LaneSpec(name=name, limit=limit) for name, limit in zip(LANE_NAMES, limits, strict=True)
+        )
 
 
 SETTINGS: Final = settings_of(Settings)
