@@ -41,3 +41,10 @@ def service_item(name: str, left: int, renewal_ns: int) -> bytes:
 def whole_seconds(time_ns: int) -> int:
     """Return nanoseconds as seconds, rounded up: nobody is told to come back too early."""
     return -(-time_ns // _NS_PER_S)
+
+
+def limit_fields(policies: list[bytes], services: list[bytes]) -> bytes:
+    """Return both fields with these items, rendered; empty when there are none."""
+    if not policies:
+        return b""
+    return b"RateLimit-Policy: %s\r\nRateLimit: %s\r\n" % (b", ".join(policies), b", ".join(services))

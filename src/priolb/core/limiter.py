@@ -1,4 +1,4 @@
-"""Limits of callers: who may ask for how much, and what he is told of it."""
+"""Limits of callers: who may ask for how much."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
-from priolb.core.rate_limits import Limit, RateLimit
-from priolb.http.costs import Costs
-from priolb.http.rate_limit_fields import policy_item, service_item, whole_seconds
+from priolb.core.costs import Costs
+from priolb.core.rate_limits import Limit
 
 # Whose requests count together
 BY_NETWORK: Final = 0
-BY_STRANGER: Final = 1
+BY_ANONYMOUS: Final = 1
 BY_KEY: Final = 2
 BY_LANE: Final = 3
-
-NO_LANE: Final = -1
 
 _ADDRESSES_REMEMBERED: Final = 4096
 _IPV4_BITS: Final = 32
@@ -29,16 +26,17 @@ class LimitRule:
 
     Args:
         limit: the limit.
-        by: whose requests count together: BY_NETWORK, BY_STRANGER (by network those without a key), BY_KEY or
+        by: whose requests count together: BY_NETWORK, BY_ANONYMOUS (those without a key, by network), BY_KEY or
             BY_LANE.
         only: names of the keys or lanes that it concerns; empty for all.
         ipv4_bits: length of the prefix that tells networks apart.
         ipv6_bits: the same of IPv6.
         costs: what requests count for; None for 1 each.
-        quota: what it allows in its window, or at a time.
         is_dry: it counts, and refuses nobody.
+        policy: how it is told, rendered for `RateLimit-Policy`.
 
-    `last_refused` is who was last refused, or would have been.
+    `is_told` says whether those whom it concerns are told of it. `last_refused` is who was last refused, or
+    would have been.
     """
 
     __slots__ = (
@@ -62,8 +60,8 @@ class LimitRule:
         ipv4_bits: int,
         ipv6_bits: int,
         costs: Costs | None,
-        quota: int,
         is_dry: bool,
+        policy: bytes,
     ) -> None:
         self.limit = limit
         self.by = by
@@ -74,14 +72,13 @@ class LimitRule:
         self.is_dry = is_dry
         # What is left of a lane tells of the others in it, and how to fill it.
         self.is_told: bool = not is_dry and by != BY_LANE
-        window_s = limit.window_s if isinstance(limit, RateLimit) else 0
-        self.policy: bytes = policy_item(limit.name, quota, window_s)
+        self.policy = policy
         self.last_refused: bytes = b""
 
     def whose(self, address: str, key: bytes, lane: bytes) -> bytes:
         """Return with whose requests one from there counts; empty when the limit does not concern it."""
         by = self.by
-        if by == BY_NETWORK or (by == BY_STRANGER and not key):
+        if by == BY_NETWORK or (by == BY_ANONYMOUS and not key):
             return network_of(address, self.ipv4_bits, self.ipv6_bits)
         name = b""
         if by == BY_KEY:
@@ -91,46 +88,15 @@ class LimitRule:
         return name if not self.only or name in self.only else b""
 
 
-class Grant:
-    """What a request counts for while it is under way.
+class Count:
+    """What a request came to in one limit.
 
     Args:
-        fields: what its answer tells of the limits of its sender, rendered.
-        held: what to tell of its end, and whose it is.
+        rule: the limit.
+        who: with whose requests it counts.
+        cost: what it counts for.
+        level: what `take` of the limit has said.
     """
-
-    __slots__ = ("_held", "fields")
-
-    def __init__(self, fields: bytes, held: list[tuple[Limit, bytes]]) -> None:
-        self.fields = fields
-        self._held = held
-
-    def end(self) -> None:
-        """Take note that the request is over."""
-        for limit, who in self._held:
-            limit.end(who)
-        self._held = []
-
-
-class Excess:
-    """Why a request is over a limit of its sender.
-
-    Args:
-        policy: name of the limit.
-        wait_s: seconds after which it would be within it, 0 for never.
-        fields: as in `Grant`.
-    """
-
-    __slots__ = ("fields", "policy", "wait_s")
-
-    def __init__(self, policy: str, wait_s: int, fields: bytes) -> None:
-        self.policy = policy
-        self.wait_s = wait_s
-        self.fields = fields
-
-
-class _Count:
-    """What a request came to in one limit."""
 
     __slots__ = ("cost", "level", "rule", "who")
 
@@ -142,7 +108,47 @@ class _Count:
 
     @property
     def is_over(self) -> bool:
+        """Whether it is over the limit, so that it was not counted."""
         return self.level > self.rule.limit.most
+
+    @property
+    def wait_ns(self) -> int:
+        """When it would be within the limit, from now, nanoseconds; 0 for never."""
+        limit = self.rule.limit
+        return limit.wait_ns(self.level) if limit.can_pass(self.cost) else 0
+
+
+class Grant:
+    """What a request counts for while it is under way.
+
+    Args:
+        counts: what it came to in each limit that concerns it.
+    """
+
+    __slots__ = ("counts",)
+
+    def __init__(self, counts: list[Count]) -> None:
+        self.counts = counts
+
+    def end(self) -> None:
+        """Take note, once, that the request is over."""
+        for count in self.counts:
+            count.rule.limit.end(count.who)
+
+
+class Excess:
+    """Why a request is over a limit of its sender.
+
+    Args:
+        worst: what it came to in the limit that it is over, for longest.
+        counts: the same of all limits that concern it. It counts in none.
+    """
+
+    __slots__ = ("counts", "worst")
+
+    def __init__(self, worst: Count, counts: list[Count]) -> None:
+        self.worst = worst
+        self.counts = counts
 
 
 class Limiter:
@@ -172,36 +178,36 @@ class Limiter:
             methods: see `Costs.of`; they matter only when it `reads_methods`.
             is_all: see `Costs.of`.
             now: monotonic seconds.
+
+        Returns the grant, which has to be told of the end of the request.
         """
-        counts: list[_Count] = []
-        worst: _Count | None = None
+        counts: list[Count] = []
+        worst: Count | None = None
         now_ns = int(now * 1e9)
         for rule in self.rules:
             who = rule.whose(address, key, lane)
             if not who:
                 continue
             cost = 1 if rule.costs is None else rule.costs.of(methods, is_all)
-            count = _Count(rule, who, cost, rule.limit.take(who, cost, now_ns))
+            count = Count(rule, who, cost, rule.limit.take(who, cost, now_ns))
             if count.is_over:
                 rule.last_refused = who
                 if rule.is_dry:
                     continue
-                if worst is None or _wait_s(count) > _wait_s(worst):
+                if worst is None or rule.limit.wait_ns(count.level) > worst.rule.limit.wait_ns(worst.level):
                     worst = count
             counts.append(count)
         if worst is None:
-            held = [(count.rule.limit, count.who) for count in counts]
-            return Grant(_fields(counts, is_granted=True), held)
+            return Grant(counts)
         _take_back(counts)
-        wait_s = _wait_s(worst) if worst.rule.limit.can_pass(worst.cost) else 0
-        return Excess(worst.rule.limit.name, wait_s, _fields(counts, is_granted=False))
+        return Excess(worst, counts)
 
     def refuses(self, address: str, key: bytes, now: float) -> Excess | None:
         """Return why any request of a client would be over a limit now; None when that hangs on the request.
 
         Nothing is counted. The arguments are those of `admit`.
         """
-        counts: list[_Count] = []
+        counts: list[Count] = []
         excess: Excess | None = None
         now_ns = int(now * 1e9)
         for rule in self.rules:
@@ -209,40 +215,20 @@ class Limiter:
             if not who:
                 continue
             cost = 1 if rule.costs is None else rule.costs.least
-            count = _Count(rule, who, cost, rule.limit.take(who, cost, now_ns))
-            counts.append(count)
+            count = Count(rule, who, cost, rule.limit.take(who, cost, now_ns))
             if count.is_over:
                 rule.last_refused = who
-                excess = Excess(rule.limit.name, _wait_s(count), _fields([count], is_granted=False))
+                excess = Excess(count, [count])
                 break
+            counts.append(count)
         _take_back(counts)
         return excess
 
 
-def _wait_s(count: _Count) -> int:
-    return whole_seconds(count.rule.limit.wait_ns(count.level))
-
-
-def _take_back(counts: list[_Count]) -> None:
+def _take_back(counts: list[Count]) -> None:
     for count in counts:
         if not count.is_over:
             count.rule.limit.take_back(count.who, count.cost)
-
-
-def _fields(counts: list[_Count], is_granted: bool) -> bytes:
-    """Return RateLimit-Policy and RateLimit, empty when there is nothing to tell."""
-    policies, services = b"", b""
-    for count in counts:
-        if not count.rule.is_told:
-            continue
-        limit = count.rule.limit
-        level = count.level if is_granted else limit.before(count.level, count.cost)
-        service = service_item(limit.name, limit.left(level), limit.renewal_ns(level))
-        policies = b"%s, %s" % (policies, count.rule.policy) if policies else count.rule.policy
-        services = b"%s, %s" % (services, service) if services else service
-    if not policies:
-        return b""
-    return b"RateLimit-Policy: %s\r\nRateLimit: %s\r\n" % (policies, services)
 
 
 @lru_cache(maxsize=_ADDRESSES_REMEMBERED)

@@ -1,4 +1,4 @@
-from priolb.http.costs import Costs
+from priolb.core.costs import Costs
 
 COSTS = Costs({"eth_call": 5, "debug_*": 20, "debug_trace*": 50, "GET": 0})
 
