@@ -9,6 +9,7 @@ from priolb.config.parse import (
     Count,
     Decimal,
     Kind,
+    MethodCosts,
     Methods,
     Names,
     Switch,
@@ -27,7 +28,7 @@ def toml_text(kind: Kind[object], value: object) -> str:
     """Return the text that stands for a value.
 
     A number has to be a number of TOML, a switch a boolean, and everything else a string; where a list is
-    meant, an array of strings or whole numbers is one as well.
+    meant, an array of strings or whole numbers is one as well. Costs are a table of whole numbers.
 
     Raises:
         ValueError: the value is of another type; as with kinds, the text reads on after the value.
@@ -39,6 +40,9 @@ def toml_text(kind: Kind[object], value: object) -> str:
         is_number = isinstance(value, int) or (isinstance(kind, Decimal) and isinstance(value, float))
         if is_number and not isinstance(value, bool):
             return number_text(value)
+    elif isinstance(kind, MethodCosts):
+        if isinstance(value, dict):
+            return ",".join(f"{name}={_cost(kind, name, cost)}" for name, cost in value.items())
     elif isinstance(value, str):
         return value
     elif isinstance(kind, _LISTS) and isinstance(value, list):
@@ -63,6 +67,12 @@ def named(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return shown(number_text(value) if isinstance(value, int | float) else str(value))
+
+
+def _cost(kind: Kind[object], name: str, cost: object) -> str:
+    if isinstance(cost, int) and not isinstance(cost, bool) and not set(",=") & set(name):
+        return number_text(cost)
+    raise ValueError(f"is not {kind.accepts}: see {shown(name)}")
 
 
 def _item(kind: Kind[object], number: int, item: object) -> str:

@@ -8,6 +8,7 @@ from priolb.config.parse import (
     Count,
     HostPort,
     Kind,
+    MethodCosts,
     Methods,
     Names,
     Switch,
@@ -41,6 +42,8 @@ LIST = "is not a list with commas between its items"
         (Methods(), ["GET", "PUT"], "GET,PUT"),
         (CidrList(), ["::1", "10.0.0.0/8"], "::1,10.0.0.0/8"),
         (WholeNumbers(), [-32002, "7"], "-32002,7"),
+        (MethodCosts(), {}, ""),
+        (MethodCosts(), {"eth_call": 5, "debug_*": 20}, "eth_call=5,debug_*=20"),
     ],
 )
 def test_a_value_is_the_text_that_a_variable_would_hold(kind: Kind[object], value: object, text: str) -> None:
@@ -57,6 +60,10 @@ def test_a_value_is_the_text_that_a_variable_would_hold(kind: Kind[object], valu
         (Count(0, 9), True, "is not a whole number (0 to 9)"),
         (seconds(), True, "is not a number of seconds (0.001 to 1000000)"),
         (Text(), 5, "is not text without control characters"),
+        (MethodCosts(), "a=1", f"is a string, and not {MethodCosts().accepts}"),
+        (MethodCosts(), {"a": 1, "b": "2"}, f"is not {MethodCosts().accepts}: see 'b'"),
+        (MethodCosts(), {"a": True}, f"is not {MethodCosts().accepts}: see 'a'"),
+        (MethodCosts(), {"a=1,b": 1}, f"is not {MethodCosts().accepts}: see 'a=1,b'"),
         (Text(), ["a"], "is not text without control characters"),
         (CommaList(), 5, LIST),
         (CommaList(), {"a": 1}, LIST),

@@ -1,0 +1,106 @@
+"""From the tables of limits to what holds requests against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from priolb.config.tables import (
+    ANONYMOUS,
+    KEY,
+    LANE,
+    LIMIT_WINDOW_MAX_S,
+    NETWORK,
+    LimitSpec,
+    Policy,
+)
+from priolb.config.words import did_you_mean
+from priolb.core.classify import LANE_NAMES
+from priolb.core.costs import Costs
+from priolb.core.limiter import BY_ANONYMOUS, BY_KEY, BY_LANE, BY_NETWORK, Limiter, LimitRule
+from priolb.core.rate_limits import ConcurrencyLimit, Limit, RateLimit
+from priolb.http.rate_limit_fields import policy_item
+
+_BY: Final = {NETWORK: BY_NETWORK, ANONYMOUS: BY_ANONYMOUS, KEY: BY_KEY, LANE: BY_LANE}
+_PER_S: Final = 1
+_IPV4_BITS: Final = 32
+_IPV6_BITS: Final = 64
+
+
+def limiter_of(limits: Sequence[LimitSpec]) -> Limiter | None:
+    """Return what holds requests against these limits, None when there are none."""
+    return Limiter([_rule_of(limit) for limit in limits]) if limits else None
+
+
+def mistakes_in_limits(policy: Policy) -> Iterator[tuple[int, str]]:
+    """Return what is wrong with the limits: line and text of each mistake."""
+    lanes = [lane.name for lane in policy.lanes] or list(LANE_NAMES)
+    lines: dict[str, int] = {}
+    for limit in policy.limits:
+        line = limit.place.line_of("name")
+        if limit.name in lines:
+            yield line, f"[[limit]] name: {limit.name!r} is the name of that in line {lines[limit.name]}, too"
+        lines.setdefault(limit.name, line)
+        for name, what in _mistakes_in(limit, lanes):
+            yield limit.place.line_of(name), f"[[limit]] {name}: {what}"
+
+
+def _mistakes_in(limit: LimitSpec, lanes: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Return key and text of each mistake."""
+    if limit.rate is None:
+        if limit.concurrent is None:
+            yield "name", f"{limit.name!r} needs rate or concurrent"
+        for name in _given(per=limit.per_s, burst=limit.burst, cost=limit.costs or None):
+            yield name, "is for a limit with rate"
+    else:
+        if limit.concurrent is not None:
+            yield "concurrent", "is for a limit without rate: take one limit for each"
+        yield from _mistakes_in_rate(limit, limit.rate)
+    if limit.by in {KEY, LANE}:
+        for name in _given(prefix_v4=limit.ipv4_bits, prefix_v6=limit.ipv6_bits):
+            yield name, f"is for by = {NETWORK} or {ANONYMOUS}"
+    elif limit.only:
+        yield "only", f"is for by = {KEY} or {LANE}"
+    if limit.by == LANE:
+        for name in limit.only:
+            if name not in lanes:
+                yield "only", f"there is no lane {name!r}{did_you_mean(name, lanes)}"
+
+
+def _mistakes_in_rate(limit: LimitSpec, rate: int) -> Iterator[tuple[str, str]]:
+    burst, per_s = _burst_of(limit, rate), limit.per_s or _PER_S
+    if burst * per_s > rate * LIMIT_WINDOW_MAX_S:
+        yield "burst", f"takes more than {LIMIT_WINDOW_MAX_S} seconds at this rate"
+    for method, cost in limit.costs:
+        if cost > burst:
+            yield "cost", f"{method} = {cost} is more than the burst of {burst} ever lets pass"
+
+
+def _given(**values: object) -> list[str]:
+    return [name for name, value in values.items() if value is not None]
+
+
+def _burst_of(limit: LimitSpec, rate: int) -> int:
+    return rate if limit.burst is None else limit.burst
+
+
+def _rule_of(limit: LimitSpec) -> LimitRule:
+    if limit.rate is not None:
+        burst = _burst_of(limit, limit.rate)
+        in_rate = RateLimit(limit.name, limit.rate, limit.per_s or _PER_S, burst)
+        policy = policy_item(limit.name, burst, in_rate.window_s)
+        bound: Limit = in_rate
+    else:
+        assert limit.concurrent is not None
+        bound = ConcurrencyLimit(limit.name, limit.concurrent)
+        policy = policy_item(limit.name, limit.concurrent, 0)
+    return LimitRule(
+        bound,
+        _BY[limit.by],
+        frozenset(name.encode() for name in limit.only),
+        _IPV4_BITS if limit.ipv4_bits is None else limit.ipv4_bits,
+        _IPV6_BITS if limit.ipv6_bits is None else limit.ipv6_bits,
+        Costs(dict(limit.costs)) if limit.costs else None,
+        limit.is_dry_run,
+        policy,
+    )

@@ -1,0 +1,179 @@
+"""From `[[limit]]` to what holds requests against it."""
+
+import pytest
+
+from priolb.config.document import parse_document
+from priolb.config.limits import limiter_of
+from priolb.config.policy import PolicyReader
+from priolb.config.tables import LimitSpec, Policy
+from priolb.core.limiter import Excess, Grant, Limiter
+from priolb.errors import ConfigFileError
+
+HOME = "192.0.2.7"
+FULL = """\
+[[limit]]
+name = "per-key"
+by = "key"
+only = ["builder-1", "builder-2"]
+rate = 10
+per = 60
+burst = 30
+cost = { eth_call = 5, "debug_*" = 20, net_version = 0 }
+dry_run = true
+"""
+
+
+def policy_of(text: str) -> Policy:
+    reader = PolicyReader(parse_document("f", text.encode()), frozenset())
+    policy = reader.policy()
+    reader.raise_mistakes()
+    return policy
+
+
+def limiter(text: str) -> Limiter:
+    made = limiter_of(policy_of(text).limits)
+    assert made is not None
+    return made
+
+
+def ask(
+    limiter: Limiter, address: str = HOME, lane: bytes = b"low-priority", *methods: bytes
+) -> Grant | Excess:
+    return limiter.admit(address, b"", lane, methods or (b"POST",), True, 100.0)
+
+
+def passed(limiter: Limiter, *addresses: str) -> list[bool]:
+    return [isinstance(ask(limiter, address), Grant) for address in addresses]
+
+
+def test_without_limits_nothing_is_held_against_them() -> None:
+    assert limiter_of(policy_of("").limits) is None
+
+
+def test_every_key_is_read() -> None:
+    assert policy_of(FULL).limits == (
+        LimitSpec(
+            name="per-key",
+            by="key",
+            only=("builder-1", "builder-2"),
+            rate=10,
+            per_s=60,
+            burst=30,
+            costs=(("eth_call", 5), ("debug_*", 20), ("net_version", 0)),
+            is_dry_run=True,
+        ),
+    )
+
+
+def test_a_limit_is_by_address_for_a_second_and_its_burst_is_its_rate() -> None:
+    made = limiter('[[limit]]\nname = "api"\nrate = 2')
+    assert passed(made, HOME, HOME, HOME, "192.0.2.8") == [True, True, False, True]
+    excess = ask(made)
+    assert isinstance(excess, Excess) and excess.worst.wait_ns == 500_000_000
+    assert excess.worst.rule.policy == b'"api";q=2;w=1'
+
+
+def test_the_time_and_the_burst_count() -> None:
+    made = limiter('[[limit]]\nname = "api"\nrate = 2\nper = 60\nburst = 3')
+    assert passed(made, *[HOME] * 4) == [True, True, True, False]
+    excess = ask(made)
+    assert isinstance(excess, Excess) and excess.worst.wait_ns == 30_000_000_000
+    assert excess.worst.rule.policy == b'"api";q=3;w=90'
+
+
+def test_requests_at_a_time() -> None:
+    made = limiter('[[limit]]\nname = "slots"\nconcurrent = 1')
+    grant = ask(made)
+    assert isinstance(grant, Grant)
+    assert passed(made, HOME) == [False]
+    grant.end()
+    assert passed(made, HOME) == [True]
+    assert grant.counts[0].rule.policy == b'"slots";q=1;qu="concurrent-requests"'
+
+
+def test_prefixes_say_what_one_network_is() -> None:
+    made = limiter('[[limit]]\nname = "api"\nrate = 1\nprefix_v4 = 24\nprefix_v6 = 48')
+    addresses = (HOME, "192.0.2.8", "2001:db8::1", "2001:db8:0:7::1", "2001:db8:7::1")
+    assert passed(made, *addresses) == [True, False, True, False, True]
+
+
+def test_without_prefixes_a_network_is_an_address_and_64_bits_of_ipv6() -> None:
+    made = limiter('[[limit]]\nname = "api"\nrate = 1')
+    addresses = (HOME, "192.0.2.8", "2001:db8::1", "2001:db8:0:7::1", "2001:db8::2")
+    assert passed(made, *addresses) == [True, True, True, True, False]
+
+
+def test_a_limit_of_some_lanes_costs_and_dry_run() -> None:
+    made = limiter(
+        '[[limit]]\nname = "slow"\nby = "lane"\nonly = "low-priority"\nrate = 9\ncost = { eth_call = 9 }\n'
+        '[[limit]]\nname = "dry"\nrate = 1\ndry_run = true'
+    )
+    assert isinstance(ask(made, HOME, b"low-priority", b"eth_call"), Grant)
+    assert isinstance(ask(made, HOME, b"low-priority", b"POST"), Excess)
+    assert isinstance(ask(made, HOME, b"fast-track", b"eth_call"), Grant)
+    assert [rule.limit.refused for rule in made.rules] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("", ["f:2: [[limit]] name: 'a' needs rate or concurrent"]),
+        ("rate = 0", ["f:3: [[limit]] rate: '0' is out of range (1 to 1000000000)"]),
+        ("rate = -5", ["f:3: [[limit]] rate: '-5' is out of range (1 to 1000000000)"]),
+        ("concurrent = 0", ["f:3: [[limit]] concurrent: '0' is out of range (1 to 1000000000)"]),
+        (
+            "rate = 1\nconcurrent = 2",
+            ["f:4: [[limit]] concurrent: is for a limit without rate: take one limit for each"],
+        ),
+        (
+            "concurrent = 2\nper = 1\nburst = 3\ncost = { a = 1 }",
+            [
+                f"f:{line}: [[limit]] {key}: is for a limit with rate"
+                for line, key in ((4, "per"), (5, "burst"), (6, "cost"))
+            ],
+        ),
+        ("rate = 1\nby = 'ip'", ["f:4: [[limit]] by: 'ip' is not one of network, anonymous, key, lane"]),
+        ("rate = 1\nonly = 'a'", ["f:4: [[limit]] only: is for by = key or lane"]),
+        (
+            "rate = 1\nby = 'lane'\nonly = ['fast-trak', 'x']\nprefix_v6 = 48",
+            [
+                "f:5: [[limit]] only: there is no lane 'fast-trak'; did you mean fast-track?",
+                "f:5: [[limit]] only: there is no lane 'x'",
+                "f:6: [[limit]] prefix_v6: is for by = network or anonymous",
+            ],
+        ),
+        ("rate = 1\nprefix_v4 = 33", ["f:4: [[limit]] prefix_v4: '33' is out of range (0 to 32)"]),
+        (
+            "rate = 1\nper = 86400\nburst = 1000",
+            ["f:5: [[limit]] burst: takes more than 31622400 seconds at this rate"],
+        ),
+        (
+            "rate = 3\ncost = { eth_call = 3, eth_getLogs = 4 }",
+            ["f:4: [[limit]] cost: eth_getLogs = 4 is more than the burst of 3 ever lets pass"],
+        ),
+        (
+            "rate = 3\ncost = { eth_call = -1 }",
+            [
+                "f:4: [[limit]] cost: a table is not a table of costs by method "
+                "(like { eth_call = 5, \"debug_*\" = 20 }): see 'eth_call'"
+            ],
+        ),
+        ("rate = 1\nbrust = 2", ["f:4: [[limit]] brust: is not known; did you mean burst?"]),
+    ],
+)
+def test_every_mistake_is_told_with_its_line(keys: str, expected: list[str]) -> None:
+    with pytest.raises(ConfigFileError) as caught:
+        policy_of(f"[[limit]]\nname = 'a'\n{keys}")
+    assert caught.value.mistakes == expected
+
+
+def test_two_limits_of_one_name_are_a_mistake() -> None:
+    with pytest.raises(ConfigFileError) as caught:
+        policy_of("[[limit]]\nname = 'a'\nrate = 1\n[[limit]]\nname = 'a'\nrate = 2")
+    assert caught.value.mistakes == ["f:5: [[limit]] name: 'a' is the name of that in line 2, too"]
+
+
+def test_the_lanes_are_those_of_the_file() -> None:
+    lanes = "".join(f"[[lane]]\nname = '{name}'\n" for name in "abc")
+    limit = "[[limit]]\nname = 'l'\nrate = 1\nby = 'lane'\nonly = 'b'"
+    assert policy_of(lanes + limit).limits[0].only == ("b",)
