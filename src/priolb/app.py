@@ -83,8 +83,6 @@ _NO_EFFECT: Final = {
     "JOB_CHAN_BUFFER": _LATE_BINDING,
     "RA_TLS_ALLOW_DEBUG_ENCLAVE_INSECURE": "Setting has no effect: debug enclaves are always refused",
 }
-_LIMITS_OF_ORIGINAL_LANES: Final = ("ITEMS_FASTTRACK_MAX", "ITEMS_HIGHPRIO_MAX", "ITEMS_LOWPRIO_MAX")
-
 MakeAttestors = Callable[[Settings, Logger], Attestors]
 
 
@@ -118,10 +116,14 @@ async def _serve(settings: Settings, log: Logger, make_attestors: MakeAttestors)
     for name, message in _NO_EFFECT.items():
         if os.environ.get(name):
             log.info(message, name=name)
-    if settings.policy.lanes:
-        for name in _LIMITS_OF_ORIGINAL_LANES:
-            if os.environ.get(name):
-                log.info("Setting has no effect: the lanes of the configuration file have limits", name=name)
+    limits = {
+        "ITEMS_FASTTRACK_MAX": settings.items_fasttrack_max,
+        "ITEMS_HIGHPRIO_MAX": settings.items_highprio_max,
+        "ITEMS_LOWPRIO_MAX": settings.items_lowprio_max,
+    }
+    for name, limit in limits.items():
+        if limit and settings.policy.lanes:
+            log.info("Setting has no effect: the lanes of the configuration file have limits", name=name)
     balancer = _Balancer(settings, log, make_attestors(settings, log))
     stop = _stop_on_signals()
     try:

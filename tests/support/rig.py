@@ -9,6 +9,7 @@ from priolb.core.fleet import Fleet
 from priolb.core.hedge import Hedging
 from priolb.core.limits import ByteBudget
 from priolb.core.node import NodeState
+from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.http.fields import FieldFinder
@@ -181,6 +182,7 @@ class Rig:
         self,
         *,
         lane_limits: tuple[int, int, int] = (0, 0, 0),
+        queue: PriorityQueue | None = None,
         max_tries: int = 3,
         body_budget_bytes: int = 1 << 30,
         max_idle: int = 100,
@@ -214,7 +216,7 @@ class Rig:
         head_limits = head_limits or HeadLimits(65536, 100)
         asyncio._set_running_loop(self.loop)
         self.scheduler = Scheduler(
-            new_queue(limits=lane_limits), RetryPolicy(max_tries), fleet, hedging=hedging
+            queue or new_queue(limits=lane_limits), RetryPolicy(max_tries), fleet, hedging=hedging
         )
         self.engine = Engine(
             self.scheduler,

@@ -54,10 +54,10 @@ exit status 2 and a line that names the setting and the value.
 _FILE_HEAD: Final = """
 ## The configuration file
 
-`CONFIG_FILE`, or the flag `-config`, names a file of [TOML](https://toml.io); without them `priolb.toml` in the
-working directory is taken, if it is there. It may hold every setting above under the name of its environment
-variable, numbers and switches without quotes, lists as arrays or with commas; and what the tables below say,
-which no flag or variable can.
+`CONFIG_FILE`, or the flag `-config`, names a file of [TOML](https://toml.io); without them `priolb.toml` in
+the working directory is taken, if it is there. It may hold every setting above under the name of its
+environment variable, numbers and switches without quotes, lists as arrays or with commas; and what the tables
+below say, which no flag or variable can.
 
 ```toml
 REQUEST_TIMEOUT = 10
@@ -80,8 +80,8 @@ status 2 and one line for each mistake, such as
 `priolb.toml:6: [[lane]] limit: '-1' is out of range (0 to 1000000000)`.
 
 `HEDGE_LANES` takes the names of lanes, and so does the log: it says `lane` instead of `requestIsHighPrio` and
-`requestIsFastTrack`, and `startQueueSize_auctions` and so on for the lengths of the lanes. Lanes with the names of
-the original keep its words.
+`requestIsFastTrack`, and `startQueueSize_auctions` and so on for the lengths of the lanes. Lanes with the
+names of the original keep its words.
 
 Above the tables may also stand:
 

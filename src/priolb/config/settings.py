@@ -4,7 +4,8 @@ A field of `Settings` is a setting: its name and type are what the program sees,
 operator sees. Loading, --help and the reference in docs/settings.md are read off these records, so
 there is no second list of names, defaults or bounds to keep in step.
 
-Names of variables and flags are those of the original program; a name that it does not have is ours.
+Names of variables and flags are those of the original program; a name that it does not have is ours. In the
+configuration file a setting has the name of its variable.
 """
 
 from dataclasses import dataclass, field
