@@ -24,6 +24,7 @@ from priolb.admin.debug import DebugPages
 from priolb.attest.attestors import Attestors
 from priolb.config.attestation import attestors_of
 from priolb.config.lanes import queue_of
+from priolb.config.limits import limiter_of
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
 from priolb.core.affinity import Affinity
@@ -54,6 +55,7 @@ from priolb.nodes.slots import Slots
 from priolb.store import open_store
 from priolb.tasks import Tasks
 from priolb.telemetry.lane_words import words_of
+from priolb.telemetry.limits import INTERVAL_S, LimitLog
 from priolb.telemetry.logs import Logger, LogWriter, forward_library_logs
 from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog
@@ -158,6 +160,7 @@ class _Balancer:
         self._queue = queue
         words = words_of([lane.name for lane in settings.lanes])
         self._size_names = words.size_names
+        self._limiter = limiter_of(settings.policy.limits)
         self._pulse = Pulse()
         self._engine = Engine(
             _scheduler(settings, queue, chance),
@@ -229,6 +232,8 @@ class _Balancer:
         await self._open(self._data, settings.listen, is_admin=False)  # last: who gets in is served
         self._tasks.spawn(self._pulse.beat(), "pulse")
         self._tasks.spawn(self._log_sizes(), "queue sizes")
+        if self._limiter is not None:
+            self._tasks.spawn(_log_limits(LimitLog(self._limiter.rules, self._log)), "limits")
         if self._certificate is not None:
             self._tasks.spawn(self._certificate.follow(self._log), "certificate")
         self._is_ready = True
@@ -302,6 +307,12 @@ class _Balancer:
             lengths = dict(zip(self._size_names, self._queue.lengths(), strict=True))
             stall_ms = round(self._pulse.take_longest_s() * 1e3, 1)
             self._log.info("prioQueue size", **lengths, longestStallMs=stall_ms)
+
+
+async def _log_limits(limit_log: LimitLog) -> None:
+    while True:
+        await asyncio.sleep(INTERVAL_S)
+        limit_log.write()
 
 
 def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Scheduler:

@@ -468,7 +468,7 @@ class Exchange(Ticket):
         return (
             b"X-PrioLB-QueueDurationUs: %b\r\nX-PrioLB-SimDurationUs: %b\r\nX-PrioLB-TotalDurationUs: %b\r\n"
             b"X-PrioLB-QueueSizeStart: %b\r\nX-PrioLB-QueueSizeEnd: %b\r\n"
-            b"Server-Timing: queue;dur=%b, node;dur=%b.%b\r\n%b%b"
+            b"Server-Timing: queue;dur=%b, node;dur=%b.%b\r\n%b%b%b"
             % (
                 queue_time,
                 node_time,
@@ -478,6 +478,7 @@ class Exchange(Ticket):
                 queue_span,
                 NUMBERS[node_ms] if node_ms < 1000 else b"%d" % node_ms,
                 THREE_DIGITS[node_us - 1000 * node_ms],
+                self._client.limit_fields,
                 engine.via[head.minor],
                 b"" if b"date" in head.known else engine.date(now),
             )

@@ -492,6 +492,8 @@ class FrontConnection(ClientConnection):
         if self._upload is not None:
             self._upload.release()
             self._upload = None
+        if self._grant is not None:
+            self._end_grant()
         if self._is_upgrade:
             self._is_upgrade = False
             self._engine.upgrades -= 1
