@@ -23,7 +23,7 @@ from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
 from priolb.attest.attestors import Attestors
 from priolb.config.attestation import attestors_of
-from priolb.config.lanes import queue_of
+from priolb.config.lanes import hedged_lanes, queue_of
 from priolb.config.limits import limiter_of
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
@@ -329,8 +329,7 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
         panics=settings.panic_mode,
     )
     now = time.monotonic()
-    names = [lane.name for lane in settings.lanes]
-    lanes = frozenset(map(names.index, settings.hedge_lanes))
+    lanes = hedged_lanes(settings)
     has_affinity = settings.affinity_header != ""
     # Behind an order of its own, the fleet cannot exchange the usual one for that which heeds weights.
     selection: Selection = WeightedLeastInFlight() if has_affinity else LeastInFlight()

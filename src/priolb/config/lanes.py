@@ -1,4 +1,4 @@
-"""From the settings to the lanes, and to the discipline that rules them."""
+"""From the settings to the lanes, to the discipline that rules them, and to what else names lanes."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def queue_of(settings: Settings) -> PriorityQueue:
     return PriorityQueue(
         lanes, FastHighLow(settings.items_fasttrack_per_highprio, settings.fasttrack_drain_first)
     )
+
+
+def hedged_lanes(settings: Settings) -> frozenset[int]:
+    """Return the indices of the lanes whose requests get second tries."""
+    return frozenset(index for index, lane in enumerate(settings.lanes) if lane.name in settings.hedge_lanes)

@@ -89,8 +89,8 @@ class LimitSpec(Entry):
     )
     costs: tuple[tuple[str, int], ...] = key(
         MethodCosts(), "cost", "", "table",
-        meaning="With rate, what a request counts for by its method, of JSON-RPC or HTTP; a batch for all of its "
-        "members. 1 for methods that are not named.",
+        meaning="With rate, what a request counts for by its method, of JSON-RPC or HTTP; a batch for all of "
+        "its members. 1 for methods that are not named.",
     )
     ipv4_bits: int | None = optional_key(
         Count(0, 32), "prefix_v4", "bits",

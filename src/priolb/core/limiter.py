@@ -26,8 +26,8 @@ class LimitRule:
 
     Args:
         limit: the limit.
-        by: whose requests count together: BY_NETWORK, BY_ANONYMOUS (by network, of those without a key), BY_KEY
-            or BY_LANE.
+        by: whose requests count together: BY_NETWORK, BY_ANONYMOUS (those of a network that have no key),
+            BY_KEY or BY_LANE.
         only: names of the keys or lanes that it concerns; empty for all.
         ipv4_bits: length of the prefix that tells networks apart.
         ipv6_bits: the same of IPv6.

@@ -12,7 +12,6 @@ from priolb.http.forwarding import Peer
 from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.writer import local_response
 from priolb.net.flushing import Flushing
-from priolb.net.quota import granted_fields
 
 if TYPE_CHECKING:
     from priolb.net.listener import Listener
@@ -37,8 +36,7 @@ class ClientConnection(Flushing):
     Args:
         listener: what took it, and what it shares with others.
 
-    `peer_address` is the client's address, empty for a Unix socket. `limit_fields` are what its answer tells of
-    the limits of its sender, rendered.
+    `peer_address` is the client's address, empty for a Unix socket.
     """
 
     __slots__ = (
@@ -56,7 +54,6 @@ class ClientConnection(Flushing):
         "_transport",
         "_unsent_bytes",
         "_writing_paused",
-        "limit_fields",
         "peer_address",
     )
 
@@ -77,7 +74,6 @@ class ClientConnection(Flushing):
         self._peer: Peer | None = None
         # What its request counts for
         self._grant: Grant | None = None
-        self.limit_fields: bytes = b""
         # What nodes were told of its last request: the same as of the next if its head is the same, as mostly
         self._last_head: RequestHead | None = None
         self._last_is_rpc: bool = False
@@ -127,20 +123,6 @@ class ClientConnection(Flushing):
             self._last_fields = fields + forwarding.fields(head, self._peer)
         return self._last_fields
 
-    # Limits of its requests
-
-    def _take_grant(self, grant: Grant) -> None:
-        """Take note of what the request counts for, until `_end_grant`."""
-        self._grant = grant
-        self.limit_fields = granted_fields(grant)
-
-    def _end_grant(self) -> None:
-        """Take note that the request is over."""
-        if self._grant is not None:
-            self._grant.end()
-            self._grant = None
-            self.limit_fields = b""
-
     # For whoever reads from it
 
     def _connected(self, transport: asyncio.Transport) -> None:
@@ -185,8 +167,6 @@ class ClientConnection(Flushing):
     def _write_own(self, response: LocalResponse, method: bytes, minor: int, keep_alive: bool) -> None:
         """Send a whole answer of our own; the arguments are those of `writer.local_response`."""
         engine = self._engine
-        if self.limit_fields:
-            response.fields += self.limit_fields
         self.write(local_response(response, method, minor, keep_alive, engine.date(engine.clock())))
 
     def _reject(self, status: int, detail: str) -> None:

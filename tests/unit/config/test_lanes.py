@@ -1,6 +1,6 @@
 """From the settings to the queue."""
 
-from priolb.config.lanes import queue_of
+from priolb.config.lanes import hedged_lanes, queue_of
 from priolb.config.settings import Settings
 from priolb.config.tables import LaneSpec, Policy
 from priolb.core.queue import PriorityQueue
@@ -36,3 +36,10 @@ def test_lanes_of_the_file_have_their_names_and_limits() -> None:
     queue = queue_of(Settings(policy=Policy(lanes=lanes), items_lowprio_max=9))
     assert [(lane.name, lane.limit) for lane in queue.lanes] == [("a", 1), ("b", 0), ("c", 3)]
     assert order_of(queue_of(Settings(policy=Policy(lanes=lanes))), 1) == [0, 1, 2]
+
+
+def test_hedged_lanes_are_found_by_their_names() -> None:
+    assert hedged_lanes(Settings()) == frozenset()
+    assert hedged_lanes(Settings(hedge_lanes=("low-priority", "fast-track"))) == {0, 2}
+    lanes = (LaneSpec(name="a"), LaneSpec(name="b"), LaneSpec(name="c"))
+    assert hedged_lanes(Settings(policy=Policy(lanes=lanes), hedge_lanes=("b",))) == {1}

@@ -60,11 +60,15 @@ def test_a_request_that_starts_at_once_is_told_as_alone_in_line_whatever_the_num
     names = ("a", "b", "c", "d")
     with Rig(queue=PriorityQueue([Lane(name) for name in names], FastHighLow(2))) as rig:
         node, client = rig.node(), rig.client()
-        client.send(POST)
+        client.send(post(b"X-Fast-Track: true"))
         call = node.accept()
-        call.take()
         call.send(ANSWER)
-        assert rig.notes.take("queued") == [("queued", b"", 2, 2, (0, 0, 1, 0))]
+        client.send(POST)
+        call.send(ANSWER)
+        assert rig.notes.take("queued") == [
+            ("queued", b"", 0, 2, (1, 0, 0, 0)),
+            ("queued", b"", 2, 2, (0, 0, 1, 0)),
+        ]
 
 
 def test_a_node_gets_no_more_than_its_slots() -> None:
