@@ -187,6 +187,7 @@ class _Balancer:
             ),
             node_errors=NodeErrors(settings.node_error_codes),
             affinity=FieldFinder(settings.affinity_header) if settings.affinity_header else None,
+            limiter=self._limiter,
         )
         slots = Slots(
             settings.node_workers,

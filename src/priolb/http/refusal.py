@@ -13,6 +13,7 @@ from typing import Final
 
 from priolb.errors import Reason
 from priolb.http.messages import LocalResponse
+from priolb.http.rpc_id import plain_id
 
 RETRY_AFTER: Final = b"Retry-After: 1\r\n"
 
@@ -137,7 +138,7 @@ class Refusals:
 
         Args:
             body: as in `answer`.
-            policy: name of the limit.
+            policy: name of the limit, of letters, digits, `-`, `.` and `_`.
             wait_s: seconds after which the same request would be within it, 0 for never.
             fields: what is told of the sender's limits, rendered.
         """
@@ -150,6 +151,15 @@ class Refusals:
         fields = b"%s%sProxy-Status: %s; error=%s\r\n" % (
             retry_after, fields, self._name, answer.proxy_error
         )  # fmt: skip
+        call_id = plain_id(body)
+        if call_id:  # as mostly; neither the words nor the id have anything to escape
+            return LocalResponse(
+                answer.status,
+                b'{"jsonrpc":"2.0","id":%b,"error":{"code":%d,"message":"%b"}}\n'
+                % (call_id, answer.code, words.encode()),
+                b"application/json",
+                fields,
+            )
         rpc = _rpc_answer(body, {"code": answer.code, "message": words})
         if rpc is not None:
             return LocalResponse(answer.status, _dump(rpc), b"application/json", fields)
@@ -190,9 +200,5 @@ def _rpc_error(request_id: object, error: dict[str, object]) -> dict[str, object
     return {"jsonrpc": "2.0", "id": request_id if usable else None, "error": error}
 
 
-# `json.dumps` makes an encoder for each call that wants other separators than its own.
-_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
-
-
 def _dump(value: object) -> bytes:
-    return _encode(value).encode() + b"\n"
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"

@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from priolb.core.classify import lane_of
+from priolb.core.limiter import Excess, Limiter
 from priolb.errors import FramingError, Reason
 from priolb.http.body import body_reader
 from priolb.http.framing import CHUNKED
@@ -18,6 +19,7 @@ from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSIN
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.pipeline import MAX_PIPELINED_BYTES, Pipeline
+from priolb.net.quota import granted_fields, over_limit
 from priolb.net.upload import Upload, tunnel
 
 if TYPE_CHECKING:
@@ -280,6 +282,11 @@ class FrontConnection(Pipeline):
         if 0 < max_body_bytes < body_bytes:
             self._refuse(Reason.PAYLOAD_TOO_LARGE)
             return
+        if engine.limiter is not None and not self._is_local:
+            excess = engine.limiter.refuses(self.peer_address, b"", engine.clock())
+            if excess is not None:
+                self._turn_away(over_limit(engine.refusals, excess, b""))
+                return
         waiting = self._inbox.data
         if head.expects_continue and not waiting:
             # RFC 9110, section 10.1.1: what will be refused anyway shall not be uploaded first.
@@ -355,12 +362,29 @@ class FrontConnection(Pipeline):
             self._cancel_local = self._listener.tasks.spawn(self._answer_locally(request), "admin request")
             return
         engine = self._engine
-        exchange = Exchange(engine, self, head, body, upload, lane_of(head.known), engine.clock())
-        self._exchange = exchange
+        lane, now = lane_of(head.known), engine.clock()
+        if engine.limiter is not None and not self._admit(engine.limiter, head, body, upload, lane, now):
+            return
+        self._exchange = exchange = Exchange(engine, self, head, body, upload, lane, now)
+        if self._grant is not None:
+            exchange.limit_fields = granted_fields(self._grant)
         if self._listener.is_draining:
             exchange.refuse(Reason.SHUTTING_DOWN)
         else:
             engine.submit(exchange)
+
+    def _admit(
+        self, limiter: Limiter, head: RequestHead, body: bytes, upload: Upload | None, lane: int, now: float
+    ) -> bool:
+        """Hold a request against the limits of its sender; False when it has been refused."""
+        lane_name = self._engine.scheduler.queue.lanes[lane].name.encode()
+        answer = limiter.admit(self.peer_address, b"", lane_name, (head.method,), True, now)
+        if isinstance(answer, Excess):
+            known = body if upload is None else upload.first_part()
+            self.answer(over_limit(self._engine.refusals, answer, known))
+            return False
+        self._grant = answer
+        return True
 
     async def _answer_locally(self, request: LocalRequest) -> None:
         local = self._listener.local
@@ -385,10 +409,14 @@ class FrontConnection(Pipeline):
     # Ends
 
     def _refuse(self, reason: Reason, detail: str = "", status: int = 0) -> None:
-        """Answer a request that is not read to its end, and close: where the next one starts is unknown."""
-        head, exchange = self._head, self._exchange
+        """Answer a request that is not read to its end in our own words."""
         response = self._engine.refusals.answer(reason, b"", detail, status)
         self._reject(response.status, detail or reason.value)
+        self._turn_away(response)
+
+    def _turn_away(self, response: LocalResponse) -> None:
+        """Answer a request that is not read to its end, and close: where the next one starts is unknown."""
+        head, exchange = self._head, self._exchange
         self._end_request()
         self._inbox.clear()
         if exchange is not None:
