@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from priolb.core.costs import Costs
 from priolb.core.limiter import BY_ANONYMOUS, BY_KEY, BY_LANE, BY_NETWORK, Grant, Limiter, LimitRule
 from priolb.core.rate_limits import ConcurrencyLimit, RateLimit
+from support.senders import ASender
 
 S = 1_000_000_000
 
@@ -132,6 +133,7 @@ def test_a_request_counts_in_all_limits_that_concern_it_or_in_none(
     now_s = 1
     for ask in asks:
         now_s += ask.pause_s
+        sender = ASender(ask.address, ask.key)
         if ask.ends is not None and ask.ends < len(running):
             grant, held = running.pop(ask.ends)
             grant.end()
@@ -145,8 +147,8 @@ def test_a_request_counts_in_all_limits_that_concern_it_or_in_none(
             if model.spec.by != BY_LANE and not model.spec.is_dry
         ]
         is_hopeless = any(not model.has_room(who, cost, now_s) for model, who, cost in least)
-        assert (limiter.refuses(ask.address, ask.key, float(now_s)) is not None) is is_hopeless
-        answer = limiter.admit(ask.address, ask.key, ask.lane, ask.methods, True, float(now_s))
+        assert (limiter.refuses(sender, float(now_s)) is not None) is is_hopeless
+        answer = limiter.admit(sender, ask.lane, ask.methods, True, float(now_s))
         assert isinstance(answer, Grant) is all(model.spec.is_dry for model in full)
         if isinstance(answer, Grant):
             held = []

@@ -32,6 +32,19 @@ def limiter_of(limits: Sequence[LimitSpec]) -> Limiter | None:
     return Limiter([_rule_of(limit) for limit in limits]) if limits else None
 
 
+def limit_in_words(limit: LimitSpec) -> str:
+    """Return what a limit says, for the operator."""
+    if limit.rate is None:
+        bound = f"{_requests(limit.concurrent or 0)} at a time"
+    else:
+        per_s, burst = limit.per_s or _PER_S, _burst_of(limit, limit.rate)
+        time = "second" if per_s == 1 else f"{per_s} seconds"
+        bound = f"{_requests(limit.rate)} per {time}, {burst} at once"
+    costs = ", ".join(f"{method} counts for {cost}" for method, cost in limit.costs)
+    dry_run = "dry run, refuses nobody" if limit.is_dry_run else ""
+    return "; ".join(filter(None, (f"{_whose(limit)} may have {bound}", costs, dry_run)))
+
+
 def mistakes_in_limits(policy: Policy) -> Iterator[tuple[int, str]]:
     """Return what is wrong with the limits: line and text of each mistake."""
     lanes = [lane.name for lane in policy.lanes] or list(LANE_NAMES)
@@ -76,6 +89,26 @@ def _mistakes_in_rate(limit: LimitSpec, rate: int) -> Iterator[tuple[str, str]]:
             yield "cost", f"{method} = {cost} is more than the burst of {burst} ever lets pass"
 
 
+def _whose(limit: LimitSpec) -> str:
+    if limit.by in {KEY, LANE}:
+        noun = "API key" if limit.by == KEY else "lane"
+        return f"each {noun} of {', '.join(limit.only)}" if limit.only else f"each {noun}"
+    ipv4_bits, ipv6_bits = _bits_of(limit)
+    without_key = " without an API key" if limit.by == ANONYMOUS else ""
+    return f"each client network (/{ipv4_bits}, IPv6 /{ipv6_bits}){without_key}"
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count} requests"
+
+
+def _bits_of(limit: LimitSpec) -> tuple[int, int]:
+    return (
+        _IPV4_BITS if limit.ipv4_bits is None else limit.ipv4_bits,
+        _IPV6_BITS if limit.ipv6_bits is None else limit.ipv6_bits,
+    )
+
+
 def _given(**values: object) -> list[str]:
     return [name for name, value in values.items() if value is not None]
 
@@ -98,8 +131,7 @@ def _rule_of(limit: LimitSpec) -> LimitRule:
         bound,
         _BY[limit.by],
         frozenset(name.encode() for name in limit.only),
-        _IPV4_BITS if limit.ipv4_bits is None else limit.ipv4_bits,
-        _IPV6_BITS if limit.ipv6_bits is None else limit.ipv6_bits,
+        *_bits_of(limit),
         Costs(dict(limit.costs)) if limit.costs else None,
         limit.is_dry_run,
         policy,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
-from typing import Final
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, Protocol
 
 from priolb.core.costs import Costs
 from priolb.core.rate_limits import Limit
@@ -19,6 +19,20 @@ BY_LANE: Final = 3
 _ADDRESSES_REMEMBERED: Final = 4096
 _IPV4_BITS: Final = 32
 _IPV6_BITS: Final = 128
+# Of the prefix that a sender has already
+_USUAL_IPV6_BITS: Final = 64
+
+
+class Sender(Protocol):
+    """Who sends requests.
+
+    `ip` is its address, None when it has none; `prefix` the same as text, or the /64 of IPv6 that it is in;
+    `key` the name of its API key, empty without one.
+    """
+
+    ip: IPv4Address | IPv6Address | None
+    key: bytes
+    prefix: bytes
 
 
 class LimitRule:
@@ -40,10 +54,11 @@ class LimitRule:
     """
 
     __slots__ = (
+        "_ipv4_bits",
+        "_ipv6_bits",
+        "_is_usual_network",
         "by",
         "costs",
-        "ipv4_bits",
-        "ipv6_bits",
         "is_dry",
         "is_told",
         "last_refused",
@@ -66,8 +81,9 @@ class LimitRule:
         self.limit = limit
         self.by = by
         self.only = only
-        self.ipv4_bits = ipv4_bits
-        self.ipv6_bits = ipv6_bits
+        self._ipv4_bits = ipv4_bits
+        self._ipv6_bits = ipv6_bits
+        self._is_usual_network: bool = ipv4_bits == _IPV4_BITS and ipv6_bits == _USUAL_IPV6_BITS
         self.costs = costs
         self.is_dry = is_dry
         # What is left of a lane tells of the others in it, and how to fill it.
@@ -75,16 +91,24 @@ class LimitRule:
         self.policy = policy
         self.last_refused: bytes = b""
 
-    def whose(self, address: str, key: bytes, lane: bytes) -> bytes:
-        """Return with whose requests one from there counts; empty when the limit does not concern it."""
+    def whose(self, sender: Sender, lane: bytes) -> bytes:
+        """Return with whose requests one of `sender` counts; empty when the limit does not concern it.
+
+        Args:
+            sender: who sends it.
+            lane: name of its lane, empty when that is not known.
+        """
         by = self.by
-        if by == BY_NETWORK or (by == BY_ANONYMOUS and not key):
-            return network_of(address, self.ipv4_bits, self.ipv6_bits)
-        name = b""
-        if by == BY_KEY:
-            name = key
-        elif by == BY_LANE:
+        if by == BY_LANE:
             name = lane
+        elif by == BY_KEY:
+            name = sender.key
+        elif by == BY_ANONYMOUS and sender.key:
+            return b""
+        elif self._is_usual_network or sender.ip is None:
+            return sender.prefix
+        else:
+            return network_of(sender.ip, self._ipv4_bits, self._ipv6_bits)
         return name if not self.only or name in self.only else b""
 
 
@@ -167,14 +191,13 @@ class Limiter:
         self.reads_methods: bool = any(rule.costs is not None for rule in rules)
 
     def admit(
-        self, address: str, key: bytes, lane: bytes, methods: Sequence[bytes], is_all: bool, now: float
+        self, sender: Sender, lane: bytes, methods: Sequence[bytes], is_all: bool, now: float
     ) -> Grant | Excess:
         """Count a request, unless that is over a limit.
 
         Args:
-            address: address of the client, empty when it has none.
-            key: name of its key, empty when it has none.
-            lane: name of the lane.
+            sender: who sends it.
+            lane: name of its lane.
             methods: see `Costs.of`; they matter only when it `reads_methods`.
             is_all: see `Costs.of`.
             now: monotonic seconds.
@@ -185,7 +208,7 @@ class Limiter:
         worst: Count | None = None
         now_ns = int(now * 1e9)
         for rule in self.rules:
-            who = rule.whose(address, key, lane)
+            who = rule.whose(sender, lane)
             if not who:
                 continue
             cost = 1 if rule.costs is None else rule.costs.of(methods, is_all)
@@ -202,8 +225,8 @@ class Limiter:
         _take_back(counts)
         return Excess(worst, counts)
 
-    def refuses(self, address: str, key: bytes, now: float) -> Excess | None:
-        """Return why any request of a client would be over a limit now; None when that hangs on the request.
+    def refuses(self, sender: Sender, now: float) -> Excess | None:
+        """Return why any request of `sender` would be over a limit now; None when that hangs on the request.
 
         Nothing is counted. The arguments are those of `admit`.
         """
@@ -211,7 +234,7 @@ class Limiter:
         excess: Excess | None = None
         now_ns = int(now * 1e9)
         for rule in self.rules:
-            who = b"" if rule.is_dry else rule.whose(address, key, b"")
+            who = b"" if rule.is_dry else rule.whose(sender, b"")
             if not who:
                 continue
             cost = 1 if rule.costs is None else rule.costs.least
@@ -232,23 +255,14 @@ def _take_back(counts: list[Count]) -> None:
 
 
 @lru_cache(maxsize=_ADDRESSES_REMEMBERED)
-def network_of(address: str, ipv4_bits: int, ipv6_bits: int) -> bytes:
-    """Return the network that an address is in, `address/bits` or the address alone where that is all of it.
+def network_of(ip: IPv4Address | IPv6Address, ipv4_bits: int, ipv6_bits: int) -> bytes:
+    """Return the network that an address is in, as `192.0.2.0/24`.
 
     Args:
-        address: the address, empty for one that has none.
+        ip: the address; one of IPv6 does not stand for one of IPv4.
         ipv4_bits: length of the prefix of an IPv4 address.
-        ipv6_bits: length of the prefix of an IPv6 address, unless that stands for one of IPv4.
+        ipv6_bits: length of the prefix of an IPv6 address.
     """
-    if not address:
-        return b"unknown"
-    if ipv4_bits == _IPV4_BITS and ":" not in address:
-        return address.encode()  # as mostly
-    known = ip_address(address.partition("%")[0])
-    if isinstance(known, IPv6Address):
-        known = known.ipv4_mapped or known
-    bits, most = (ipv6_bits, _IPV6_BITS) if isinstance(known, IPv6Address) else (ipv4_bits, _IPV4_BITS)
-    if bits == most:
-        return str(known).encode()
-    number = int(known) >> (most - bits) << (most - bits)
-    return b"%s/%d" % (str(type(known)(number)).encode(), bits)
+    bits, most = (ipv4_bits, _IPV4_BITS) if isinstance(ip, IPv4Address) else (ipv6_bits, _IPV6_BITS)
+    number = int(ip) >> (most - bits) << (most - bits)
+    return b"%s/%d" % (str(type(ip)(number)).encode(), bits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from ipaddress import ip_address
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from priolb.net.listener import Listener
 
 _MAX_LOCAL_BODY_BYTES: Final = 65536
+
+
+class _Sender:
+    def __init__(self, address: str) -> None:
+        self.ip = ip_address(address)
+        self.key = b""
+        self.prefix = address.encode()
 
 
 class FrontConnection(Pipeline):
@@ -283,7 +291,7 @@ class FrontConnection(Pipeline):
             self._refuse(Reason.PAYLOAD_TOO_LARGE)
             return
         if engine.limiter is not None and not self._is_local:
-            excess = engine.limiter.refuses(self.peer_address, b"", engine.clock())
+            excess = engine.limiter.refuses(_Sender(self.peer_address), engine.clock())
             if excess is not None:
                 self._turn_away(over_limit(engine.refusals, excess, b""))
                 return
@@ -378,7 +386,7 @@ class FrontConnection(Pipeline):
     ) -> bool:
         """Hold a request against the limits of its sender; False when it has been refused."""
         lane_name = self._engine.scheduler.queue.lanes[lane].name.encode()
-        answer = limiter.admit(self.peer_address, b"", lane_name, (head.method,), True, now)
+        answer = limiter.admit(_Sender(self.peer_address), lane_name, (head.method,), True, now)
         if isinstance(answer, Excess):
             known = body if upload is None else upload.first_part()
             self.answer(over_limit(self._engine.refusals, answer, known))

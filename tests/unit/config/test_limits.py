@@ -1,15 +1,19 @@
 """From `[[limit]]` to what holds requests against it."""
 
+from pathlib import Path
+
 import pytest
 
 from priolb.config.document import parse_document
-from priolb.config.limits import limiter_of
+from priolb.config.limits import limit_in_words, limiter_of
 from priolb.config.policy import PolicyReader
 from priolb.config.tables import LimitSpec, Policy
 from priolb.core.limiter import Excess, Grant, Limiter
 from priolb.errors import ConfigFileError
+from support.senders import ASender
 
 HOME = "192.0.2.7"
+PAGE = Path(__file__).parents[3] / "docs" / "limits.md"
 FULL = """\
 [[limit]]
 name = "per-key"
@@ -39,7 +43,7 @@ def limiter(text: str) -> Limiter:
 def ask(
     limiter: Limiter, address: str = HOME, lane: bytes = b"low-priority", *methods: bytes
 ) -> Grant | Excess:
-    return limiter.admit(address, b"", lane, methods or (b"POST",), True, 100.0)
+    return limiter.admit(ASender(address), lane, methods or (b"POST",), True, 100.0)
 
 
 def passed(limiter: Limiter, *addresses: str) -> list[bool]:
@@ -154,8 +158,10 @@ def test_a_limit_of_some_lanes_costs_and_dry_run() -> None:
         (
             "rate = 3\ncost = { eth_call = -1 }",
             [
-                "f:4: [[limit]] cost: a table is not a table of costs by method "
-                "(like { eth_call = 5, \"debug_*\" = 20 }): see 'eth_call'"
+                (
+                    "f:4: [[limit]] cost: a table is not a table of costs by method "
+                    "(like { eth_call = 5, \"debug_*\" = 20 }): see 'eth_call'"
+                )
             ],
         ),
         ("rate = 1\nbrust = 2", ["f:4: [[limit]] brust: is not known; did you mean burst?"]),
@@ -177,3 +183,35 @@ def test_the_lanes_are_those_of_the_file() -> None:
     lanes = "".join(f"[[lane]]\nname = '{name}'\n" for name in "abc")
     limit = "[[limit]]\nname = 'l'\nrate = 1\nby = 'lane'\nonly = 'b'"
     assert policy_of(lanes + limit).limits[0].only == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("rate = 9", "each client network (/32, IPv6 /64) may have 9 requests per second, 9 at once"),
+        (
+            "rate = 1\nper = 60\nburst = 5\nby = 'anonymous'\nprefix_v6 = 48\ncost = { a = 2, b = 0 }",
+            (
+                "each client network (/32, IPv6 /48) without an API key may have 1 request per 60 seconds, "
+                "5 at once; a counts for 2, b counts for 0"
+            ),
+        ),
+        (
+            "concurrent = 4\nby = 'lane'\ndry_run = true",
+            "each lane may have 4 requests at a time; dry run, refuses nobody",
+        ),
+        (
+            "concurrent = 1\nby = 'lane'\nonly = 'fast-track'",
+            "each lane of fast-track may have 1 request at a time",
+        ),
+    ],
+)
+def test_a_limit_in_words(keys: str, words: str) -> None:
+    [limit] = policy_of(f"[[limit]]\nname = 'a'\n{keys}").limits
+    assert limit_in_words(limit) == words
+
+
+def test_the_example_of_the_page_is_a_file_that_can_be_used() -> None:
+    example = PAGE.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    names = [limit.name for limit in policy_of(example).limits]
+    assert names == ["per-address", "at-a-time", "strangers", "slow-lane"]

@@ -1,11 +1,11 @@
-import pytest
+from ipaddress import ip_address
 
 from priolb.core.costs import Costs
 from priolb.core.limiter import (
+    BY_ANONYMOUS,
     BY_KEY,
     BY_LANE,
     BY_NETWORK,
-    BY_ANONYMOUS,
     Excess,
     Grant,
     Limiter,
@@ -13,6 +13,7 @@ from priolb.core.limiter import (
     network_of,
 )
 from priolb.core.rate_limits import ConcurrencyLimit, Limit, RateLimit
+from support.senders import ASender
 
 S = 1_000_000_000
 NOW = 100.0
@@ -46,7 +47,7 @@ def ask(
     is_all: bool = True,
     now: float = NOW,
 ) -> Grant | Excess:
-    return limiter.admit(address, key, lane, methods or (b"POST",), is_all, now)
+    return limiter.admit(ASender(address, key), lane, methods or (b"POST",), is_all, now)
 
 
 def passes(
@@ -102,27 +103,19 @@ def test_a_limit_may_concern_some_keys_or_lanes_alone() -> None:
     assert [passes(by_lane, HOME, b"", lane) for lane in lanes] == [True, False, True, True]
 
 
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("192.0.2.7", b"192.0.2.7"),
-        ("::ffff:192.0.2.7", b"192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", b"2001:db8:1:2::/64"),
-        ("fe80::1%eth0", b"fe80::/64"),
-        ("", b"unknown"),
-    ],
-)
-def test_an_address_counts_alone_and_one_of_ipv6_with_its_64(address: str, network: bytes) -> None:
-    assert network_of(address, 32, 64) == network
+def test_an_address_counts_as_its_sender_is_known() -> None:
+    usual = rule(rate())
+    assert usual.whose(ASender(HOME), b"") == b"192.0.2.7"
+    assert usual.whose(ASender("2001:db8:1:2:3:4:5:6"), b"") == b"2001:db8:1:2::/64"
+    assert rule(rate(), ipv4_bits=24).whose(ASender(""), b"") == b"unknown"
 
 
 def test_prefixes_of_other_lengths_count_together() -> None:
-    assert network_of("192.0.2.7", 24, 64) == b"192.0.2.0/24"
-    assert network_of("::ffff:192.0.2.7", 24, 64) == b"192.0.2.0/24"
-    assert network_of("2001:db8:1:2::1", 32, 48) == b"2001:db8:1::/48"
-    assert network_of("2001:db8::1", 32, 128) == b"2001:db8::1"
-    assert network_of("192.0.2.7", 0, 0) == b"0.0.0.0/0"
-    assert network_of("2001:db8::1", 0, 0) == b"::/0"
+    assert network_of(ip_address("192.0.2.7"), 24, 64) == b"192.0.2.0/24"
+    assert network_of(ip_address("2001:db8:1:2::1"), 32, 48) == b"2001:db8:1::/48"
+    assert network_of(ip_address("2001:db8::1"), 32, 128) == b"2001:db8::1/128"
+    assert network_of(ip_address("192.0.2.7"), 0, 0) == b"0.0.0.0/0"
+    assert network_of(ip_address("2001:db8::1"), 0, 0) == b"::/0"
 
 
 def test_the_limit_of_a_prefix_holds_for_all_of_its_addresses() -> None:
@@ -240,16 +233,16 @@ def test_in_dry_run_a_request_that_would_be_refused_holds_nothing() -> None:
 
 def test_before_its_body_a_request_is_refused_that_would_be_over_a_limit_whatever_it_is() -> None:
     limiter = Limiter([rule(rate(burst=2), costs={"eth_call": 2})])
-    assert limiter.refuses(HOME, b"", NOW) is None
+    assert limiter.refuses(ASender(HOME), NOW) is None
     assert passes(limiter, HOME, b"", b"low", b"eth_call")
-    assert excess(limiter.refuses(HOME, b"", NOW)) == ("api", 10)
-    assert limiter.refuses(HOME, b"", NOW + 10) is None
+    assert excess(limiter.refuses(ASender(HOME), NOW)) == ("api", 10)
+    assert limiter.refuses(ASender(HOME), NOW + 10) is None
 
 
 def test_before_its_body_a_request_counts_nowhere() -> None:
     limit, slots = rate(burst=1), ConcurrencyLimit("slots", 1)
     limiter = Limiter([rule(limit), rule(slots)])
-    assert [limiter.refuses(HOME, b"", NOW) for _ in range(3)] == [None] * 3
+    assert [limiter.refuses(ASender(HOME), NOW) for _ in range(3)] == [None] * 3
     assert (limit.passed, slots.passed, slots._counts) == (0, 0, {})
     assert passes(limiter)
 
@@ -257,12 +250,12 @@ def test_before_its_body_a_request_counts_nowhere() -> None:
 def test_a_method_that_costs_nothing_may_yet_come_whatever_the_limit() -> None:
     limiter = Limiter([rule(rate(burst=1), costs={"net_version": 0})])
     assert passes(limiter)
-    assert limiter.refuses(HOME, b"", NOW) is None
+    assert limiter.refuses(ASender(HOME), NOW) is None
 
 
 def test_before_its_body_no_lane_is_known_and_no_dry_run_counts() -> None:
     lane, dry = rule(rate(burst=1), BY_LANE), rule(rate(burst=1), is_dry=True)
     limiter = Limiter([lane, dry])
     ask(limiter)
-    assert limiter.refuses(HOME, b"", NOW) is None
+    assert limiter.refuses(ASender(HOME), NOW) is None
     assert (dry.limit.refused, lane.limit.refused) == (0, 0)

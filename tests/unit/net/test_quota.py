@@ -6,6 +6,7 @@ from priolb.http.messages import LocalResponse
 from priolb.http.rate_limit_fields import policy_item
 from priolb.http.refusal import Refusals
 from priolb.net.quota import granted_fields, over_limit
+from support.senders import ASender
 
 REFUSALS = Refusals("lb", legacy=False)
 
@@ -15,7 +16,7 @@ def rule(limit: Limit, quota: int, window_s: int, by: int = BY_NETWORK) -> Limit
 
 
 def ask(limiter: Limiter, now: float = 100.0) -> Grant | Excess:
-    return limiter.admit("192.0.2.7", b"", b"low", (b"POST",), True, now)
+    return limiter.admit(ASender("192.0.2.7"), b"low", (b"POST",), True, now)
 
 
 def fields(limiter: Limiter, now: float = 100.0) -> bytes:

@@ -6,6 +6,7 @@ from priolb.core.limiter import BY_NETWORK, Limiter, LimitRule
 from priolb.core.rate_limits import RateLimit
 from priolb.telemetry.limits import LimitLog
 from support.pipe_log import OpenLog
+from support.senders import ASender
 
 
 def rule(name: str, burst: int, is_dry: bool = False) -> LimitRule:
@@ -14,7 +15,7 @@ def rule(name: str, burst: int, is_dry: bool = False) -> LimitRule:
 
 def ask(limiter: Limiter, *addresses: str) -> None:
     for address in addresses:
-        limiter.admit(address, b"", b"", (b"POST",), True, 1.0)
+        limiter.admit(ASender(address), b"", (b"POST",), True, 1.0)
 
 
 def test_each_limit_that_has_refused_something_has_a_line(open_log: OpenLog) -> None:
