@@ -1,3 +1,5 @@
+import sys
+
 from priolb.core.arrival_times import PLACES_PER_ROW, ArrivalTimes
 
 NOW = 1_000
@@ -92,9 +94,21 @@ def test_rows_are_made_when_keys_come() -> None:
     assert sum(row is not None for row in times._rows) == 1
 
 
-def test_as_many_keys_as_were_planned_for_hardly_ever_share() -> None:
+def size_bytes(times: ArrivalTimes) -> int:
+    return sys.getsizeof(times._rows) + sum(sys.getsizeof(row) for row in times._rows if row is not None)
+
+
+def test_as_many_keys_as_were_planned_for_take_less_than_40_bytes_each_and_hardly_ever_share() -> None:
     """Strangers share when a row has more than 16 keys: in 1 of 270 rows, a few of them."""
-    capacity = 80_000
-    times = ArrivalTimes(capacity)
-    shared = sum(times.advance(key, 10, NOW, 1_000) > 10 for key in keys(capacity))
-    assert shared < capacity / 200
+    times = ArrivalTimes(80_000)
+    shared = sum(times.advance(key, 10, NOW, 1_000) > 10 for key in keys(80_000))
+    assert shared < 400
+    assert size_bytes(times) < 40 * 80_000
+
+
+def test_ten_times_as_many_keys_as_were_planned_for_take_no_more_than_60_bytes_for_each_of_those() -> None:
+    times = ArrivalTimes(8_000)
+    for key in keys(80_000):
+        times.advance(key, 10, NOW, 1_000_000)
+    assert max(len(row) for row in times._rows if row is not None) == 2 * PLACES_PER_ROW
+    assert size_bytes(times) < 60 * 8_000
