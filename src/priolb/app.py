@@ -22,6 +22,7 @@ from priolb.admin.access import AdminAccess
 from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
 from priolb.attest.attestors import Attestors
+from priolb.config.admission import callers_of, needs_door, rules_of
 from priolb.config.attestation import attestors_of
 from priolb.config.lanes import hedged_lanes, queue_of
 from priolb.config.limits import limiter_of
@@ -45,6 +46,7 @@ from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
+from priolb.net.door import Door
 from priolb.net.engine import Engine
 from priolb.net.listener import Listener
 from priolb.net.pool import IdleBudget
@@ -187,7 +189,7 @@ class _Balancer:
             ),
             node_errors=NodeErrors(settings.node_error_codes),
             affinity=FieldFinder(settings.affinity_header) if settings.affinity_header else None,
-            limiter=self._limiter,
+            door=self._door(),
         )
         slots = Slots(
             settings.node_workers,
@@ -293,6 +295,13 @@ class _Balancer:
             keepalive_timeout_s=settings.keepalive_timeout_s,
             stall_timeout_s=settings.client_stall_timeout_s,
         )
+
+    def _door(self) -> Door | None:
+        settings = self._settings
+        if not needs_door(settings):
+            return None
+        lanes = [lane.name for lane in settings.lanes]
+        return Door(callers_of(settings), rules_of(settings), lanes, self._limiter)
 
     def _debug_pages(self) -> DebugPages:
         settings = self._settings

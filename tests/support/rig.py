@@ -17,6 +17,7 @@ from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
 from priolb.http.rewrite import Target
+from priolb.net.door import Door
 from priolb.net.engine import Engine
 from priolb.net.exchange import Exchange
 from priolb.net.front import FrontConnection
@@ -205,6 +206,7 @@ class Rig:
         fleet: Fleet | None = None,
         node_errors: frozenset[int] = frozenset(),
         affinity: str = "",
+        door: Door | None = None,
     ) -> None:
         self.clock = ManualClock()
         # The rest of an event loop is of no use here, and refuses to be used.
@@ -236,6 +238,7 @@ class Rig:
             legacy_errors=legacy_errors,
             node_errors=NodeErrors(node_errors),
             affinity=FieldFinder(affinity) if affinity else None,
+            door=door,
         )
         self.listener = Listener(
             self.engine,

@@ -14,7 +14,7 @@ from priolb.config.tables import (
     LimitSpec,
     Policy,
 )
-from priolb.config.words import did_you_mean
+from priolb.config.words import did_you_mean, shown
 from priolb.core.classify import LANE_NAMES
 from priolb.core.costs import Costs
 from priolb.core.limiter import BY_ANONYMOUS, BY_KEY, BY_LANE, BY_NETWORK, Limiter, LimitRule
@@ -48,17 +48,18 @@ def limit_in_words(limit: LimitSpec) -> str:
 def mistakes_in_limits(policy: Policy) -> Iterator[tuple[int, str]]:
     """Return what is wrong with the limits: line and text of each mistake."""
     lanes = [lane.name for lane in policy.lanes] or list(LANE_NAMES)
+    keys = [key.name for key in policy.keys]
     lines: dict[str, int] = {}
     for limit in policy.limits:
         line = limit.place.line_of("name")
         if limit.name in lines:
-            yield line, f"[[limit]] name: {limit.name!r} is the name of that in line {lines[limit.name]}, too"
+            yield line, f"[[limit]] name: is the same as in line {lines[limit.name]}"
         lines.setdefault(limit.name, line)
-        for name, what in _mistakes_in(limit, lanes):
+        for name, what in _mistakes_in(limit, lanes, keys):
             yield limit.place.line_of(name), f"[[limit]] {name}: {what}"
 
 
-def _mistakes_in(limit: LimitSpec, lanes: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _mistakes_in(limit: LimitSpec, lanes: Sequence[str], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Return key and text of each mistake."""
     if limit.rate is None:
         if limit.concurrent is None:
@@ -74,10 +75,13 @@ def _mistakes_in(limit: LimitSpec, lanes: Sequence[str]) -> Iterator[tuple[str, 
             yield name, f"is for by = {NETWORK} or {ANONYMOUS}"
     elif limit.only:
         yield "only", f"is for by = {KEY} or {LANE}"
-    if limit.by == LANE:
+    if limit.by == KEY and not keys:
+        yield "by", "there is no [[key]]"
+    known = {KEY: ("key", keys), LANE: ("lane", lanes)}.get(limit.by)
+    if known is not None:
         for name in limit.only:
-            if name not in lanes:
-                yield "only", f"there is no lane {name!r}{did_you_mean(name, lanes)}"
+            if name not in known[1]:
+                yield "only", f"there is no {known[0]} {shown(name)}{did_you_mean(name, known[1])}"
 
 
 def _mistakes_in_rate(limit: LimitSpec, rate: int) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from priolb.config.document import Document, Place
 from priolb.config.limits import mistakes_in_limits
 from priolb.config.parse import Kind
 from priolb.config.record import Key, Table, keys_of, tables_of
+from priolb.config.references import mistakes_in_names
 from priolb.config.tables import ORIGINAL, Entry, Policy
 from priolb.config.toml_text import named, toml_text
 from priolb.config.words import did_you_mean, escaped
@@ -133,6 +134,7 @@ def mistakes_of(policy: Policy) -> Iterator[tuple[int, str]]:
     if policy.lanes and policy.discipline == ORIGINAL and len(policy.lanes) != 3:
         line = policy.lanes[-1].place.line_of()
         yield line, f"[[lane]]: the discipline original takes 3 lanes, and there are {len(policy.lanes)}"
+    yield from mistakes_in_names(policy)
     yield from mistakes_in_limits(policy)
 
 

@@ -15,10 +15,11 @@ from priolb.config.parse import (
     Switch,
     WholeNumbers,
 )
+from priolb.config.rule_kinds import PatternList
 from priolb.config.words import shown
 
 # Kinds that may be written as an array, too.
-_LISTS: Final = (CidrList, CommaList, Methods, Names, WholeNumbers)
+_LISTS: Final = (CidrList, CommaList, Methods, Names, PatternList, WholeNumbers)
 
 # Python refuses to write longer numbers; no kind has any that come near it.
 _NUMBER_MAX: Final = 10**30

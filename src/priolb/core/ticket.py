@@ -37,6 +37,7 @@ class Ticket:
         "start_by",
         "state",
         "suspects",
+        "tenant",
         "tried",
         "tries",
     )
@@ -53,6 +54,8 @@ class Ticket:
         """Those of them whose fault the failure seems to be."""
         self.affinity: bytes = b""
         """The key by which requests prefer the same node, empty for none."""
+        self.tenant: bytes = b""
+        """Among whom a fair lane is shared."""
         self.fifo: Fifo | None = None
         self.previous: Ticket | None = None
         self.next: Ticket | None = None

@@ -116,11 +116,9 @@ class ClientConnection(Flushing):
         """
         if head is not self._last_head or is_rpc is not self._last_is_rpc:
             forwarding = self._listener.forwarding
-            if self._peer is None:
-                self._peer = forwarding.peer(self.peer_address)
             fields = head.rpc_forwarded if is_rpc else head.forwarded
             self._last_head, self._last_is_rpc = head, is_rpc
-            self._last_fields = fields + forwarding.fields(head, self._peer)
+            self._last_fields = fields + forwarding.fields(head, self._known_peer())
         return self._last_fields
 
     # For whoever reads from it
@@ -129,6 +127,13 @@ class ClientConnection(Flushing):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self.peer_address = str(peer[0]) if isinstance(peer, tuple) else ""
+
+    def _known_peer(self) -> Peer:
+        """Return what is known of the client's end."""
+        peer = self._peer
+        if peer is None:
+            peer = self._peer = self._listener.forwarding.peer(self.peer_address)
+        return peer
 
     def _pause_reading(self) -> None:
         if not self._is_paused and self._transport is not None:

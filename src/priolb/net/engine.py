@@ -10,7 +10,6 @@ from typing import Final, Protocol
 
 from priolb.core.fleet import Fleet
 from priolb.core.health_check import HealthCheck
-from priolb.core.limiter import Limiter
 from priolb.core.limits import ByteBudget
 from priolb.core.node import NodeState
 from priolb.core.scheduler import Scheduler
@@ -22,6 +21,7 @@ from priolb.http.parser import HeadLimits
 from priolb.http.refusal import Refusals
 from priolb.http.rewrite import Target
 from priolb.http.writer import date_field, via_field
+from priolb.net.door import Door
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import Flushing
 from priolb.net.pool import IdleBudget, NodeLink
@@ -82,7 +82,7 @@ class Engine:
         health_check: what nodes are asked to see whether they are well, None for what the original asks.
         node_errors: knows the JSON-RPC errors that mean the node, None for none.
         affinity: finds the value by which requests prefer the same node, None for none.
-        limiter: holds requests against the limits of their senders, None for none.
+        door: looks at every request before it is taken up; None when the original's headers say all.
 
     Attributes:
         on_node_change: is told of every node that does something else than before.
@@ -103,11 +103,11 @@ class Engine:
         "affinity",
         "body_budget",
         "clock",
+        "door",
         "head_limits",
         "health_check",
         "idle",
         "instrument",
-        "limiter",
         "node_errors",
         "node_idle_timeout_s",
         "on_node_change",
@@ -144,13 +144,13 @@ class Engine:
         health_check: HealthCheck | None = None,
         node_errors: NodeErrors | None = None,
         affinity: FieldFinder | None = None,
-        limiter: Limiter | None = None,
+        door: Door | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.health_check = HealthCheck() if health_check is None else health_check
         self.node_errors = NodeErrors(frozenset()) if node_errors is None else node_errors
         self.affinity = affinity
-        self.limiter = limiter
+        self.door = door
         self.on_node_change: Callable[[NodeChange], None] = _ignore
         self.body_budget = body_budget
         self.instrument = instrument

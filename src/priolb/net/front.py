@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from ipaddress import ip_address
 from math import inf
 from typing import TYPE_CHECKING, Final
 
 from priolb.core.classify import lane_of
-from priolb.core.limiter import Excess, Limiter
 from priolb.errors import FramingError, Reason
 from priolb.http.body import body_reader
 from priolb.http.framing import CHUNKED
@@ -17,6 +15,7 @@ from priolb.http.last_stop import answer_of_last
 from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
 from priolb.http.writer import CONTINUE
 from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING
+from priolb.net.door import LOOKED_AT_BYTES
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.pipeline import MAX_PIPELINED_BYTES, Pipeline
@@ -28,13 +27,6 @@ if TYPE_CHECKING:
     from priolb.net.listener import Listener
 
 _MAX_LOCAL_BODY_BYTES: Final = 65536
-
-
-class _Sender:
-    def __init__(self, address: str) -> None:
-        self.ip = ip_address(address)
-        self.key = b""
-        self.prefix = address.encode()
 
 
 class FrontConnection(Pipeline):
@@ -290,15 +282,15 @@ class FrontConnection(Pipeline):
         if 0 < max_body_bytes < body_bytes:
             self._refuse(Reason.PAYLOAD_TOO_LARGE)
             return
-        if engine.limiter is not None and not self._is_local:
-            excess = engine.limiter.refuses(_Sender(self.peer_address), engine.clock())
+        if engine.door is not None and not self._is_local:
+            excess = engine.door.excess_by_head(head, self._known_peer(), engine.clock())
             if excess is not None:
                 self._turn_away(over_limit(engine.refusals, excess, b""))
                 return
         waiting = self._inbox.data
         if head.expects_continue and not waiting:
             # RFC 9110, section 10.1.1: what will be refused anyway shall not be uploaded first.
-            reason = None if self._is_local else engine.scheduler.refusal(lane_of(head.known))
+            reason = None if self._is_local else self._foreseen_refusal(head)
             if reason is not None:
                 self._refuse(reason)
                 return
@@ -370,29 +362,33 @@ class FrontConnection(Pipeline):
             self._cancel_local = self._listener.tasks.spawn(self._answer_locally(request), "admin request")
             return
         engine = self._engine
-        lane, now = lane_of(head.known), engine.clock()
-        if engine.limiter is not None and not self._admit(engine.limiter, head, body, upload, lane, now):
-            return
-        self._exchange = exchange = Exchange(engine, self, head, body, upload, lane, now)
-        if self._grant is not None:
-            exchange.limit_fields = granted_fields(self._grant)
+        now = engine.clock()
+        if engine.door is None:
+            exchange = Exchange(engine, self, head, body, upload, lane_of(head.known), now)
+        else:
+            begun = body if upload is None else upload.beginning(LOOKED_AT_BYTES)
+            admission = engine.door.admit(head, self._known_peer(), begun, now)
+            if admission.excess is not None:
+                self.answer(over_limit(engine.refusals, admission.excess, begun))
+                return
+            exchange = Exchange(engine, self, head, body, upload, admission.lane, now)
+            exchange.tenant = admission.caller.tenant
+            if admission.grant is not None:
+                self._grant = admission.grant
+                exchange.limit_fields = granted_fields(admission.grant)
+        self._exchange = exchange
         if self._listener.is_draining:
             exchange.refuse(Reason.SHUTTING_DOWN)
         else:
             engine.submit(exchange)
 
-    def _admit(
-        self, limiter: Limiter, head: RequestHead, body: bytes, upload: Upload | None, lane: int, now: float
-    ) -> bool:
-        """Hold a request against the limits of its sender; False when it has been refused."""
-        lane_name = self._engine.scheduler.queue.lanes[lane].name.encode()
-        answer = limiter.admit(_Sender(self.peer_address), lane_name, (head.method,), True, now)
-        if isinstance(answer, Excess):
-            known = body if upload is None else upload.first_part()
-            self.answer(over_limit(self._engine.refusals, answer, known))
-            return False
-        self._grant = answer
-        return True
+    def _foreseen_refusal(self, head: RequestHead) -> Reason | None:
+        """Return why a request will be refused whose body is still to come, None when nobody knows."""
+        engine = self._engine
+        if engine.door is None:
+            return engine.scheduler.refusal(lane_of(head.known))
+        lane = engine.door.lane_by_head(head, self._known_peer())
+        return None if lane < 0 else engine.scheduler.refusal(lane)
 
     async def _answer_locally(self, request: LocalRequest) -> None:
         local = self._listener.local
@@ -417,7 +413,7 @@ class FrontConnection(Pipeline):
     # Ends
 
     def _refuse(self, reason: Reason, detail: str = "", status: int = 0) -> None:
-        """Answer a request that is not read to its end in our own words."""
+        """Answer a request that is not read to its end with the reason."""
         response = self._engine.refusals.answer(reason, b"", detail, status)
         self._reject(response.status, detail or reason.value)
         self._turn_away(response)

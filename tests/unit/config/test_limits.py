@@ -14,6 +14,7 @@ from support.senders import ASender
 
 HOME = "192.0.2.7"
 PAGE = Path(__file__).parents[3] / "docs" / "limits.md"
+KEYS = "".join(f'[[key]]\nname = "builder-{number}"\nsha256 = "{str(number) * 64}"\n' for number in (1, 2))
 FULL = """\
 [[limit]]
 name = "per-key"
@@ -55,7 +56,7 @@ def test_without_limits_nothing_is_held_against_them() -> None:
 
 
 def test_every_key_is_read() -> None:
-    assert policy_of(FULL).limits == (
+    assert policy_of(KEYS + FULL).limits == (
         LimitSpec(
             name="per-key",
             by="key",
@@ -164,6 +165,7 @@ def test_a_limit_of_some_lanes_costs_and_dry_run() -> None:
                 )
             ],
         ),
+        ("rate = 1\nby = 'key'", ["f:4: [[limit]] by: there is no [[key]]"]),
         ("rate = 1\nbrust = 2", ["f:4: [[limit]] brust: is not known; did you mean burst?"]),
     ],
 )
@@ -176,7 +178,15 @@ def test_every_mistake_is_told_with_its_line(keys: str, expected: list[str]) -> 
 def test_two_limits_of_one_name_are_a_mistake() -> None:
     with pytest.raises(ConfigFileError) as caught:
         policy_of("[[limit]]\nname = 'a'\nrate = 1\n[[limit]]\nname = 'a'\nrate = 2")
-    assert caught.value.mistakes == ["f:5: [[limit]] name: 'a' is the name of that in line 2, too"]
+    assert caught.value.mistakes == ["f:5: [[limit]] name: is the same as in line 2"]
+
+
+def test_an_unknown_key_is_a_mistake() -> None:
+    with pytest.raises(ConfigFileError) as caught:
+        policy_of(f"{KEYS}[[limit]]\nname = 'a'\nrate = 1\nby = 'key'\nonly = ['builder-1', 'builder-3']")
+    assert caught.value.mistakes == [
+        "f:11: [[limit]] only: there is no key 'builder-3'; did you mean builder-2?"
+    ]
 
 
 def test_the_lanes_are_those_of_the_file() -> None:

@@ -1,0 +1,62 @@
+"""From the tables of the configuration file to those who know callers and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from priolb.config.settings import Settings
+from priolb.config.tables import ORIGINAL, RuleSpec
+from priolb.core.access import lanes_for
+from priolb.http.callers import Callers, KnownKey, KnownNetwork
+from priolb.http.fields import FieldFinder
+from priolb.http.rules import Patterns, Rule, Rules
+
+# The lane is what the original's headers say.
+_BY_HEADERS = -1
+
+
+def needs_door(settings: Settings) -> bool:
+    """Return whether more has to be known of a request than the original's headers say."""
+    policy = settings.policy
+    tables = policy.keys or policy.networks or policy.rules or policy.limits
+    return bool(tables) or policy.discipline != ORIGINAL
+
+
+def callers_of(settings: Settings) -> Callers:
+    """Return what knows who asks."""
+    policy = settings.policy
+    return Callers(
+        [KnownKey(key.name.encode(), key.sha256, _granted(settings, key.allow)) for key in policy.keys],
+        [KnownNetwork(each.cidr, _granted(settings, each.allow)) for each in policy.networks],
+        settings.trusted_proxies,
+    )
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Return what knows the lane that a request asks for."""
+    policy = settings.policy
+    lanes = _lanes(settings)
+    default = _BY_HEADERS if policy.discipline == ORIGINAL else len(lanes) - 1
+    return Rules([_rule_of(rule, lanes) for rule in policy.rules], default)
+
+
+def _rule_of(rule: RuleSpec, lanes: Sequence[str]) -> Rule:
+    assert rule.lane is not None
+    return Rule(
+        lanes.index(rule.lane),
+        field=FieldFinder(rule.header) if rule.header else None,
+        value=None if rule.value is None else rule.value.encode(),
+        paths=Patterns([path.encode() for path in rule.paths]) if rule.paths else None,
+        methods=rule.http_methods,
+        networks=rule.networks,
+        keys=frozenset(name.encode() for name in rule.keys),
+    )
+
+
+def _granted(settings: Settings, allow: Sequence[str]) -> tuple[int, ...] | None:
+    lanes = _lanes(settings)
+    return lanes_for({lanes.index(name) for name in allow}, len(lanes)) if allow else None
+
+
+def _lanes(settings: Settings) -> list[str]:
+    return [lane.name for lane in settings.lanes]

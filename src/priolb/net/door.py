@@ -1,0 +1,93 @@
+"""The door: who asks, in which lane, and whether at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from priolb.core.classify import lane_of
+from priolb.core.limiter import Excess, Grant, Limiter
+from priolb.http.callers import Caller, Callers
+from priolb.http.forwarding import Peer
+from priolb.http.messages import RequestHead
+from priolb.http.rules import Rules
+
+# So much of a body is looked at, to see what it asks for.
+LOOKED_AT_BYTES: Final = 65536
+
+
+class Admission:
+    """What was decided about a request at the door.
+
+    Args:
+        caller: who asks.
+        lane: index of the lane that it goes to, or would have gone to.
+        grant: what it counts for in limits, None when there are no limits, or it is not let in.
+        excess: why it is not let in, None when it is.
+    """
+
+    __slots__ = ("caller", "excess", "grant", "lane")
+
+    def __init__(
+        self, caller: Caller, lane: int, grant: Grant | None = None, excess: Excess | None = None
+    ) -> None:
+        self.caller = caller
+        self.lane = lane
+        self.grant = grant
+        self.excess = excess
+
+
+class Door:
+    """Looks at every request before it is taken up.
+
+    Args:
+        callers: knows who asks.
+        rules: know which lane a request asks for; where they do not, the original's headers do.
+        lanes: names of the lanes.
+        limiter: holds requests against the limits of their callers, None for none.
+    """
+
+    __slots__ = ("_callers", "_lanes", "_limiter", "_rules")
+
+    def __init__(
+        self, callers: Callers, rules: Rules, lanes: Sequence[str] = (), limiter: Limiter | None = None
+    ) -> None:
+        self._callers = callers
+        self._rules = rules
+        self._lanes: tuple[bytes, ...] = tuple([name.encode() for name in lanes])
+        self._limiter = limiter
+
+    def admit(self, head: RequestHead, peer: Peer, body: bytes, now: float) -> Admission:
+        """Decide about a request.
+
+        Args:
+            head: its head.
+            peer: the other end of the connection that it came by.
+            body: its body, or what has come of a long one.
+            now: monotonic seconds.
+        """
+        caller = self._callers.caller_of(head, peer)
+        lane = caller.lane_for(self._wanted(head, caller))
+        limiter = self._limiter
+        if limiter is None:
+            return Admission(caller, lane)
+        answer = limiter.admit(caller, self._lanes[lane], (head.method,), True, now)
+        if isinstance(answer, Excess):
+            return Admission(caller, lane, excess=answer)
+        return Admission(caller, lane, answer)
+
+    def excess_by_head(self, head: RequestHead, peer: Peer, now: float) -> Excess | None:
+        """Return why a request is not let in, whatever its body will be; None when that hangs on it."""
+        if self._limiter is None:
+            return None
+        return self._limiter.refuses(self._callers.caller_of(head, peer), now)
+
+    def lane_by_head(self, head: RequestHead, peer: Peer) -> int:
+        """Return the lane of a request whose body is still to come, -1 when that hangs on the body."""
+        caller = self._callers.caller_of(head, peer)
+        return caller.lane_for(self._wanted(head, caller))
+
+    def _wanted(self, head: RequestHead, caller: Caller) -> int:
+        """Return the lane that a request asks for."""
+        lane = self._rules.lane(self._rules.first(head, caller))
+        return lane_of(head.known) if lane < 0 else lane
