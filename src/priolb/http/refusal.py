@@ -133,6 +133,11 @@ class Refusals:
         problem = {"type": "about:blank", "title": answer.words, "status": status, "detail": words}
         return LocalResponse(status, _dump(problem), b"application/problem+json", fields)
 
+    def add_fields(self, response: LocalResponse, fields: bytes) -> None:
+        """Add fields, rendered, to an answer of this kind; the original's form has none."""
+        if not self._legacy:
+            response.fields += fields
+
     def over_limit(self, body: bytes, policy: str, wait_s: int, fields: bytes) -> LocalResponse:
         """Return the answer for a request that is over a limit of its sender.
 

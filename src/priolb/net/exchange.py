@@ -139,7 +139,7 @@ class Exchange(Ticket):
         """Answer in our own words; the request is not in line and not at a node."""
         body = self.body if self._upload is None else self._upload.first_part()
         response = self._engine.refusals.answer(reason, body, detail)
-        response.fields += self.limit_fields
+        self._engine.refusals.add_fields(response, self.limit_fields)
         self._engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
         self._client.answer(response)
 

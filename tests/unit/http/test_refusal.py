@@ -375,3 +375,24 @@ def test_in_the_form_of_the_original_a_limit_is_429_and_a_line_of_text() -> None
     response = LEGACY.over_limit(b'{"id":7,"method":"eth_call"}', "api", 2, TOLD)
     assert (response.status, response.body) == (429, b"rate limit exceeded: api, try again in 2 s\n")
     assert (response.content_type, response.fields) == (b"text/plain; charset=utf-8", b"")
+
+
+def test_fields_are_added_but_to_the_form_of_the_original() -> None:
+    for refusals, fields in (
+        (OURS, b"Proxy-Status: lb; error=destination_unavailable\r\n" + TOLD),
+        (LEGACY, b""),
+    ):
+        response = refusals.answer(Reason.NODE_UNREACHABLE, b"")
+        refusals.add_fields(response, TOLD)
+        assert response.fields == fields
+
+
+def test_an_id_that_has_to_be_parsed_is_told_in_the_same_words() -> None:
+    plain = OURS.over_limit(b'{"id":"a","method":"eth_call"}', "api", 2, TOLD)
+    parsed = OURS.over_limit(b'{"id":"\\u0061","method":"eth_call"}', "api", 2, TOLD)
+    assert (parsed.status, parsed.body, parsed.content_type, parsed.fields) == (
+        plain.status,
+        plain.body,
+        plain.content_type,
+        plain.fields,
+    )
