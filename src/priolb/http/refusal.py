@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from math import isfinite
 from typing import Final
 
@@ -79,6 +80,9 @@ _ANSWERS: Final[dict[Reason, _Answer]] = {
 # draft-ietf-httpapi-ratelimit-headers-11, section 5.1.
 _QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
+# Whoever storms the door is told the same again and again.
+_WORDS_REMEMBERED: Final = 1024
+
 # Larger bodies are not parsed on the event loop: their id is looked for at both ends.
 _MAX_PARSED_BYTES: Final = 65536
 _ENDS_BYTES: Final = 1024
@@ -148,11 +152,9 @@ class Refusals:
             fields: what is told of the sender's limits, rendered.
         """
         answer = _ANSWERS[Reason.RATE_LIMITED]
-        advice = f"try again in {wait_s} s" if wait_s else "a single request may not cost that much"
-        words = f"{answer.words}: {policy}, {advice}"
+        words, retry_after = _over_limit_words(policy, wait_s)
         if self._legacy:
-            return LocalResponse(answer.legacy_status, words.encode() + b"\n")
-        retry_after = b"Retry-After: %d\r\n" % wait_s if wait_s else b""
+            return LocalResponse(answer.legacy_status, words + b"\n")
         fields = b"%s%sProxy-Status: %s; error=%s\r\n" % (
             retry_after, fields, self._name, answer.proxy_error
         )  # fmt: skip
@@ -161,21 +163,30 @@ class Refusals:
             return LocalResponse(
                 answer.status,
                 b'{"jsonrpc":"2.0","id":%b,"error":{"code":%d,"message":"%b"}}\n'
-                % (call_id, answer.code, words.encode()),
+                % (call_id, answer.code, words),
                 b"application/json",
                 fields,
             )
-        rpc = _rpc_answer(body, {"code": answer.code, "message": words})
+        rpc = _rpc_answer(body, {"code": answer.code, "message": words.decode()})
         if rpc is not None:
             return LocalResponse(answer.status, _dump(rpc), b"application/json", fields)
         problem = {
             "type": _QUOTA_EXCEEDED,
             "title": answer.words,
             "status": answer.status,
-            "detail": words,
+            "detail": words.decode(),
             "violated-policies": [policy],
         }
         return LocalResponse(answer.status, _dump(problem), b"application/problem+json", fields)
+
+
+@lru_cache(maxsize=_WORDS_REMEMBERED)
+def _over_limit_words(policy: str, wait_s: int) -> tuple[bytes, bytes]:
+    """Return what is wrong with a request over a limit, and the field that says when to come back."""
+    words = _ANSWERS[Reason.RATE_LIMITED].words
+    if not wait_s:
+        return f"{words}: {policy}, a single request may not cost that much".encode(), b""
+    return f"{words}: {policy}, try again in {wait_s} s".encode(), b"Retry-After: %d\r\n" % wait_s
 
 
 def _rpc_answer(body: bytes, error: dict[str, object]) -> object | None:
