@@ -17,6 +17,7 @@ from typing import Final
 from benchmarks.cpu import on_cores, split_cores
 from benchmarks.machine import this_machine
 from benchmarks.results import Cell, Column, Result, Target
+from priolb.core.costs import Calls
 from priolb.core.limiter import BY_NETWORK, Excess, Limiter, LimitRule
 from priolb.core.rate_limits import RateLimit
 
@@ -24,6 +25,8 @@ CALLERS: Final = (100, 10_000, 1_000_000, 3_000_000)
 REQUESTS: Final = 20_000
 # A million callers come, then two million more: nobody's time has passed by the end.
 PER_S: Final = 86_400
+
+_CALL: Final = Calls((b"POST",))
 
 COLUMNS: Final = (
     Column("callers", "callers"),
@@ -77,7 +80,7 @@ def _row(callers: int, rounds: int) -> dict[str, Cell]:
     senders = [_Sender(b"%d" % chance.randrange(callers)) for _ in range(min(callers, REQUESTS))]
     passed = median([_ns_per_request(limiter, senders) for _ in range(rounds)])
     for sender in senders:
-        while not isinstance(limiter.admit(sender, b"", (), True, PER_S), Excess):
+        while not isinstance(limiter.admit(sender, b"", _CALL, PER_S), Excess):
             pass
     refused = median([_ns_per_request(limiter, senders) for _ in range(rounds)])
     rows = limit._times._rows  # noqa: SLF001 - only here somebody asks how large it is
@@ -97,7 +100,7 @@ def _ns_per_request(limiter: Limiter, senders: list[_Sender]) -> float:
     try:
         started_ns = time.perf_counter_ns()
         for number in range(REQUESTS):
-            limiter.admit(senders[number % len(senders)], b"", (), True, now)
+            limiter.admit(senders[number % len(senders)], b"", _CALL, now)
         return (time.perf_counter_ns() - started_ns) / REQUESTS
     finally:
         gc.enable()

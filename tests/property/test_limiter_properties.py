@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from priolb.core.costs import Costs
+from priolb.core.costs import Calls, Costs
 from priolb.core.limiter import BY_ANONYMOUS, BY_KEY, BY_LANE, BY_NETWORK, Grant, Limiter, LimitRule
 from priolb.core.rate_limits import ConcurrencyLimit, RateLimit
 from support.senders import ASender
@@ -148,7 +148,7 @@ def test_a_request_counts_in_all_limits_that_concern_it_or_in_none(
         ]
         is_hopeless = any(not model.has_room(who, cost, now_s) for model, who, cost in least)
         assert (limiter.refuses(sender, float(now_s)) is not None) is is_hopeless
-        answer = limiter.admit(sender, ask.lane, ask.methods, True, float(now_s))
+        answer = limiter.admit(sender, ask.lane, Calls(ask.methods), float(now_s))
         assert isinstance(answer, Grant) is all(model.spec.is_dry for model in full)
         if isinstance(answer, Grant):
             held = []

@@ -5,6 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 
+class Calls:
+    """What a request asks for.
+
+    Args:
+        methods: the methods of all members of a JSON-RPC batch, or the one method.
+        is_all: whether these are all of them, as far as the body was read.
+        times: how many times as much there is of the body as was read.
+    """
+
+    __slots__ = ("is_all", "methods", "times")
+
+    def __init__(self, methods: Sequence[bytes], is_all: bool = True, times: int = 1) -> None:
+        self.methods = methods
+        self.is_all = is_all
+        self.times = times
+
+
 class Costs:
     """Costs by method: of HTTP, or of JSON-RPC where that is what the body is.
 
@@ -29,17 +46,12 @@ class Costs:
         self._most: int = max(1, *costs.values())
         self.least: int = min(1, *costs.values())
 
-    def of(self, methods: Sequence[bytes], is_all: bool) -> int:
-        """Return what a request counts for.
-
-        Args:
-            methods: the methods of all members of a JSON-RPC batch, or the one method.
-            is_all: whether these are all of them: for what nobody has read, the highest cost is added.
-        """
-        cost = 0 if is_all else self._most
-        for method in methods:
+    def of(self, calls: Calls) -> int:
+        """Return what a request counts for: of methods that are not known, for as much as any may cost."""
+        cost = 0 if calls.is_all else self._most
+        for method in calls.methods:
             cost += self._cost(method)
-        return cost
+        return cost * calls.times
 
     def _cost(self, method: bytes) -> int:
         cost = self._names.get(method)

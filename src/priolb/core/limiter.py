@@ -7,7 +7,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Protocol
 
-from priolb.core.costs import Costs
+from priolb.core.costs import Calls, Costs
 from priolb.core.rate_limits import Limit
 
 # Whose requests count together
@@ -190,16 +190,13 @@ class Limiter:
         self.rules: tuple[LimitRule, ...] = tuple(rules)
         self.reads_methods: bool = any(rule.costs is not None for rule in rules)
 
-    def admit(
-        self, sender: Sender, lane: bytes, methods: Sequence[bytes], is_all: bool, now: float
-    ) -> Grant | Excess:
+    def admit(self, sender: Sender, lane: bytes, calls: Calls, now: float) -> Grant | Excess:
         """Count a request, unless that is over a limit.
 
         Args:
             sender: who sends it.
             lane: name of its lane.
-            methods: see `Costs.of`; they matter only when it `reads_methods`.
-            is_all: see `Costs.of`.
+            calls: what it asks for; that matters only when the limiter `reads_methods`.
             now: monotonic seconds.
 
         Returns the grant, which has to be told of the end of the request.
@@ -211,7 +208,7 @@ class Limiter:
             who = rule.whose(sender, lane)
             if not who:
                 continue
-            cost = 1 if rule.costs is None else rule.costs.of(methods, is_all)
+            cost = 1 if rule.costs is None else rule.costs.of(calls)
             count = Count(rule, who, cost, rule.limit.take(who, cost, now_ns))
             if count.is_over:
                 rule.last_refused = who

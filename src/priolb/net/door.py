@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from priolb.core.classify import lane_of
+from priolb.core.costs import Calls
 from priolb.core.limiter import Excess, Grant, Limiter
 from priolb.http.callers import Caller, Callers
 from priolb.http.forwarding import Peer
@@ -71,7 +72,7 @@ class Door:
         limiter = self._limiter
         if limiter is None:
             return Admission(caller, lane)
-        answer = limiter.admit(caller, self._lanes[lane], (head.method,), True, now)
+        answer = limiter.admit(caller, self._lanes[lane], Calls((head.method,)), now)
         if isinstance(answer, Excess):
             return Admission(caller, lane, excess=answer)
         return Admission(caller, lane, answer)

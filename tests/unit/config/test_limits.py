@@ -8,6 +8,7 @@ from priolb.config.document import parse_document
 from priolb.config.limits import limit_in_words, limiter_of
 from priolb.config.policy import PolicyReader
 from priolb.config.tables import LimitSpec, Policy
+from priolb.core.costs import Calls
 from priolb.core.limiter import Excess, Grant, Limiter
 from priolb.errors import ConfigFileError
 from support.senders import ASender
@@ -44,7 +45,7 @@ def limiter(text: str) -> Limiter:
 def ask(
     limiter: Limiter, address: str = HOME, lane: bytes = b"low-priority", *methods: bytes
 ) -> Grant | Excess:
-    return limiter.admit(ASender(address), lane, methods or (b"POST",), True, 100.0)
+    return limiter.admit(ASender(address), lane, Calls(methods or (b"POST",)), 100.0)
 
 
 def passed(limiter: Limiter, *addresses: str) -> list[bool]:

@@ -1,6 +1,6 @@
 from ipaddress import ip_address
 
-from priolb.core.costs import Costs
+from priolb.core.costs import Calls, Costs
 from priolb.core.limiter import (
     BY_ANONYMOUS,
     BY_KEY,
@@ -44,10 +44,9 @@ def ask(
     key: bytes = b"",
     lane: bytes = b"low",
     *methods: bytes,
-    is_all: bool = True,
     now: float = NOW,
 ) -> Grant | Excess:
-    return limiter.admit(ASender(address, key), lane, methods or (b"POST",), is_all, now)
+    return limiter.admit(ASender(address, key), lane, Calls(methods or (b"POST",)), now)
 
 
 def passes(

@@ -1,5 +1,6 @@
 import json
 
+from priolb.core.costs import Calls
 from priolb.core.limiter import BY_LANE, BY_NETWORK, Excess, Grant, Limiter, LimitRule
 from priolb.core.rate_limits import ConcurrencyLimit, Limit, RateLimit
 from priolb.http.messages import LocalResponse
@@ -16,7 +17,7 @@ def rule(limit: Limit, quota: int, window_s: int, by: int = BY_NETWORK) -> Limit
 
 
 def ask(limiter: Limiter, now: float = 100.0) -> Grant | Excess:
-    return limiter.admit(ASender("192.0.2.7"), b"low", (b"POST",), True, now)
+    return limiter.admit(ASender("192.0.2.7"), b"low", Calls((b"POST",)), now)
 
 
 def fields(limiter: Limiter, now: float = 100.0) -> bytes:

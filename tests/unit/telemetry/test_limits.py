@@ -2,6 +2,7 @@
 
 import json
 
+from priolb.core.costs import Calls
 from priolb.core.limiter import BY_NETWORK, Limiter, LimitRule
 from priolb.core.rate_limits import RateLimit
 from priolb.telemetry.limits import LimitLog
@@ -15,7 +16,7 @@ def rule(name: str, burst: int, is_dry: bool = False) -> LimitRule:
 
 def ask(limiter: Limiter, *addresses: str) -> None:
     for address in addresses:
-        limiter.admit(ASender(address), b"", (b"POST",), True, 1.0)
+        limiter.admit(ASender(address), b"", Calls((b"POST",)), 1.0)
 
 
 def test_each_limit_that_has_refused_something_has_a_line(open_log: OpenLog) -> None:
