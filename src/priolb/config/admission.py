@@ -9,10 +9,8 @@ from priolb.config.tables import ORIGINAL, RuleSpec
 from priolb.core.access import lanes_for
 from priolb.http.callers import Callers, KnownKey, KnownNetwork
 from priolb.http.fields import FieldFinder
-from priolb.http.rules import Patterns, Rule, Rules
-
-# The lane is what the original's headers say.
-_BY_HEADERS = -1
+from priolb.http.rules import NO_LANE, Patterns, Rule, Rules
+from priolb.http.urgency import URGENCIES
 
 
 def needs_door(settings: Settings) -> bool:
@@ -36,21 +34,27 @@ def rules_of(settings: Settings) -> Rules:
     """Return what knows the lane that a request asks for."""
     policy = settings.policy
     lanes = _lanes(settings)
-    default = _BY_HEADERS if policy.discipline == ORIGINAL else len(lanes) - 1
+    default = NO_LANE if policy.discipline == ORIGINAL else len(lanes) - 1
     return Rules([_rule_of(rule, lanes) for rule in policy.rules], default)
 
 
 def _rule_of(rule: RuleSpec, lanes: Sequence[str]) -> Rule:
-    assert rule.lane is not None
+    by_urgency = {urgency: lanes.index(name) for urgency, name in rule.urgency}
     return Rule(
-        lanes.index(rule.lane),
+        [by_urgency.get(urgency, NO_LANE) for urgency in URGENCIES] if by_urgency else [_lane(rule, lanes)],
         field=FieldFinder(rule.header) if rule.header else None,
         value=None if rule.value is None else rule.value.encode(),
         paths=Patterns([path.encode() for path in rule.paths]) if rule.paths else None,
-        methods=rule.http_methods,
+        http_methods=rule.http_methods,
+        rpc_methods=Patterns([name.encode() for name in rule.rpc_methods]) if rule.rpc_methods else None,
         networks=rule.networks,
         keys=frozenset(name.encode() for name in rule.keys),
     )
+
+
+def _lane(rule: RuleSpec, lanes: Sequence[str]) -> int:
+    assert rule.lane is not None
+    return lanes.index(rule.lane)
 
 
 def _granted(settings: Settings, allow: Sequence[str]) -> tuple[int, ...] | None:

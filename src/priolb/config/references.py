@@ -30,10 +30,15 @@ def mistakes_in_names(policy: Policy) -> Iterator[Mistake]:
 
 
 def _mistakes_in_rule(rule: RuleSpec, lanes: Sequence[str]) -> Iterator[Mistake]:
-    if rule.lane is None:
-        yield rule.place.line_of(), "[[rule]]: needs lane (lane)"
-    else:
-        yield from _unknown((rule.lane,), lanes, rule.place.line_of("lane"), "[[rule]] lane", "lane")
+    lane, urgencies = rule.lane, dict(rule.urgency)
+    if lane is None and not urgencies:
+        yield rule.place.line_of(), "[[rule]]: needs lane or urgency"
+    elif lane is not None and urgencies:
+        yield rule.place.line_of("urgency"), "[[rule]] urgency: chooses the lane, and so does lane"
+    if lane is not None:
+        yield from _unknown((lane,), lanes, rule.place.line_of("lane"), "[[rule]] lane", "lane")
+    line = rule.place.line_of("urgency")
+    yield from _unknown(tuple(urgencies.values()), lanes, line, "[[rule]] urgency", "lane")
     if rule.value is not None and rule.header is None:
         yield rule.place.line_of("value"), "[[rule]] value: is that of a header, and there is none"
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from priolb.config.parse import CidrList, Network
+from priolb.config.words import shown
 
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 # RFC 9110, section 5.1.
 _FIELD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_URGENCY: Final = re.compile(r"([0-7])=([A-Za-z][A-Za-z0-9._-]{0,62})")
 _PATTERN: Final = re.compile(r"[!-)+\--~]*\*?")  # visible ASCII without commas, and a star only at the end
 
 
@@ -48,6 +50,22 @@ class FieldName:
         if not _FIELD.fullmatch(text):
             raise ValueError(f"is not {self.accepts}")
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class Urgencies:
+    """Lanes by urgency (RFC 9218, section 4.1: 0 is the most urgent, 7 the least), as `urgency=lane`."""
+
+    accepts: str = 'a table of lanes by urgency, 0 to 7 (like { 0 = "urgent", 1 = "normal" })'
+
+    def parse(self, text: str) -> tuple[tuple[int, str], ...]:
+        lanes: dict[int, str] = {}
+        for item in text.split(",") if text else ():
+            found = _URGENCY.fullmatch(item)
+            if found is None:
+                raise ValueError(f"is not {self.accepts}: see {shown(item.partition('=')[0])}")
+            lanes[int(found[1])] = found[2]
+        return tuple(sorted(lanes.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from priolb.config.parse import (
     Word,
 )
 from priolb.config.record import key, optional_key, required_key, tables
-from priolb.config.rule_kinds import Cidr, FieldName, PatternList, Sha256
+from priolb.config.rule_kinds import Cidr, FieldName, PatternList, Sha256, Urgencies
 
 ORIGINAL: Final = "original"
 
@@ -121,6 +121,10 @@ class RuleSpec(Entry):
         Methods(), "http_method", "", "methods",
         meaning="What the method of HTTP must be.",
     )
+    rpc_methods: tuple[str, ...] = key(
+        PatternList("methods of JSON-RPC"), "rpc_method", "", "methods",
+        meaning="What the method of JSON-RPC must be that the body calls; of a batch, every one.",
+    )
     networks: tuple[Network, ...] = key(
         CidrList(), "network", "", "networks",
         meaning="Where the client must be.",
@@ -132,6 +136,11 @@ class RuleSpec(Entry):
     lane: str | None = optional_key(
         Word(), "lane", "lane",
         meaning="Where requests go for which all of that holds.",
+    )
+    urgency: tuple[tuple[int, str], ...] = key(
+        Urgencies(), "urgency", "", "table",
+        meaning="Instead of lane: where they go by their urgency, 0 to 7, as RFC 9218 has it (Priority: u=1; "
+        "3 when it is not said). The rule does not count for one that is not named.",
     )
 
 

@@ -185,11 +185,7 @@ class Callers:
 
 def is_within(ip: IPv4Address | IPv6Address | None, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
     """Return whether an address is in one of these networks."""
-    if ip is not None:
-        for network in networks:
-            if ip in network:
-                return True
-    return False
+    return ip is not None and any(ip in network for network in networks)
 
 
 def _prefix_bits(known: KnownNetwork) -> int:

@@ -11,10 +11,12 @@ from priolb.core.limiter import Excess, Grant, Limiter
 from priolb.http.callers import Caller, Callers
 from priolb.http.forwarding import Peer
 from priolb.http.messages import RequestHead
-from priolb.http.rules import Rules
+from priolb.http.refusal import looks_like_rpc
+from priolb.http.request import Request
+from priolb.http.rpc_methods import LOOKED_AT_BYTES
+from priolb.http.rules import NO_LANE, Rules
 
-# So much of a body is looked at, to see what it asks for.
-LOOKED_AT_BYTES: Final = 65536
+_NO_CALLS: Final = Calls(())
 
 
 class Admission:
@@ -68,11 +70,13 @@ class Door:
             now: monotonic seconds.
         """
         caller = self._callers.caller_of(head, peer)
-        lane = caller.lane_for(self._wanted(head, caller))
+        request = Request(head, caller, body)
+        lane = caller.lane_for(self._wanted(request))
         limiter = self._limiter
         if limiter is None:
             return Admission(caller, lane)
-        answer = limiter.admit(caller, self._lanes[lane], Calls((head.method,)), now)
+        calls = calls_of(request) if limiter.reads_methods else _NO_CALLS
+        answer = limiter.admit(caller, self._lanes[lane], calls, now)
         if isinstance(answer, Excess):
             return Admission(caller, lane, excess=answer)
         return Admission(caller, lane, answer)
@@ -84,11 +88,28 @@ class Door:
         return self._limiter.refuses(self._callers.caller_of(head, peer), now)
 
     def lane_by_head(self, head: RequestHead, peer: Peer) -> int:
-        """Return the lane of a request whose body is still to come, -1 when that hangs on the body."""
+        """Return the lane of a request whose body is still to come, NO_LANE when that hangs on the body."""
         caller = self._callers.caller_of(head, peer)
-        return caller.lane_for(self._wanted(head, caller))
+        lane = self._wanted(Request(head, caller, body=None))
+        return NO_LANE if lane < 0 else caller.lane_for(lane)
 
-    def _wanted(self, head: RequestHead, caller: Caller) -> int:
-        """Return the lane that a request asks for."""
-        lane = self._rules.lane(self._rules.first(head, caller))
-        return lane_of(head.known) if lane < 0 else lane
+    def _wanted(self, request: Request) -> int:
+        """Return the lane that a request asks for; less than 0 when that hangs on a body still to come."""
+        lane = self._rules.lane_of(request)
+        return lane_of(request.head.known) if lane == NO_LANE else lane
+
+
+def calls_of(request: Request) -> Calls:
+    """Return what a request asks for, as far as its beginning tells.
+
+    Of a batch that is longer than what is looked at, the rest counts as if it were the same again and again.
+    Of a single call, the method counts that it has named by then; when it has named none, any may follow.
+    """
+    body, rpc = request.body or b"", request.rpc()
+    times = -(-max(request.head.body_bytes, len(body)) // LOOKED_AT_BYTES)
+    if rpc is None:
+        is_cut = times > 1 and looks_like_rpc(body)
+        return Calls((), is_all=False) if is_cut else Calls((request.head.method,))
+    if not rpc.is_batch:
+        return Calls(rpc.names)
+    return Calls(rpc.names, rpc.is_all or (times > 1 and bool(rpc.names)), max(1, times))

@@ -13,9 +13,9 @@ from priolb.http.body import body_reader
 from priolb.http.framing import CHUNKED
 from priolb.http.last_stop import answer_of_last
 from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
+from priolb.http.rpc_methods import LOOKED_AT_BYTES
 from priolb.http.writer import CONTINUE
 from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING
-from priolb.net.door import LOOKED_AT_BYTES
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.pipeline import MAX_PIPELINED_BYTES, Pipeline

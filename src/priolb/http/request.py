@@ -1,0 +1,41 @@
+"""A request as rules see it, and the functions of users that choose lanes."""
+
+from __future__ import annotations
+
+from priolb.http.callers import Caller
+from priolb.http.messages import RequestHead
+from priolb.http.rpc_methods import RpcMethods, methods_in
+from priolb.http.urgency import urgency_of
+
+
+class Request:
+    """A request whose lane is to be chosen.
+
+    Args:
+        head: its head.
+        caller: who asks.
+        body: its body; of a long one the beginning, None when none of it has come yet.
+
+    `rule` is the index of the rule that has chosen its lane, -1 for none.
+    """
+
+    __slots__ = ("_is_read", "_rpc", "body", "caller", "head", "rule")
+
+    def __init__(self, head: RequestHead, caller: Caller, body: bytes | None) -> None:
+        self.head = head
+        self.caller = caller
+        self.body = body
+        self.rule: int = -1
+        self._is_read: bool = False
+        self._rpc: RpcMethods | None = None
+
+    def rpc(self) -> RpcMethods | None:
+        """Return which methods of JSON-RPC its body calls, None when that is no JSON-RPC."""
+        if not self._is_read:
+            self._is_read = True
+            self._rpc = methods_in(self.body) if self.body else None
+        return self._rpc
+
+    def urgency(self) -> int:
+        """Return its urgency by RFC 9218, 0 to 7."""
+        return urgency_of(self.head.known.get(b"priority", b""))
