@@ -11,7 +11,6 @@ from priolb.core.limiter import Excess, Grant, Limiter
 from priolb.http.callers import Caller, Callers
 from priolb.http.forwarding import Peer
 from priolb.http.messages import RequestHead
-from priolb.http.refusal import looks_like_rpc
 from priolb.http.request import Request
 from priolb.http.rpc_methods import LOOKED_AT_BYTES
 from priolb.http.rules import NO_LANE, Rules
@@ -105,11 +104,10 @@ def calls_of(request: Request) -> Calls:
     Of a batch that is longer than what is looked at, the rest counts as if it were the same again and again.
     Of a single call, the method counts that it has named by then; when it has named none, any may follow.
     """
-    body, rpc = request.body or b"", request.rpc()
-    times = -(-max(request.head.body_bytes, len(body)) // LOOKED_AT_BYTES)
+    head, body, rpc = request.head, request.body or b"", request.rpc()
     if rpc is None:
-        is_cut = times > 1 and looks_like_rpc(body)
-        return Calls((), is_all=False) if is_cut else Calls((request.head.method,))
+        return Calls((head.method,))
     if not rpc.is_batch:
-        return Calls(rpc.names)
-    return Calls(rpc.names, rpc.is_all or (times > 1 and bool(rpc.names)), max(1, times))
+        return Calls(rpc.names, is_all=bool(rpc.names))
+    times = -(-max(head.body_bytes, len(body)) // LOOKED_AT_BYTES)
+    return Calls(rpc.names, rpc.is_all or (times > 1 and bool(rpc.names)), times)
