@@ -73,14 +73,14 @@ def run(quick: bool) -> Result:
 def _row(callers: int, rounds: int) -> dict[str, Cell]:
     limit = RateLimit("api", 1, PER_S, 20 * rounds)
     rule = LimitRule(limit, BY_NETWORK, frozenset(), 32, 64, None, False, b"")
-    limiter = Limiter([rule])
+    limiter = Limiter([rule], ["lane"])
     for number in range(callers):
         limit.take(b"%d" % number, 1, PER_S * 10**9)
     chance = random.Random(1)
     senders = [_Sender(b"%d" % chance.randrange(callers)) for _ in range(min(callers, REQUESTS))]
     passed = median([_ns_per_request(limiter, senders) for _ in range(rounds)])
     for sender in senders:
-        while not isinstance(limiter.admit(sender, b"", _CALL, PER_S), Excess):
+        while not isinstance(limiter.admit(sender, 0, _CALL, PER_S), Excess):
             pass
     refused = median([_ns_per_request(limiter, senders) for _ in range(rounds)])
     rows = limit._times._rows  # noqa: SLF001 - only here somebody asks how large it is
@@ -100,7 +100,7 @@ def _ns_per_request(limiter: Limiter, senders: list[_Sender]) -> float:
     try:
         started_ns = time.perf_counter_ns()
         for number in range(REQUESTS):
-            limiter.admit(senders[number % len(senders)], b"", _CALL, now)
+            limiter.admit(senders[number % len(senders)], 0, _CALL, now)
         return (time.perf_counter_ns() - started_ns) / REQUESTS
     finally:
         gc.enable()

@@ -22,7 +22,7 @@ from priolb.admin.access import AdminAccess
 from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
 from priolb.attest.attestors import Attestors
-from priolb.config.admission import callers_of, needs_door, rules_of
+from priolb.config.admission import callers_of, function_of, needs_door, rules_of
 from priolb.config.attestation import attestors_of
 from priolb.config.lanes import hedged_lanes, queue_of
 from priolb.config.limits import limiter_of
@@ -162,7 +162,7 @@ class _Balancer:
         self._queue = queue
         words = words_of([lane.name for lane in settings.lanes])
         self._size_names = words.size_names
-        self._limiter = limiter_of(settings.policy.limits)
+        self._limiter = limiter_of(settings)
         self._pulse = Pulse()
         self._engine = Engine(
             _scheduler(settings, queue, chance),
@@ -300,8 +300,11 @@ class _Balancer:
         settings = self._settings
         if not needs_door(settings):
             return None
-        lanes = [lane.name for lane in settings.lanes]
-        return Door(callers_of(settings), rules_of(settings), lanes, self._limiter)
+
+        def report(mistake: str, count: int) -> None:
+            self._log.error("Lane function failed", name=settings.lane_function, error=mistake, count=count)
+
+        return Door(callers_of(settings), rules_of(settings), function_of(settings, report), self._limiter)
 
     def _debug_pages(self) -> DebugPages:
         settings = self._settings

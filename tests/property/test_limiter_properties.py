@@ -39,6 +39,7 @@ class Ask:
     ends: int | None
 
 
+LANES = (b"low", b"high")
 COSTS = {b"eth_call": 3, b"net_version": 0}
 
 SPECS = st.lists(
@@ -127,7 +128,7 @@ def rule_of(spec: Spec) -> LimitRule:
 def test_a_request_counts_in_all_limits_that_concern_it_or_in_none(
     specs: list[Spec], asks: list[Ask]
 ) -> None:
-    limiter = Limiter([rule_of(spec) for spec in specs])
+    limiter = Limiter([rule_of(spec) for spec in specs], ["low", "high"])
     models = [Naive(spec) for spec in specs]
     running: list[tuple[Grant, list[tuple[Naive, bytes]]]] = []
     now_s = 1
@@ -148,7 +149,7 @@ def test_a_request_counts_in_all_limits_that_concern_it_or_in_none(
         ]
         is_hopeless = any(not model.has_room(who, cost, now_s) for model, who, cost in least)
         assert (limiter.refuses(sender, float(now_s)) is not None) is is_hopeless
-        answer = limiter.admit(sender, ask.lane, Calls(ask.methods), float(now_s))
+        answer = limiter.admit(sender, LANES.index(ask.lane), Calls(ask.methods), float(now_s))
         assert isinstance(answer, Grant) is all(model.spec.is_dry for model in full)
         if isinstance(answer, Grant):
             held = []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from priolb.config.lane_function import lane_function_of
 from priolb.config.settings import Settings
 from priolb.config.tables import ORIGINAL, RuleSpec
 from priolb.core.access import lanes_for
 from priolb.http.callers import Callers, KnownKey, KnownNetwork
 from priolb.http.fields import FieldFinder
+from priolb.http.lane_function import LaneFunction
 from priolb.http.rules import NO_LANE, Patterns, Rule, Rules
 from priolb.http.urgency import URGENCIES
 
@@ -17,7 +19,7 @@ def needs_door(settings: Settings) -> bool:
     """Return whether more has to be known of a request than the original's headers say."""
     policy = settings.policy
     tables = policy.keys or policy.networks or policy.rules or policy.limits
-    return bool(tables) or policy.discipline != ORIGINAL
+    return bool(tables or settings.lane_function or settings.tenant_header) or policy.discipline != ORIGINAL
 
 
 def callers_of(settings: Settings) -> Callers:
@@ -27,6 +29,7 @@ def callers_of(settings: Settings) -> Callers:
         [KnownKey(key.name.encode(), key.sha256, _granted(settings, key.allow)) for key in policy.keys],
         [KnownNetwork(each.cidr, _granted(settings, each.allow)) for each in policy.networks],
         settings.trusted_proxies,
+        settings.tenant_header,
     )
 
 
@@ -36,6 +39,21 @@ def rules_of(settings: Settings) -> Rules:
     lanes = _lanes(settings)
     default = NO_LANE if policy.discipline == ORIGINAL else len(lanes) - 1
     return Rules([_rule_of(rule, lanes) for rule in policy.rules], default)
+
+
+def function_of(settings: Settings, report: Callable[[str, int], None]) -> LaneFunction | None:
+    """Return what asks the user's function for lanes, None when there is none.
+
+    Args:
+        settings: the settings.
+        report: see `LaneFunction`.
+
+    Raises:
+        ConfigError: the function cannot be had.
+    """
+    if not settings.lane_function:
+        return None
+    return LaneFunction(lane_function_of(settings.lane_function), _lanes(settings), report)
 
 
 def _rule_of(rule: RuleSpec, lanes: Sequence[str]) -> Rule:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from priolb.config.settings import Settings
 from priolb.config.tables import (
     ANONYMOUS,
     KEY,
@@ -27,9 +28,11 @@ _IPV4_BITS: Final = 32
 _IPV6_BITS: Final = 64
 
 
-def limiter_of(limits: Sequence[LimitSpec]) -> Limiter | None:
-    """Return what holds requests against these limits, None when there are none."""
-    return Limiter([_rule_of(limit) for limit in limits]) if limits else None
+def limiter_of(settings: Settings) -> Limiter | None:
+    """Return what holds requests against the limits of these settings, None when there are none."""
+    limits = settings.policy.limits
+    lanes = [lane.name for lane in settings.lanes]
+    return Limiter([_rule_of(limit) for limit in limits], lanes) if limits else None
 
 
 def limit_in_words(limit: LimitSpec) -> str:

@@ -11,6 +11,7 @@ _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 # RFC 9110, section 5.1.
 _FIELD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _URGENCY: Final = re.compile(r"([0-7])=([A-Za-z][A-Za-z0-9._-]{0,62})")
+_FUNCTION: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _PATTERN: Final = re.compile(r"[!-)+\--~]*\*?")  # visible ASCII without commas, and a star only at the end
 
 
@@ -48,6 +49,18 @@ class FieldName:
 
     def parse(self, text: str) -> str:
         if not _FIELD.fullmatch(text):
+            raise ValueError(f"is not {self.accepts}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionName:
+    """A function of Python; empty for none."""
+
+    accepts: str = "a function (module:name) or nothing"
+
+    def parse(self, text: str) -> str:
+        if text and not _FUNCTION.fullmatch(text):
             raise ValueError(f"is not {self.accepts}")
         return text
 

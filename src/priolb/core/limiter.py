@@ -180,22 +180,24 @@ class Limiter:
 
     Args:
         rules: the limits.
+        lanes: names of the lanes.
 
     `reads_methods` says that what requests count for hangs on their JSON-RPC methods.
     """
 
-    __slots__ = ("reads_methods", "rules")
+    __slots__ = ("_lanes", "reads_methods", "rules")
 
-    def __init__(self, rules: Sequence[LimitRule]) -> None:
+    def __init__(self, rules: Sequence[LimitRule], lanes: Sequence[str]) -> None:
         self.rules: tuple[LimitRule, ...] = tuple(rules)
+        self._lanes: tuple[bytes, ...] = tuple([name.encode() for name in lanes])
         self.reads_methods: bool = any(rule.costs is not None for rule in rules)
 
-    def admit(self, sender: Sender, lane: bytes, calls: Calls, now: float) -> Grant | Excess:
+    def admit(self, sender: Sender, lane: int, calls: Calls, now: float) -> Grant | Excess:
         """Count a request, unless that is over a limit.
 
         Args:
             sender: who sends it.
-            lane: name of its lane.
+            lane: index of its lane.
             calls: what it asks for; that matters only when the limiter `reads_methods`.
             now: monotonic seconds.
 
@@ -204,8 +206,9 @@ class Limiter:
         counts: list[Count] = []
         worst: Count | None = None
         now_ns = int(now * 1e9)
+        lane_name = self._lanes[lane]
         for rule in self.rules:
-            who = rule.whose(sender, lane)
+            who = rule.whose(sender, lane_name)
             if not who:
                 continue
             cost = 1 if rule.costs is None else rule.costs.of(calls)

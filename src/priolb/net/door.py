@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from priolb.core.classify import lane_of
@@ -10,10 +9,11 @@ from priolb.core.costs import Calls
 from priolb.core.limiter import Excess, Grant, Limiter
 from priolb.http.callers import Caller, Callers
 from priolb.http.forwarding import Peer
+from priolb.http.lane_function import LaneFunction
 from priolb.http.messages import RequestHead
 from priolb.http.request import Request
-from priolb.http.rpc_methods import LOOKED_AT_BYTES
 from priolb.http.rules import NO_LANE, Rules
+from priolb.net.calls import calls_of
 
 _NO_CALLS: Final = Calls(())
 
@@ -45,18 +45,22 @@ class Door:
     Args:
         callers: knows who asks.
         rules: know which lane a request asks for; where they do not, the original's headers do.
-        lanes: names of the lanes.
+        function: is asked before the rules, None for none.
         limiter: holds requests against the limits of their callers, None for none.
     """
 
-    __slots__ = ("_callers", "_lanes", "_limiter", "_rules")
+    __slots__ = ("_callers", "_function", "_limiter", "_rules")
 
     def __init__(
-        self, callers: Callers, rules: Rules, lanes: Sequence[str] = (), limiter: Limiter | None = None
+        self,
+        callers: Callers,
+        rules: Rules,
+        function: LaneFunction | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
         self._callers = callers
         self._rules = rules
-        self._lanes: tuple[bytes, ...] = tuple([name.encode() for name in lanes])
+        self._function = function
         self._limiter = limiter
 
     def admit(self, head: RequestHead, peer: Peer, body: bytes, now: float) -> Admission:
@@ -75,7 +79,7 @@ class Door:
         if limiter is None:
             return Admission(caller, lane)
         calls = calls_of(request) if limiter.reads_methods else _NO_CALLS
-        answer = limiter.admit(caller, self._lanes[lane], calls, now)
+        answer = limiter.admit(caller, lane, calls, now)
         if isinstance(answer, Excess):
             return Admission(caller, lane, excess=answer)
         return Admission(caller, lane, answer)
@@ -94,20 +98,9 @@ class Door:
 
     def _wanted(self, request: Request) -> int:
         """Return the lane that a request asks for; less than 0 when that hangs on a body still to come."""
+        if self._function is not None:
+            lane = self._function.lane_of(request)
+            if lane != NO_LANE:
+                return lane
         lane = self._rules.lane_of(request)
         return lane_of(request.head.known) if lane == NO_LANE else lane
-
-
-def calls_of(request: Request) -> Calls:
-    """Return what a request asks for, as far as its beginning tells.
-
-    Of a batch that is longer than what is looked at, the rest counts as if it were the same again and again.
-    Of a single call, the method counts that it has named by then; when it has named none, any may follow.
-    """
-    head, body, rpc = request.head, request.body or b"", request.rpc()
-    if rpc is None:
-        return Calls((head.method,))
-    if not rpc.is_batch:
-        return Calls(rpc.names, is_all=bool(rpc.names))
-    times = -(-max(head.body_bytes, len(body)) // LOOKED_AT_BYTES)
-    return Calls(rpc.names, rpc.is_all or (times > 1 and bool(rpc.names)), times)

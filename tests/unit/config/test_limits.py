@@ -7,7 +7,9 @@ import pytest
 from priolb.config.document import parse_document
 from priolb.config.limits import limit_in_words, limiter_of
 from priolb.config.policy import PolicyReader
+from priolb.config.settings import Settings
 from priolb.config.tables import LimitSpec, Policy
+from priolb.core.classify import LANE_NAMES
 from priolb.core.costs import Calls
 from priolb.core.limiter import Excess, Grant, Limiter
 from priolb.errors import ConfigFileError
@@ -37,15 +39,13 @@ def policy_of(text: str) -> Policy:
 
 
 def limiter(text: str) -> Limiter:
-    made = limiter_of(policy_of(text).limits)
+    made = limiter_of(Settings(policy=policy_of(text)))
     assert made is not None
     return made
 
 
-def ask(
-    limiter: Limiter, address: str = HOME, lane: bytes = b"low-priority", *methods: bytes
-) -> Grant | Excess:
-    return limiter.admit(ASender(address), lane, Calls(methods or (b"POST",)), 100.0)
+def ask(limiter: Limiter, address: str = HOME, lane: str = "low-priority", *methods: bytes) -> Grant | Excess:
+    return limiter.admit(ASender(address), LANE_NAMES.index(lane), Calls(methods or (b"POST",)), 100.0)
 
 
 def passed(limiter: Limiter, *addresses: str) -> list[bool]:
@@ -53,7 +53,7 @@ def passed(limiter: Limiter, *addresses: str) -> list[bool]:
 
 
 def test_without_limits_nothing_is_held_against_them() -> None:
-    assert limiter_of(policy_of("").limits) is None
+    assert limiter_of(Settings()) is None
 
 
 def test_every_key_is_read() -> None:
@@ -114,9 +114,9 @@ def test_a_limit_of_some_lanes_costs_and_dry_run() -> None:
         '[[limit]]\nname = "slow"\nby = "lane"\nonly = "low-priority"\nrate = 9\ncost = { eth_call = 9 }\n'
         '[[limit]]\nname = "dry"\nrate = 1\ndry_run = true'
     )
-    assert isinstance(ask(made, HOME, b"low-priority", b"eth_call"), Grant)
-    assert isinstance(ask(made, HOME, b"low-priority", b"POST"), Excess)
-    assert isinstance(ask(made, HOME, b"fast-track", b"eth_call"), Grant)
+    assert isinstance(ask(made, HOME, "low-priority", b"eth_call"), Grant)
+    assert isinstance(ask(made, HOME, "low-priority", b"POST"), Excess)
+    assert isinstance(ask(made, HOME, "fast-track", b"eth_call"), Grant)
     assert [rule.limit.refused for rule in made.rules] == [1, 2]
 
 

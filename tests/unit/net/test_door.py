@@ -4,14 +4,12 @@ from ipaddress import ip_network
 
 import pytest
 
+from priolb.core.classify import LANE_NAMES
 from priolb.http.callers import Callers, KnownNetwork
 from priolb.http.fields import FieldFinder
-from priolb.http.forwarding import Forwarding
-from priolb.http.parser import parse_request_head
-from priolb.http.request import Request
-from priolb.http.rpc_methods import LOOKED_AT_BYTES
+from priolb.http.lane_function import LaneFunction
 from priolb.http.rules import NO_LANE, Patterns, Rule, Rules
-from priolb.net.door import Door, calls_of
+from priolb.net.door import Door
 from priolb.net.exchange import Exchange
 from support.messages import ANSWER, POST
 from support.rig import Rig
@@ -123,48 +121,23 @@ def test_of_a_long_body_all_is_looked_at_that_has_come() -> None:
         client.end()
 
 
-# What a request asks for
-
-LONG = b'"params":["' + b"0" * LOOKED_AT_BYTES + b'"]'
-
-
-def asked(body: bytes, method: str = "POST", length: int = 0) -> tuple[list[bytes], bool, int]:
-    """Return methods, whether they are all, and how many times as much there is as was read."""
-    lines = f"{method} /x HTTP/1.1\r\nHost: a\r\nContent-Length: {length or len(body)}\r\n\r\n"
-    caller = Callers().caller_of(
-        head := parse_request_head(lines.encode(), 100), Forwarding("lb", "http", False, ()).peer("192.0.2.7")
-    )
-    calls = calls_of(Request(head, caller, body))
-    return list(calls.methods), calls.is_all, calls.times
+@pytest.mark.parametrize(("name", "lane"), [("high-priority", 1), (None, 0)])
+def test_a_function_is_asked_before_the_rules(name: str | None, lane: int) -> None:
+    rules = Rules([Rule([0])], default=2)
+    with Rig(door=Door(Callers(), rules, LaneFunction(lambda _: name, LANE_NAMES, print))) as rig:
+        rig.node().answers = lambda _: ANSWER
+        rig.client().send(POST)
+        rig.run()
+        assert lanes_of(rig) == [lane]
 
 
-@pytest.mark.parametrize(
-    ("body", "methods"),
-    [
-        (b"", [b"PUT"]),
-        (b"no JSON", [b"PUT"]),
-        (b'{"id":1}', [b"PUT"]),
-        (b'{"id":1,"method":"a"}', [b"a"]),
-        (b'[{"id":1,"method":"a"},{"method":"b"}]', [b"a", b"b"]),
-    ],
-)
-def test_a_request_asks_for_its_calls_or_else_for_its_method(body: bytes, methods: list[bytes]) -> None:
-    assert asked(body, "PUT") == (methods, True, 1)
-
-
-def test_of_a_batch_with_a_call_that_names_no_method_not_all_is_known() -> None:
-    assert asked(b'[{"id":1,"method":"a"},{"id":2}]') == ([b"a"], False, 1)
-    assert asked(b"[]") == ([], False, 1)
-
-
-def test_what_is_longer_than_is_looked_at_counts_by_its_beginning() -> None:
-    call = b'{"method":"a",' + LONG + b"}"
-    assert asked(call) == ([b"a"], True, 1)
-    assert asked(b"{" + LONG + b',"method":"a"}') == ([], False, 1)
-    assert asked(b'[{"method":"a"},{"method":"b"},{' + LONG, length=3 * LOOKED_AT_BYTES) == (
-        [b"a", b"b"],
-        True,
-        3,
-    )
-    assert asked(b"[{" + LONG + b',"method":"a"}]') == ([], False, 2)
-    assert asked(b"x" * 3 * LOOKED_AT_BYTES) == ([b"POST"], True, 1)
+def test_a_function_has_to_see_the_body_first() -> None:
+    function = LaneFunction(lambda _: "fast-track", LANE_NAMES, print)
+    with Rig(door=Door(Callers(), Rules([], default=2), function), lane_limits=(0, 0, 1)) as rig:
+        rig.node().answers = lambda _: ANSWER
+        client = rig.client()
+        client.send(POST_EXPECTING)
+        assert client.take() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send(CALL)
+        rig.run()
+        assert lanes_of(rig) == [0]

@@ -9,7 +9,7 @@ from priolb.core.limiter import BY_NETWORK, Limiter, LimitRule
 from priolb.core.rate_limits import ConcurrencyLimit, RateLimit
 from priolb.http.callers import Callers
 from priolb.http.rate_limit_fields import policy_item
-from priolb.http.rules import Rules
+from priolb.http.rules import NO_LANE, Rules
 from priolb.net.door import Door
 from support.memory import MemoryTransport
 from support.messages import ANSWER, CLOSE, DATE, POST, POST_AT_NODE
@@ -35,8 +35,8 @@ def limited_slots(rig: Rig) -> ConcurrencyLimit:
 
 
 def _limit(rig: Rig, limit: RateLimit | ConcurrencyLimit, policy: bytes) -> None:
-    limiter = Limiter([LimitRule(limit, BY_NETWORK, frozenset(), 32, 64, None, False, policy)])
-    rig.engine.door = Door(Callers(), Rules([], -1), LANE_NAMES, limiter)
+    limiter = Limiter([LimitRule(limit, BY_NETWORK, frozenset(), 32, 64, None, False, policy)], LANE_NAMES)
+    rig.engine.door = Door(Callers(), Rules([], NO_LANE), limiter=limiter)
 
 
 def spend(rig: Rig, client: MemoryTransport) -> None:

@@ -1,5 +1,6 @@
 import json
 
+from priolb.core.classify import LANE_NAMES
 from priolb.core.costs import Calls
 from priolb.core.limiter import BY_LANE, BY_NETWORK, Excess, Grant, Limiter, LimitRule
 from priolb.core.rate_limits import ConcurrencyLimit, Limit, RateLimit
@@ -17,7 +18,7 @@ def rule(limit: Limit, quota: int, window_s: int, by: int = BY_NETWORK) -> Limit
 
 
 def ask(limiter: Limiter, now: float = 100.0) -> Grant | Excess:
-    return limiter.admit(ASender("192.0.2.7"), b"low", Calls((b"POST",)), now)
+    return limiter.admit(ASender("192.0.2.7"), 2, Calls((b"POST",)), now)
 
 
 def fields(limiter: Limiter, now: float = 100.0) -> bytes:
@@ -33,7 +34,9 @@ def refused(limiter: Limiter, now: float = 100.0) -> LocalResponse:
 
 
 def test_who_is_within_his_limits_is_told_what_is_left_of_them() -> None:
-    limiter = Limiter([rule(RateLimit("api", 1, 10, 2), 2, 20), rule(ConcurrencyLimit("slots", 4), 4, 0)])
+    limiter = Limiter(
+        [rule(RateLimit("api", 1, 10, 2), 2, 20), rule(ConcurrencyLimit("slots", 4), 4, 0)], LANE_NAMES
+    )
     assert fields(limiter) == (
         b'RateLimit-Policy: "api";q=2;w=20, "slots";q=4;qu="concurrent-requests"\r\n'
         b'RateLimit: "api";r=1;t=10, "slots";r=3\r\n'
@@ -42,7 +45,9 @@ def test_who_is_within_his_limits_is_told_what_is_left_of_them() -> None:
 
 
 def test_who_is_over_a_limit_is_told_when_to_come_back_and_what_is_left_without_this_request() -> None:
-    limiter = Limiter([rule(RateLimit("api", 1, 10, 1), 1, 10), rule(ConcurrencyLimit("slots", 4), 4, 0)])
+    limiter = Limiter(
+        [rule(RateLimit("api", 1, 10, 1), 1, 10), rule(ConcurrencyLimit("slots", 4), 4, 0)], LANE_NAMES
+    )
     ask(limiter)
     response = refused(limiter, now=101.5)
     assert response.status == 429
@@ -57,7 +62,7 @@ def test_who_is_over_a_limit_is_told_when_to_come_back_and_what_is_left_without_
 
 
 def test_the_limit_of_a_lane_is_named_when_it_refuses_and_else_not_told() -> None:
-    limiter = Limiter([rule(RateLimit("slow", 1, 10, 1), 1, 10, BY_LANE)])
+    limiter = Limiter([rule(RateLimit("slow", 1, 10, 1), 1, 10, BY_LANE)], LANE_NAMES)
     assert fields(limiter) == b""
     response = refused(limiter)
     assert response.fields == b"Retry-After: 10\r\nProxy-Status: lb; error=http_request_denied\r\n"

@@ -2,6 +2,7 @@
 
 import json
 
+from priolb.core.classify import LANE_NAMES
 from priolb.core.costs import Calls
 from priolb.core.limiter import BY_NETWORK, Limiter, LimitRule
 from priolb.core.rate_limits import RateLimit
@@ -16,12 +17,12 @@ def rule(name: str, burst: int, is_dry: bool = False) -> LimitRule:
 
 def ask(limiter: Limiter, *addresses: str) -> None:
     for address in addresses:
-        limiter.admit(ASender(address), b"", Calls((b"POST",)), 1.0)
+        limiter.admit(ASender(address), 0, Calls((b"POST",)), 1.0)
 
 
 def test_each_limit_that_has_refused_something_has_a_line(open_log: OpenLog) -> None:
     log = open_log()
-    limiter = Limiter([rule("wide", 9), rule("api", 1), rule("dry", 1, is_dry=True)])
+    limiter = Limiter([rule("wide", 9), rule("api", 1), rule("dry", 1, is_dry=True)], LANE_NAMES)
     limit_log = LimitLog(limiter.rules, log.logger)
     limit_log.write()
     ask(limiter, *["192.0.2.7"] * 3, "2001:db8::1", "2001:db8::2")
@@ -43,7 +44,7 @@ def test_each_limit_that_has_refused_something_has_a_line(open_log: OpenLog) -> 
 
 def test_only_what_is_new_is_told(open_log: OpenLog) -> None:
     log = open_log()
-    limiter = Limiter([rule("api", 1)])
+    limiter = Limiter([rule("api", 1)], LANE_NAMES)
     limit_log = LimitLog(limiter.rules, log.logger)
     ask(limiter, *["192.0.2.7"] * 4)
     limit_log.write()
