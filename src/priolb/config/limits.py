@@ -99,10 +99,14 @@ def _mistakes_in_rate(limit: LimitSpec, rate: int) -> Iterator[tuple[str, str]]:
 def _whose(limit: LimitSpec) -> str:
     if limit.by in {KEY, LANE}:
         noun = "API key" if limit.by == KEY else "lane"
-        return f"each {noun} of {', '.join(limit.only)}" if limit.only else f"each {noun}"
+        return f"each of the {noun}s {', '.join(limit.only)}" if limit.only[1:] else _one_of(noun, limit.only)
     ipv4_bits, ipv6_bits = _bits_of(limit)
     without_key = " without an API key" if limit.by == ANONYMOUS else ""
     return f"each client network (/{ipv4_bits}, IPv6 /{ipv6_bits}){without_key}"
+
+
+def _one_of(noun: str, only: Sequence[str]) -> str:
+    return f"{noun} {only[0]}" if only else f"each {noun}"
 
 
 def _requests(count: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from priolb.config.document import Document, Place
 from priolb.config.limits import mistakes_in_limits
 from priolb.config.parse import Kind
+from priolb.config.reachability import unreachable
 from priolb.config.record import Key, Table, keys_of, tables_of
 from priolb.config.references import mistakes_in_names
 from priolb.config.tables import ORIGINAL, Entry, Policy
@@ -136,6 +137,7 @@ def mistakes_of(policy: Policy) -> Iterator[tuple[int, str]]:
         yield line, f"[[lane]]: the discipline original takes 3 lanes, and there are {len(policy.lanes)}"
     yield from mistakes_in_names(policy)
     yield from mistakes_in_limits(policy)
+    yield from unreachable(policy.rules)
 
 
 def _required(owner: type[Entry]) -> list[Key]:

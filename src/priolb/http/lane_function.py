@@ -7,7 +7,7 @@ from traceback import extract_tb
 from typing import Final
 
 from priolb.http.fields import FieldFinder
-from priolb.http.request import Request
+from priolb.http.request import BY_FUNCTION, Request
 from priolb.http.rules import BODY_DECIDES, NO_LANE
 
 _ERROR_MAX_CHARS: Final = 200
@@ -111,6 +111,7 @@ class LaneFunction:
             if name is None:
                 return NO_LANE
             if isinstance(name, str) and name in self._lanes:
+                request.rule = BY_FUNCTION
                 return self._lanes[name]
             self._note(f"returned {name!r}, which is no lane")
         except Exception as error:  # noqa: BLE001 - whatever it is, a request is not to suffer from it

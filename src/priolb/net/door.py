@@ -72,10 +72,8 @@ class Door:
             body: its body, or what has come of a long one.
             now: monotonic seconds.
         """
-        caller = self._callers.caller_of(head, peer)
-        request = Request(head, caller, body)
-        lane = caller.lane_for(self._wanted(request))
-        limiter = self._limiter
+        request = self.decide(head, peer, body)
+        caller, lane, limiter = request.caller, request.lane, self._limiter
         if limiter is None:
             return Admission(caller, lane)
         calls = calls_of(request) if limiter.reads_methods else _NO_CALLS
@@ -92,15 +90,20 @@ class Door:
 
     def lane_by_head(self, head: RequestHead, peer: Peer) -> int:
         """Return the lane of a request whose body is still to come, NO_LANE when that hangs on the body."""
-        caller = self._callers.caller_of(head, peer)
-        lane = self._wanted(Request(head, caller, body=None))
-        return NO_LANE if lane < 0 else caller.lane_for(lane)
+        return self.decide(head, peer, None).lane
 
-    def _wanted(self, request: Request) -> int:
-        """Return the lane that a request asks for; less than 0 when that hangs on a body still to come."""
+    def decide(self, head: RequestHead, peer: Peer, body: bytes | None) -> Request:
+        """Return a request with the lane that it goes to, and why; the arguments are those of `admit`.
+
+        Without a body, its lane is NO_LANE when that hangs on the body.
+        """
+        request = Request(head, self._callers.caller_of(head, peer), body)
+        wanted = NO_LANE
         if self._function is not None:
-            lane = self._function.lane_of(request)
-            if lane != NO_LANE:
-                return lane
-        lane = self._rules.lane_of(request)
-        return lane_of(request.head.known) if lane == NO_LANE else lane
+            wanted = self._function.lane_of(request)
+        if wanted == NO_LANE:
+            wanted = self._rules.lane_of(request)
+        if wanted == NO_LANE:
+            wanted = lane_of(head.known)
+        request.ask(wanted)
+        return request

@@ -212,8 +212,12 @@ def test_the_lanes_are_those_of_the_file() -> None:
             "each lane may have 4 requests at a time; dry run, refuses nobody",
         ),
         (
+            "rate = 2\nby = 'lane'\nonly = ['fast-track', 'low-priority']",
+            "each of the lanes fast-track, low-priority may have 2 requests per second, 2 at once",
+        ),
+        (
             "concurrent = 1\nby = 'lane'\nonly = 'fast-track'",
-            "each lane of fast-track may have 1 request at a time",
+            "lane fast-track may have 1 request at a time",
         ),
     ],
 )
