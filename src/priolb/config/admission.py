@@ -18,11 +18,10 @@ from priolb.http.urgency import URGENCIES
 def needs_door(settings: Settings) -> bool:
     """Return whether more has to be known of a request than the original's headers say."""
     policy = settings.policy
-    if policy.keys or policy.networks or policy.rules or settings.lane_function:
+    if policy.keys or policy.networks or policy.rules or policy.limits or settings.lane_function:
         return True
-    return not _keeps_headers(policy) or FAIR in {
-        lane.order or settings.lane_order for lane in settings.lanes
-    }
+    is_fair = any((lane.order or settings.lane_order) == FAIR for lane in settings.lanes)
+    return is_fair or not _keeps_headers(policy)
 
 
 def callers_of(settings: Settings) -> Callers:

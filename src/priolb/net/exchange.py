@@ -56,7 +56,8 @@ class Exchange(Ticket):
         lane: index of its lane.
         now: monotonic seconds of its arrival.
 
-    `payload_bytes` is how much of the body has come.
+    `payload_bytes` is how much of the body has come. `limit_fields` are what any answer tells of the limits
+    of its sender, rendered.
     """
 
     __slots__ = (
@@ -75,6 +76,7 @@ class Exchange(Ticket):
         "_try_at",
         "_upload",
         "body",
+        "limit_fields",
         "method",
         "payload_bytes",
         "request_id",
@@ -119,6 +121,7 @@ class Exchange(Ticket):
         # Answer
         self._stream: AnswerStream | None = None
         self._keep_alive: bool = head.keep_alive
+        self.limit_fields: bytes = b""
 
     # What the engine tells it
 
@@ -137,6 +140,7 @@ class Exchange(Ticket):
         """Answer in our own words; the request is not in line and not at a node."""
         body = self.body if self._upload is None else self._upload.first_part()
         response = self._engine.refusals.answer(reason, body, detail)
+        self._engine.refusals.add_fields(response, self.limit_fields)
         self._engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
         self._client.answer(response)
 

@@ -14,6 +14,7 @@ from priolb.config.parse import (
     HostPort,
     JsonText,
     Kind,
+    MethodCosts,
     MethodOrPath,
     Methods,
     Name,
@@ -342,3 +343,26 @@ def test_networks_are_refused_with_the_number_of_the_wrong_item(item: str) -> No
 )
 def test_words_methods_paths_and_json_are_strict(kind: Kind[object], text: str, words: str) -> None:
     assert refusal(kind, text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "costs"),
+    [
+        ("", ()),
+        ("eth_call=5", (("eth_call", 5),)),
+        (
+            "eth_call=5,debug_*=20,*=0,M-SEARCH=1",
+            (("eth_call", 5), ("debug_*", 20), ("*", 0), ("M-SEARCH", 1)),
+        ),
+    ],
+)
+def test_costs_by_method(text: str, costs: tuple[tuple[str, int], ...]) -> None:
+    assert MethodCosts().parse(text) == costs
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "=1", "a=", "a=-1", "a=1.5", "a*b=1", "a=1,a=2", "a b=1", "é=1", "a=" + "9" * 10]
+)
+def test_what_are_no_costs(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^is not a table of costs by method .*: see '"):
+        MethodCosts().parse(text)
