@@ -85,10 +85,10 @@ def test_a_node_is_waited_for_as_long_as_it_reads_what_the_system_holds(
 
     is_over = threading.Event()
     node = new_stream_node(sip, receive_bytes=16_384)
-    balancer = launch("-nodes", node.uri, REQUEST_PROXY_TIMEOUT="0.5", REPLAY_MAX_KB="64", RETRIES_MAX="1")
+    balancer = launch("-nodes", node.uri, REQUEST_PROXY_TIMEOUT="1", REPLAY_MAX_KB="64", RETRIES_MAX="1")
     client = connect(balancer)
-    upload(client, 3 * MB)
-    assert client.receive("PUT").body == b"%d" % (3 * MB)
+    upload(client, 4 * MB)
+    assert client.receive("PUT").body == b"%d" % (4 * MB)
 
 
 def test_a_node_that_stops_reading_stops_the_client(
