@@ -111,10 +111,8 @@ class ClientConnection(Flushing):
             is_rpc: whether the body is JSON-RPC for the node's own path.
         """
         if head is not self._last_head or is_rpc is not self._last_is_rpc:
-            forwarding = self._listener.forwarding
-            fields = head.rpc_forwarded if is_rpc else head.forwarded
             self._last_head, self._last_is_rpc = head, is_rpc
-            self._last_fields = fields + forwarding.fields(head, self._known_peer())
+            self._last_fields = self._listener.forwarding.fields(head, is_rpc, self._known_peer())
         return self._last_fields
 
     # For whoever reads from it

@@ -284,7 +284,7 @@ class FrontConnection(Pipeline):
         waiting = self._inbox.data
         if head.expects_continue and not waiting:
             # RFC 9110, section 10.1.1: what will be refused anyway shall not be uploaded first.
-            reason = None if self._is_local else self._foreseen_refusal(head)
+            reason = None if self._is_local else self._foreseen_refusal(head, body_bytes)
             if reason is not None:
                 self._refuse(reason)
                 return
@@ -373,13 +373,14 @@ class FrontConnection(Pipeline):
         else:
             engine.submit(exchange)
 
-    def _foreseen_refusal(self, head: RequestHead) -> Reason | None:
+    def _foreseen_refusal(self, head: RequestHead, body_bytes: int) -> Reason | None:
         """Return why a request will be refused whose body is still to come, None when nobody knows."""
         engine = self._engine
+        waiting_bytes = min(max(body_bytes, 0), self._listener.replay_max_bytes)
         if engine.door is None:
-            return engine.scheduler.refusal(lane_of(head.known))
+            return engine.scheduler.refusal(lane_of(head.known), waiting_bytes)
         lane = engine.door.lane_by_head(head, self._known_peer())
-        return None if lane < 0 else engine.scheduler.refusal(lane)
+        return None if lane < 0 else engine.scheduler.refusal(lane, waiting_bytes)
 
     def _turn_away(self, head: RequestHead, lane: int, reason: Reason, response: LocalResponse) -> None:
         """Answer a request that is not let in."""
