@@ -270,7 +270,7 @@ class Policy(Entry):
     rules: tuple[RuleSpec, ...] = tables(
         RuleSpec, "rule", most=_RULES_MAX,
         meaning="A rule that chooses the lane; the first counts whose conditions all hold. Without such, "
-        "it is the last lane; with the discipline `original`, that of the original's headers.",
+        "it is that of the original's headers, or the last lane, where these mean nothing.",
     )
     limits: tuple[LimitSpec, ...] = tables(
         LimitSpec, "limit", most=_LIMITS_MAX,
