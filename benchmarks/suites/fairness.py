@@ -32,7 +32,7 @@ POLICY: Final = """
 discipline = "strict"
 [[lane]]
 name = "all"
-fair = true
+order = "fair"
 """
 
 ALONE: Final = "49 tenants"

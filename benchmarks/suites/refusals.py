@@ -35,7 +35,8 @@ IGNORED_S: Final = 1.0
 OVER_LIMIT: Final = """
 [[limit]]
 name = "low"
-lane = "low-priority"
+by = "lane"
+only = ["low-priority"]
 rate = 1
 per = 3600
 """
