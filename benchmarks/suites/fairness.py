@@ -52,7 +52,7 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Round:
-    """One balancer once: sorted latencies of each of the 49, how many they sent, answers of the greedy one."""
+    """One balancer once: sorted latencies of each of the 49, what each sent, answers of the greedy one."""
 
     latencies_ms: Sequence[Sequence[float]]
     sent: Sequence[int]
