@@ -55,6 +55,7 @@ from priolb.store import open_store
 from priolb.tasks import Tasks
 from priolb.telemetry.lane_words import words_of
 from priolb.telemetry.logs import Logger, LogWriter, forward_library_logs
+from priolb.telemetry.metrics import Metrics
 from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog
 from priolb.testing.mock_node import MockNode
@@ -160,6 +161,7 @@ class _Balancer:
         words = words_of([lane.name for lane in settings.lanes])
         self._size_names = words.size_names
         self._pulse = Pulse()
+        requests = RequestLog(log, words)
         self._engine = Engine(
             _scheduler(settings, queue, chance),
             ByteBudget(settings.queue_max_mb * 1024 * 1024),
@@ -168,7 +170,7 @@ class _Balancer:
                 settings.proxy_max_idle_conns_per_host,
                 settings.proxy_idle_conn_timeout_s,
             ),
-            RequestLog(log, words),
+            requests,
             time.monotonic,
             time.time,
             try_timeout_s=settings.request_proxy_timeout_s,
@@ -205,6 +207,7 @@ class _Balancer:
             self._nodes,
             AdminAccess(settings.admin_allow, settings.admin_token),
             lambda: self._is_ready,
+            Metrics(self._nodes.known, queue, requests, self._pulse).page,
             self._debug_pages(),
             log,
         )
