@@ -59,6 +59,7 @@ from priolb.tasks import Tasks
 from priolb.telemetry.lane_words import words_of
 from priolb.telemetry.limits import INTERVAL_S, LimitLog
 from priolb.telemetry.logs import Logger, LogWriter, forward_library_logs
+from priolb.telemetry.metrics import Metrics
 from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog
 from priolb.testing.mock_node import MockNode
@@ -165,6 +166,7 @@ class _Balancer:
         self._size_names = words.size_names
         self._limiter = limiter_of(settings)
         self._pulse = Pulse()
+        requests = RequestLog(log, words)
         self._engine = Engine(
             _scheduler(settings, queue, chance),
             ByteBudget(settings.queue_max_mb * 1024 * 1024),
@@ -173,7 +175,7 @@ class _Balancer:
                 settings.proxy_max_idle_conns_per_host,
                 settings.proxy_idle_conn_timeout_s,
             ),
-            RequestLog(log, words),
+            requests,
             time.monotonic,
             time.time,
             try_timeout_s=settings.request_proxy_timeout_s,
@@ -211,6 +213,7 @@ class _Balancer:
             self._nodes,
             AdminAccess(settings.admin_allow, settings.admin_token),
             lambda: self._is_ready,
+            Metrics(self._nodes.known, queue, requests, self._pulse).page,
             self._debug_pages(),
             log,
         )
