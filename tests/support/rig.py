@@ -12,6 +12,7 @@ from priolb.core.node import NodeState
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.core.shares import Shares
 from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors
@@ -204,6 +205,7 @@ class Rig:
         keeps_host: bool = False,
         hedging: Hedging | None = None,
         fleet: Fleet | None = None,
+        shares: Shares | None = None,
         node_errors: frozenset[int] = frozenset(),
         affinity: str = "",
         door: Door | None = None,
@@ -218,7 +220,11 @@ class Rig:
         head_limits = head_limits or HeadLimits(65536, 100)
         asyncio._set_running_loop(self.loop)
         self.scheduler = Scheduler(
-            queue or new_queue(limits=lane_limits), RetryPolicy(max_tries), fleet, hedging=hedging
+            queue or new_queue(limits=lane_limits, max_wait_s=request_timeout_s),
+            RetryPolicy(max_tries),
+            fleet,
+            hedging=hedging,
+            shares=shares,
         )
         self.engine = Engine(
             self.scheduler,
@@ -227,7 +233,6 @@ class Rig:
             self.notes,
             self.clock,
             lambda: NOON,
-            request_timeout_s=request_timeout_s,
             try_timeout_s=try_timeout_s,
             node_idle_timeout_s=30.0,
             upgrade_idle_timeout_s=600.0,
@@ -268,10 +273,10 @@ class Rig:
         finally:
             asyncio._set_running_loop(None)
 
-    def client(self) -> MemoryTransport:
-        """Return the client's end of a new connection."""
+    def client(self, address: str = "192.0.2.1") -> MemoryTransport:
+        """Return the client's end of a new connection from `address`."""
         connection = FrontConnection(self.listener)
-        transport = MemoryTransport(self.loop, connection, end_turn=self.engine.flush)
+        transport = MemoryTransport(self.loop, connection, (address, 50000), end_turn=self.engine.flush)
         self.clients.append(transport)
         connection.connection_made(transport)
         return transport

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from priolb.config.lane_function import lane_function_of
 from priolb.config.settings import Settings
-from priolb.config.tables import ORIGINAL, RuleSpec
+from priolb.config.tables import FAIR, ORIGINAL, Policy, RuleSpec
 from priolb.core.access import lanes_for
 from priolb.http.callers import Callers, KnownKey, KnownNetwork
 from priolb.http.fields import FieldFinder
@@ -15,11 +15,17 @@ from priolb.http.rules import NO_LANE, Patterns, Rule, Rules
 from priolb.http.urgency import URGENCIES
 
 
+def keeps_headers(policy: Policy) -> bool:
+    """Return whether the original's headers mean the lanes that there are."""
+    return not policy.lanes or policy.discipline == ORIGINAL
+
+
 def needs_door(settings: Settings) -> bool:
     """Return whether more has to be known of a request than the original's headers say."""
     policy = settings.policy
-    tables = policy.keys or policy.networks or policy.rules or policy.limits
-    return bool(tables or settings.lane_function or settings.tenant_header) or policy.discipline != ORIGINAL
+    if policy.keys or policy.networks or policy.rules or policy.limits or settings.lane_function:
+        return True
+    return not keeps_headers(policy) or FAIR in {lane.order or settings.lane_order for lane in settings.lanes}
 
 
 def callers_of(settings: Settings) -> Callers:
@@ -37,7 +43,7 @@ def rules_of(settings: Settings) -> Rules:
     """Return what knows the lane that a request asks for."""
     policy = settings.policy
     lanes = _lanes(settings)
-    default = NO_LANE if policy.discipline == ORIGINAL else len(lanes) - 1
+    default = NO_LANE if keeps_headers(policy) else len(lanes) - 1
     return Rules([_rule_of(rule, lanes) for rule in policy.rules], default)
 
 

@@ -2,20 +2,65 @@
 
 from __future__ import annotations
 
+import secrets
+from typing import Final
+
 from priolb.config.settings import Settings
-from priolb.core.discipline import FastHighLow
+from priolb.config.tables import AGED, DEADLINE, FAIR, MAX_SHARE_PERCENT, STRICT, WEIGHTED, LaneSpec
+from priolb.core.deadline_lane import DeadlineLane
+from priolb.core.discipline import Aged, Discipline, FastHighLow, Strict, Weighted
+from priolb.core.fair_lane import FairLane
+from priolb.core.fleet import Fleet
 from priolb.core.lanes import Lane
 from priolb.core.queue import PriorityQueue
+from priolb.core.shares import Shares
+
+_SEED_BYTES: Final = 16
 
 
 def queue_of(settings: Settings) -> PriorityQueue:
     """Return an empty queue with the lanes and the discipline of these settings."""
-    lanes = [Lane(lane.name, lane.limit) for lane in settings.lanes]
-    return PriorityQueue(
-        lanes, FastHighLow(settings.items_fasttrack_per_highprio, settings.fasttrack_drain_first)
-    )
+    return PriorityQueue([_lane_of(lane, settings) for lane in settings.lanes], _discipline_of(settings))
+
+
+def shares_of(settings: Settings, lanes: list[Lane], fleet: Fleet) -> Shares | None:
+    """Return what accounts for the slots that lanes have, None when nobody has to know.
+
+    Args:
+        settings: the settings.
+        lanes: the lanes that were made of them.
+        fleet: whose slots they are.
+    """
+    reserved = [lane.reserved for lane in settings.lanes]
+    most_percent = [lane.max_share_percent for lane in settings.lanes]
+    is_fair = any(isinstance(lane, FairLane) for lane in lanes)
+    if is_fair or any(reserved) or any(percent < MAX_SHARE_PERCENT for percent in most_percent):
+        return Shares(lanes, fleet, reserved, most_percent)
+    return None
 
 
 def hedged_lanes(settings: Settings) -> frozenset[int]:
     """Return the indices of the lanes whose requests get second tries."""
     return frozenset(index for index, lane in enumerate(settings.lanes) if lane.name in settings.hedge_lanes)
+
+
+def _lane_of(lane: LaneSpec, settings: Settings) -> Lane:
+    order = settings.lane_order if lane.order is None else lane.order
+    max_wait_s = settings.request_timeout_s if lane.max_wait_s is None else lane.max_wait_s
+    limit_bytes = lane.limit_mb * 1024 * 1024
+    if order == FAIR:
+        return FairLane(lane.name, lane.limit, limit_bytes, max_wait_s, seed=secrets.token_bytes(_SEED_BYTES))
+    if order == DEADLINE:
+        return DeadlineLane(lane.name, lane.limit, limit_bytes, max_wait_s)
+    return Lane(lane.name, lane.limit, limit_bytes, max_wait_s)
+
+
+def _discipline_of(settings: Settings) -> Discipline:
+    policy = settings.policy
+    if policy.discipline == STRICT:
+        return Strict()
+    if policy.discipline == WEIGHTED:
+        return Weighted([0 if lane.strict else lane.weight for lane in settings.lanes])
+    if policy.discipline == AGED:
+        return Aged(policy.aging_step_s)
+    return FastHighLow(settings.items_fasttrack_per_highprio, settings.fasttrack_drain_first)

@@ -52,6 +52,7 @@ class Fleet:
     Attributes:
         candidates: the usable nodes by id.
         joins: grows whenever a node becomes usable.
+        revision: grows whenever a node may have come in or out of use, or got another number of slots.
         has_news: whether `changes`, `overdue` or `next_due` have something new since `take_changes`.
     """
 
@@ -62,6 +63,7 @@ class Fleet:
         "_due_count",
         "_ejected",
         "_fit",
+        "_leases_matter",
         "_leaving",
         "_overdue",
         "_tier",
@@ -71,6 +73,7 @@ class Fleet:
         "joins",
         "nodes",
         "policy",
+        "revision",
     )
 
     def __init__(self, free: Selection | None = None, policy: HealthPolicy | None = None) -> None:
@@ -79,8 +82,10 @@ class Fleet:
         self.nodes: dict[int, NodeState] = {}
         self.candidates: dict[int, NodeState] = {}
         self.joins: int = 0
+        self.revision: int = 0
         self.has_news: bool = False
         self._fit: set[int] = set()
+        self._leases_matter: bool = False
         self._ejected: dict[int, NodeState] = {}
         self._able: dict[int, set[int]] = {}  # by tier; no tier without a node
         self._tier: int = _NO_TIER
@@ -119,6 +124,12 @@ class Fleet:
     def in_flight(self) -> int:
         """Requests in flight over all nodes, those that were removed included."""
         return sum(node.in_flight for node in (*self.nodes.values(), *self._leaving))
+
+    def watch_all(self) -> None:
+        """Let the end of each lease matter to more than the averages, whatever its node."""
+        self._leases_matter = True
+        for node in self.nodes.values():
+            node.watched = True
 
     # What the operator wants
 
@@ -329,6 +340,7 @@ class Fleet:
     def _admit(self, node: NodeState, reason: str, now: float) -> None:
         """Bring `node` in or out of use, and tell when it does something else than before."""
         node_id = node.node_id
+        self.revision += 1
         if self._tier == _PANIC:
             usable = node.enabled and node.attested and node_id in self.nodes
         else:
@@ -345,6 +357,7 @@ class Fleet:
             or node.is_draining
             or node.adaptive is not None
             or node.answered == 0
+            or self._leases_matter
             or self.free.observes
         )
         self.free.update(node)

@@ -7,8 +7,9 @@ Where a ticket can be, and who moves it:
      to the same place, but not to be popped before its time or `wake`.
   3. WAITING -> out of the queue by `remove` (cancelled) or `pop_expired`.
   4. Sequence numbers are given once, at `push`; inside a lane they are the order of service.
-  5. Inside a lane `start_by` never falls with the sequence, because all may wait equally long: the oldest
-     expires first, and nobody behind it has to be looked at.
+  5. Of a lane only one ticket has to be looked at to know who expires next: its `first_to_expire`. Mostly
+     that is the oldest, as all may wait equally long; a ticket whose own deadline is earlier is looked for
+     apart.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class PriorityQueue:
     def push(self, ticket: Ticket) -> bool:
         """Add a new ticket at the end of its lane; False, and nothing done, when the lane is full."""
         lane = self.lanes[ticket.lane]
-        if lane.is_full:
+        if not lane.has_room(ticket.body_bytes, ticket.tenant):
             return False
         self.accepted += 1
         ticket.sequence = self.accepted
@@ -56,18 +57,25 @@ class PriorityQueue:
         self.length += 1
         return True
 
-    def pop(self, has_node_for: Callable[[frozenset[int]], bool] = _any_node) -> Ticket | None:
+    def pop(
+        self, has_node_for: Callable[[frozenset[int]], bool] = _any_node, lanes: list[Lane] | None = None
+    ) -> Ticket | None:
         """Take the next ticket out; None when none waits that a free node may serve.
 
         Args:
             has_node_for: whether a node is free for a ticket that has tried these nodes.
+            lanes: the lanes, those replaced by empty ones that may start nothing now; None when all may.
         """
         if self.length == 0:
             return None
-        ticket = self._discipline.pick(self.lanes, has_node_for)
+        ticket = self._discipline.pick(self.lanes if lanes is None else lanes, has_node_for)
         if ticket is not None:
             self.remove(ticket)
         return ticket
+
+    def not_served(self, ticket: Ticket) -> None:
+        """Take note that a ticket which was just popped has expired: it has used no turn of its lane."""
+        self._discipline.not_served(ticket.lane)
 
     def pass_by(self, ticket: Ticket) -> None:
         """Let a new ticket go at once: the same as `push` and `pop` while nothing waits, only faster."""
@@ -96,9 +104,7 @@ class PriorityQueue:
         resting = self._resting
         while resting and resting[0][0] <= now:
             ticket = heappop(resting)[2]
-            lane = self.lanes[ticket.lane]
-            if ticket.fifo is lane.resting:  # else it has left the line meanwhile
-                lane.wake(ticket)
+            self.lanes[ticket.lane].wake(ticket)
 
     def next_wake(self) -> float:
         """Return when to call `wake` next, in monotonic seconds; infinity when nobody rests."""
@@ -110,21 +116,21 @@ class PriorityQueue:
         self.length -= 1
 
     def pop_expired(self, now: float, most: int) -> list[Ticket]:
-        """Take out up to `most` tickets that may not start any more, oldest first in each lane."""
+        """Take out up to `most` tickets that may not start any more, first to expire first in each lane."""
         expired: list[Ticket] = []
         for lane in self.lanes:
-            ticket = lane.oldest()
+            ticket = lane.first_to_expire()
             while ticket is not None and ticket.start_by <= now and len(expired) < most:
                 self.remove(ticket)
                 expired.append(ticket)
-                ticket = lane.oldest()
+                ticket = lane.first_to_expire()
         return expired
 
     def next_deadline(self) -> float:
         """Return when the first waiting ticket expires, in monotonic seconds; infinity when none waits."""
         deadline = inf
         for lane in self.lanes:
-            ticket = lane.oldest()
+            ticket = lane.first_to_expire()
             if ticket is not None and ticket.start_by < deadline:
                 deadline = ticket.start_by
         return deadline

@@ -10,6 +10,8 @@ Invariants:
      among the expired.
   6. Extra tries stay within their budgets. A try that found nobody there, or a node that did not prove what
      it runs, is no try: its node is out of use, so that it cannot be repeated there.
+  7. Where lanes have shares of the slots, these hear of every lease; and for 3. a slot that may not be taken
+     by a lane is none for its tickets.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from priolb.core.node import FIRST, OVER, REPEATED, Lease, NodeState
 from priolb.core.outcome import Outcome
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
+from priolb.core.shares import Shares
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
@@ -54,9 +57,21 @@ class Scheduler:
         budget: bounds retries over all requests, None for no bound.
         hedging: which lanes get second tries, None for none.
         chance: spreads the rests before retries.
+        shares: bounds and accounts of the slots that lanes have, None for none; of the same fleet.
     """
 
-    __slots__ = ("_budget", "_chance", "_expired", "_joins", "_judge", "_retry", "fleet", "hedging", "queue")
+    __slots__ = (
+        "_budget",
+        "_chance",
+        "_expired",
+        "_joins",
+        "_judge",
+        "_retry",
+        "_shares",
+        "fleet",
+        "hedging",
+        "queue",
+    )
 
     def __init__(
         self,
@@ -66,6 +81,7 @@ class Scheduler:
         budget: RetryBudget | None = None,
         hedging: Hedging | None = None,
         chance: Chance = _MIDDLE,
+        shares: Shares | None = None,
     ) -> None:
         self.queue: PriorityQueue = queue
         self.fleet: Fleet = Fleet() if fleet is None else fleet
@@ -74,6 +90,7 @@ class Scheduler:
         self._retry = retry
         self._budget = budget
         self._chance = chance
+        self._shares = shares
         self._expired: deque[Ticket] = deque()
         self._joins: int = 0
 
@@ -100,15 +117,22 @@ class Scheduler:
         queue, free = self.queue, self.fleet.free
         if queue.length or not free.length:
             return None
+        if self._shares is not None:
+            return self._start_in_share(self._shares, ticket, now)
         queue.pass_by(ticket)
         ticket.tries = 1
         return Lease(ticket, free.reserve_best(ticket), now)
 
-    def refusal(self, lane: int) -> Reason | None:
-        """Return why `submit` would refuse a new ticket of `lane`, or None."""
+    def refusal(self, lane: int, body_bytes: int = 0) -> Reason | None:
+        """Return why `submit` would refuse a new ticket of `lane`, or None.
+
+        Args:
+            lane: index of the lane.
+            body_bytes: as much of its body as is known to be going to wait, bytes.
+        """
         if not self.fleet.nodes:
             return Reason.NO_NODES
-        return Reason.QUEUE_FULL if self.queue.lanes[lane].is_full else None
+        return None if self.queue.lanes[lane].has_room(body_bytes, b"") else Reason.QUEUE_FULL
 
     def submit(self, ticket: Ticket) -> Reason | None:
         """Put a new ticket in line; a reason when it is refused at once."""
@@ -126,11 +150,16 @@ class Scheduler:
         if self._joins != self.fleet.joins:
             self._joins = self.fleet.joins
             self.queue.wake(inf)  # those who rest did so because no other node was there
+        shares = self._shares
         while self.fleet.free.length:
-            ticket = self.queue.pop(self._has_node_for)
+            if shares is None:
+                ticket = self.queue.pop(self._has_node_for)
+            else:
+                ticket = self.queue.pop(self._has_node_for, shares.open_lanes())
             if ticket is None:
                 return None
             if ticket.start_by <= now:
+                self.queue.not_served(ticket)
                 ticket.state = ENDED
                 self._expired.append(ticket)
                 continue
@@ -158,6 +187,8 @@ class Scheduler:
         is_back = outcome.failed and self.may_retry(ticket, outcome, repeatable, now)
         is_counted = not self._is_nobody(outcome)
         self._judge.ended(lease, outcome, is_back, now)
+        if self._shares is not None:
+            self._shares.end(lease, now)
         if is_back:
             _remember(ticket, node, outcome)
             if not is_counted:
@@ -201,8 +232,10 @@ class Scheduler:
         second tries is spent.
         """
         ticket = lease.ticket
-        hedging = self.hedging
+        hedging, shares = self.hedging, self._shares
         if hedging is None or self.queue.length or hedging.delay_s(ticket.lane) == inf:
+            return None
+        if shares is not None and not shares.may_start(ticket.lane):
             return None
         if not hedging.budget.has_one(self.queue.accepted, now):
             return None
@@ -225,6 +258,8 @@ class Scheduler:
         ticket = lease.ticket
         is_open = ticket.state == RUNNING
         self._judge.ended(lease, outcome, is_open, now)
+        if self._shares is not None:
+            self._shares.end(lease, now)
         if outcome.failed and is_open:
             _remember(ticket, lease.node, outcome)
 
@@ -273,6 +308,13 @@ class Scheduler:
         self.queue.put_back(ticket)
         return True
 
+    def _start_in_share(self, shares: Shares, ticket: Ticket, now: float) -> Lease | None:
+        """Start a new ticket, when its lane may have one of the free slots."""
+        if not shares.may_start(ticket.lane):
+            return None
+        self.queue.pass_by(ticket)
+        return self._reserve(ticket, now)
+
     def _reserve(self, ticket: Ticket, now: float) -> Lease:
         """Choose a node for `ticket` and count its slot: one step, so that nobody comes between."""
         node = self._node_for(ticket.tried, ticket)
@@ -282,7 +324,10 @@ class Scheduler:
     def _lease(self, ticket: Ticket, node: NodeState, now: float) -> Lease:
         self.fleet.free.reserve(node)
         ticket.tries += 1
-        return Lease(ticket, node, now, REPEATED if ticket.tries > 1 else FIRST)
+        lease = Lease(ticket, node, now, REPEATED if ticket.tries > 1 else FIRST)
+        if self._shares is not None:
+            self._shares.begin(lease)
+        return lease
 
     def _has_node_for(self, tried: frozenset[int]) -> bool:
         return self._node_for(tried, None) is not None

@@ -22,12 +22,14 @@ class Ticket:
         lane: index of the lane it waits in.
         enqueued_at: monotonic seconds of the request's arrival.
         start_by: monotonic seconds after which no try may start.
+        body_bytes: bytes of its body that are held while it waits; the same as long as it is in line.
 
     Whoever runs requests derives its own class from this one and finds it again in every lease.
     """
 
     __slots__ = (
         "affinity",
+        "body_bytes",
         "enqueued_at",
         "fifo",
         "lane",
@@ -42,10 +44,11 @@ class Ticket:
         "tries",
     )
 
-    def __init__(self, lane: int, enqueued_at: float, start_by: float) -> None:
+    def __init__(self, lane: int, enqueued_at: float, start_by: float, body_bytes: int = 0) -> None:
         self.lane: int = lane
         self.enqueued_at: float = enqueued_at
         self.start_by: float = start_by
+        self.body_bytes: int = body_bytes
         self.state: int = NEW
         self.sequence: int = 0
         self.tries: int = 0

@@ -36,7 +36,8 @@ class ClientConnection(Flushing):
     Args:
         listener: what took it, and what it shares with others.
 
-    `peer_address` is the client's address, empty for a Unix socket.
+    `peer_address` is the client's address, empty for a Unix socket. `limit_fields` are what the answer to its
+    request tells of the limits of its sender, rendered.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class ClientConnection(Flushing):
         "_transport",
         "_unsent_bytes",
         "_writing_paused",
+        "limit_fields",
         "peer_address",
     )
 
@@ -74,6 +76,7 @@ class ClientConnection(Flushing):
         self._peer: Peer | None = None
         # What its request counts for
         self._grant: Grant | None = None
+        self.limit_fields: bytes = b""
         # What nodes were told of its last request: the same as of the next if its head is the same, as mostly
         self._last_head: RequestHead | None = None
         self._last_is_rpc: bool = False
@@ -115,10 +118,8 @@ class ClientConnection(Flushing):
             is_rpc: whether the body is JSON-RPC for the node's own path.
         """
         if head is not self._last_head or is_rpc is not self._last_is_rpc:
-            forwarding = self._listener.forwarding
-            fields = head.rpc_forwarded if is_rpc else head.forwarded
             self._last_head, self._last_is_rpc = head, is_rpc
-            self._last_fields = fields + forwarding.fields(head, self._known_peer())
+            self._last_fields = self._listener.forwarding.fields(head, is_rpc, self._known_peer())
         return self._last_fields
 
     # For whoever reads from it

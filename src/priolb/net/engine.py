@@ -31,6 +31,9 @@ from priolb.tasks import Tasks
 # Event loops round delays to whole milliseconds: never wake up just before the time.
 _TIMER_SLACK_S: Final = 0.001
 
+# So many tries start in one turn of the loop, so that thousands for which slots come at once hold nobody up.
+_STARTS_PER_TURN: Final = range(16)
+
 
 def _ignore(change: NodeChange) -> None:
     """Tell nobody."""
@@ -70,7 +73,6 @@ class Engine:
         instrument: is told of every request.
         clock: monotonic seconds.
         wall_clock: seconds since 1970.
-        request_timeout_s: longest time from a request's arrival to the start of a try, seconds.
         try_timeout_s: longest wait for the head of a node's answer, connecting included, seconds.
         node_idle_timeout_s: longest silence between two parts of an answer's body, seconds.
         upgrade_idle_timeout_s: longest silence on a connection that has switched protocols, seconds.
@@ -85,6 +87,7 @@ class Engine:
         door: looks at every request before it is taken up; None when the original's headers say all.
 
     Attributes:
+        max_waits_s: longest time from a request's arrival to the start of a try, for each lane, seconds.
         on_node_change: is told of every node that does something else than before.
         upgrades: requests under way that ask for another protocol, or have got it.
     """
@@ -98,6 +101,7 @@ class Engine:
         "_links",
         "_loop",
         "_next_node_id",
+        "_starts_later",
         "_unflushed",
         "_wheel",
         "affinity",
@@ -108,11 +112,11 @@ class Engine:
         "health_check",
         "idle",
         "instrument",
+        "max_waits_s",
         "node_errors",
         "node_idle_timeout_s",
         "on_node_change",
         "refusals",
-        "request_timeout_s",
         "retry_methods",
         "scheduler",
         "tasks",
@@ -132,7 +136,6 @@ class Engine:
         instrument: Instrument,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
-        request_timeout_s: float,
         try_timeout_s: float,
         node_idle_timeout_s: float,
         upgrade_idle_timeout_s: float,
@@ -158,7 +161,6 @@ class Engine:
         self.wall_clock = wall_clock
         self._date: bytes = b""
         self._date_until: float = -inf
-        self.request_timeout_s = request_timeout_s
         self.try_timeout_s = try_timeout_s
         self.retry_methods = retry_methods
         self.refusals = Refusals(via_name, legacy_errors)
@@ -169,6 +171,7 @@ class Engine:
         self.idle = idle
         self.node_idle_timeout_s = node_idle_timeout_s
         self.head_limits = head_limits
+        self.max_waits_s: tuple[float, ...] = tuple([lane.max_wait_s for lane in scheduler.queue.lanes])
         lanes = range(len(scheduler.queue.lanes))
         # Lengths of the lanes with nobody in line but a request of this lane.
         self._alone: tuple[tuple[int, ...], ...] = tuple(
@@ -179,6 +182,7 @@ class Engine:
         self.tasks = Tasks()
         self._links: dict[int, NodeLink] = {}
         self._next_node_id = 0
+        self._starts_later: bool = False
         self._unflushed: list[Flushing] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float = inf
@@ -206,17 +210,29 @@ class Engine:
         self.pump(exchange.enqueued_at)
 
     def pump(self, now: float) -> None:
-        """Start every try that can start now."""
+        """Start every try that can start now; when those are many, some of them in the next turns."""
+        if self.scheduler.queue.length:
+            self._start_waiting(now)
+        if self.scheduler.fleet.has_news:
+            self._take_news(now)
+
+    def _start_waiting(self, now: float) -> None:
         scheduler = self.scheduler
-        while scheduler.queue.length:
-            lease = scheduler.next_dispatch(now)
+        for _ in _STARTS_PER_TURN:
+            lease = scheduler.next_dispatch(now) if scheduler.queue.length else None
             if lease is None:
-                break
+                return
             exchange = lease.ticket
             assert isinstance(exchange, Exchange)
             exchange.begin(lease, self._links[lease.node.node_id], now)
-        if scheduler.fleet.has_news:
-            self._take_news(now)
+        if not self._starts_later:
+            self._starts_later = True
+            self._loop.call_soon(self._start_later)
+
+    def _start_later(self) -> None:
+        """Start more, now that other connections had their turn."""
+        self._starts_later = False
+        self.pump(self.clock())
 
     def _take_news(self, now: float) -> None:
         """Carry out what has followed from the ends of tries, from checks and from the operator's wishes."""

@@ -24,7 +24,7 @@ from priolb.net.answer import (
     MAX_KEPT_ANSWER_BYTES,
     SWITCHING_PROTOCOLS,
     AnswerStream,
-    FailingAnswer,
+    HeldAnswer,
     framing_of_upload,
 )
 from priolb.net.backend import BackendConnection
@@ -56,16 +56,15 @@ class Exchange(Ticket):
         lane: index of its lane.
         now: monotonic seconds of its arrival.
 
-    `payload_bytes` is how much of the body has come. `limit_fields` are what any answer tells of the limits
-    of its sender, rendered.
+    `payload_bytes` is how much of the body has come.
     """
 
     __slots__ = (
         "_backend",
         "_client",
         "_engine",
-        "_failing",
         "_head",
+        "_held",
         "_is_repeatable",
         "_keep_alive",
         "_kept",
@@ -76,7 +75,6 @@ class Exchange(Ticket):
         "_try_at",
         "_upload",
         "body",
-        "limit_fields",
         "method",
         "payload_bytes",
         "request_id",
@@ -94,7 +92,8 @@ class Exchange(Ticket):
         lane: int,
         now: float,
     ) -> None:
-        super().__init__(lane, now, now + engine.request_timeout_s)
+        body_bytes = len(body) if upload is None else upload.received_bytes
+        super().__init__(lane, now, now + engine.max_waits_s[lane], body_bytes)
         if engine.affinity is not None:
             self.affinity = engine.affinity.value_in(head)
         # Request
@@ -105,7 +104,7 @@ class Exchange(Ticket):
         self.upgrade: bytes = head.upgrade
         self.body: bytes = body
         self._upload: Upload | None = upload
-        self.payload_bytes: int = len(body) if upload is None else upload.received_bytes
+        self.payload_bytes: int = body_bytes
         self._is_repeatable: bool = upload is None and head.method in engine.retry_methods
         self.request_id: bytes = head.request_id
         self.size_at_start: int = 1
@@ -115,12 +114,11 @@ class Exchange(Ticket):
         self._link: NodeLink | None = None
         self._backend: BackendConnection | None = None
         self._try_at: float = 0.0
-        self._failing: FailingAnswer | None = None
+        self._held: HeldAnswer | None = None
         self._second: SecondTry | None = None
         # Answer
         self._stream: AnswerStream | None = None
         self._keep_alive: bool = head.keep_alive
-        self.limit_fields: bytes = b""
 
     # What the engine tells it
 
@@ -139,7 +137,7 @@ class Exchange(Ticket):
         """Answer in our own words; the request is not in line and not at a node."""
         body = self.body if self._upload is None else self._upload.first_part()
         response = self._engine.refusals.answer(reason, body, detail)
-        self._engine.refusals.add_fields(response, self.limit_fields)
+        self._engine.refusals.add_fields(response, self._client.limit_fields)
         self._engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
         self._client.answer(response)
 
@@ -222,7 +220,8 @@ class Exchange(Ticket):
         self._keep_alive = False
         self._stream = AnswerStream(head.status, UNTIL_CLOSE, is_chunked=False)
         start = b"HTTP/1.1 %d %s\r\n%s" % (head.status, head.phrase, head.forwarded)
-        self._client.write(start + own_fields(self._engine, self, head, self._try_at, now) + b"\r\n")
+        own = own_fields(self._engine, self, head, self._try_at, now) + self._client.limit_fields
+        self._client.write(b"%s%s\r\n" % (start, own))
         self._note_answering(now)
         self._client.switch_protocols(backend)
 
@@ -237,46 +236,45 @@ class Exchange(Ticket):
             self._complete(outcome, now)
 
     def on_head(self, head: ResponseHead, body_bytes: int, now: float) -> None:
-        outcome = Outcome(Source.NODE, Phase.HEAD, None, head.status, True, False)
-        if head.status >= 400 and self._may_go_on(outcome, now):
-            self._failing = FailingAnswer(head)
+        if head.status < 400:
+            if self._head.is_rpc and self._engine.node_errors.may_follow(head, body_bytes):
+                self._held = HeldAnswer(head, body_bytes, is_failing=False)
+            else:
+                self._begin_answer(head, body_bytes, now)
+                self._note_answering(now)
+        elif self._may_go_on(Outcome(Source.NODE, Phase.HEAD, None, head.status, True, False), now):
+            self._held = HeldAnswer(head, body_bytes, is_failing=True)
             assert self._backend is not None
             self._backend.limit_body(self._try_at + self._engine.try_timeout_s)
-            return
-        if self._second is not None:
-            self._second.cancel(now)
-            self._second = None
-        minor = self._head.minor
-        self._stream = stream = AnswerStream(head.status, body_bytes, is_chunked_to_client(body_bytes, minor))
-        if stream.until_close:
-            self._keep_alive = False
-        self._client.write(self._start_of_answer(head, body_bytes, b"", now))
-        if head.status < 400:
-            self._note_answering(now)
+        else:
+            self._begin_answer(head, body_bytes, now)
 
     def on_body(self, data: bytes) -> None:
-        failing = self._failing
-        if failing is None:
-            stream = self._stream
-            assert stream is not None
-            self._client.write(chunk(data) if stream.is_chunked else data)
+        held = self._held
+        if held is None:
+            self._write_part(data)
             return
-        failing.add(data)
-        if failing.size_bytes > MAX_KEPT_ANSWER_BYTES:
+        held.add(data)
+        if not held.is_failing:
+            if not self._engine.node_errors.may_become(held.start, held.size_bytes):
+                self._let_go(held, self._engine.clock())
+        elif held.size_bytes > MAX_KEPT_ANSWER_BYTES:
             assert self._backend is not None
             self._backend.abort()
             self._backend = None
             self._end_try(
-                Outcome(Source.NODE, Phase.BODY, None, failing.head.status, True, False), self._engine.clock()
+                Outcome(Source.NODE, Phase.BODY, None, held.head.status, True, False), self._engine.clock()
             )
 
     def on_end(self, trailers: bytes, now: float) -> None:
         self._backend = None
-        failing = self._failing
-        if failing is not None:
-            self._keep_answer(failing.head, failing.body())
-            self._end_try(self.outcome_of(failing.head, b""), now)
-            return
+        held = self._held
+        if held is not None:
+            if self.outcome_of(held.head, held.body()).failed:
+                self._held = None
+                self.on_answer(held.head, held.body(), now)
+                return
+            self._let_go(held, now)
         stream = self._stream
         assert stream is not None
         if stream.is_chunked:
@@ -340,7 +338,7 @@ class Exchange(Ticket):
     def _end_try(self, outcome: Outcome, now: float) -> None:
         """End a try that failed: back in line, or give up with the last thing a node said."""
         engine = self._engine
-        self._failing = None
+        self._held = None
         if self._stream is None and self._second is not None and self._second.is_running:
             self._take_over(outcome, now)
             engine.pump(now)
@@ -394,7 +392,7 @@ class Exchange(Ticket):
     @property
     def slow_lease(self) -> Lease | None:
         """The lease of the first try, as long as nothing is known of its answer."""
-        return self._lease if self._stream is None and self._failing is None else None
+        return self._lease if self._stream is None and self._held is None else None
 
     def forget_second_try(self) -> None:
         """Take note that the second try has failed: the first one goes on."""
@@ -404,7 +402,7 @@ class Exchange(Ticket):
         """Go on with the second try alone, which has the better answer."""
         if self._backend is not None:
             self._backend.abort()
-        self._failing = None
+        self._held = None
         self._take_over(GIVEN_UP, now)
 
     def _take_over(self, outcome: Outcome, now: float) -> None:
@@ -419,6 +417,30 @@ class Exchange(Ticket):
         self._engine.scheduler.end_aside(lease, outcome, now)
 
     # The answer
+
+    def _begin_answer(self, head: ResponseHead, body_bytes: int, now: float) -> None:
+        """Let the client see an answer whose body follows: no other one will come."""
+        if self._second is not None:
+            self._second.cancel(now)
+            self._second = None
+        minor = self._head.minor
+        self._stream = stream = AnswerStream(head.status, body_bytes, is_chunked_to_client(body_bytes, minor))
+        if stream.until_close:
+            self._keep_alive = False
+        self._client.write(self._start_of_answer(head, body_bytes, b"", now))
+
+    def _let_go(self, held: HeldAnswer, now: float) -> None:
+        """Let the client see an answer that was held: it is a good one."""
+        self._held = None
+        self._begin_answer(held.head, held.body_bytes, now)
+        self._note_answering(now)
+        if held.size_bytes:
+            self._write_part(held.body())
+
+    def _write_part(self, data: bytes) -> None:
+        stream = self._stream
+        assert stream is not None
+        self._client.write(chunk(data) if stream.is_chunked else data)
 
     def _keep_answer(self, head: ResponseHead, body: bytes) -> None:
         if len(body) <= MAX_KEPT_ANSWER_BYTES:
@@ -440,9 +462,10 @@ class Exchange(Ticket):
         request = self._head
         if self._upload is not None and not self._upload.is_complete:
             self._keep_alive = False  # what is left of the request would be read as the next one
-        return b"%s%s%s\r\n%s" % (
+        return b"%s%s%s%s\r\n%s" % (
             answer_start(head, request.method, body_bytes, request.minor, request.is_rpc),
             own_fields(self._engine, self, head, self._try_at, now),
+            self._client.limit_fields,
             connection_field(request.minor, self._keep_alive),
             body,
         )

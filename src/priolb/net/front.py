@@ -38,6 +38,7 @@ class FrontConnection(Pipeline):
         "_exchange",
         "_head",
         "_held_bytes",
+        "_holds_more",
         "_is_local",
         "_is_upgrade",
         "_upload",
@@ -48,6 +49,7 @@ class FrontConnection(Pipeline):
         self._head: RequestHead | None = None
         self._is_local: bool = False
         self._is_upgrade: bool = False
+        self._holds_more: bool = False
         self._awaits_continue: bool = False
         self._held_bytes: int = 0
         self._upload: Upload | None = None
@@ -268,6 +270,7 @@ class FrontConnection(Pipeline):
                 return False
             engine.upgrades += 1
             self._is_upgrade = True
+            self._holds_more = True
         return True
 
     def _replay_max_bytes(self) -> int:
@@ -290,7 +293,7 @@ class FrontConnection(Pipeline):
         waiting = self._inbox.data
         if head.expects_continue and not waiting:
             # RFC 9110, section 10.1.1: what will be refused anyway shall not be uploaded first.
-            reason = None if self._is_local else self._foreseen_refusal(head)
+            reason = None if self._is_local else self._foreseen_refusal(head, body_bytes)
             if reason is not None:
                 self._refuse(reason)
                 return
@@ -375,20 +378,22 @@ class FrontConnection(Pipeline):
             exchange.tenant = admission.caller.tenant
             if admission.grant is not None:
                 self._grant = admission.grant
-                exchange.limit_fields = granted_fields(admission.grant)
+                self.limit_fields = granted_fields(admission.grant)
+                self._holds_more = True
         self._exchange = exchange
         if self._listener.is_draining:
             exchange.refuse(Reason.SHUTTING_DOWN)
         else:
             engine.submit(exchange)
 
-    def _foreseen_refusal(self, head: RequestHead) -> Reason | None:
+    def _foreseen_refusal(self, head: RequestHead, body_bytes: int) -> Reason | None:
         """Return why a request will be refused whose body is still to come, None when nobody knows."""
         engine = self._engine
+        waiting_bytes = min(max(body_bytes, 0), self._listener.replay_max_bytes)
         if engine.door is None:
-            return engine.scheduler.refusal(lane_of(head.known))
+            return engine.scheduler.refusal(lane_of(head.known), waiting_bytes)
         lane = engine.door.lane_by_head(head, self._known_peer())
-        return None if lane < 0 else engine.scheduler.refusal(lane)
+        return None if lane < 0 else engine.scheduler.refusal(lane, waiting_bytes)
 
     async def _answer_locally(self, request: LocalRequest) -> None:
         local = self._listener.local
@@ -456,9 +461,16 @@ class FrontConnection(Pipeline):
         if self._upload is not None:
             self._upload.release()
             self._upload = None
-        if self._grant is not None:
-            self._grant.end()
-            self._grant = None
+        if self._holds_more:
+            self._let_go_of_more()
+
+    def _let_go_of_more(self) -> None:
+        """Let go of what only few requests hold: a place among upgrades, and what counts in limits."""
+        self._holds_more = False
         if self._is_upgrade:
             self._is_upgrade = False
             self._engine.upgrades -= 1
+        if self._grant is not None:
+            self._grant.end()
+            self._grant = None
+            self.limit_fields = b""
