@@ -37,7 +37,7 @@ class ClientConnection(Flushing):
         listener: what took it, and what it shares with others.
 
     `peer_address` is the client's address, empty for a Unix socket. `limit_fields` are what the answer to its
-    request tells of the limits of its sender, rendered.
+    request, the last that was let in, tells of the limits of its sender, rendered.
     """
 
     __slots__ = (

@@ -473,4 +473,3 @@ class FrontConnection(Pipeline):
         if self._grant is not None:
             self._grant.end()
             self._grant = None
-            self.limit_fields = b""
