@@ -56,8 +56,7 @@ class Exchange(Ticket):
         lane: index of its lane.
         now: monotonic seconds of its arrival.
 
-    `payload_bytes` is how much of the body has come. `limit_fields` are what any answer tells of the limits
-    of its sender, rendered.
+    `payload_bytes` is how much of the body has come.
     """
 
     __slots__ = (
@@ -76,7 +75,6 @@ class Exchange(Ticket):
         "_try_at",
         "_upload",
         "body",
-        "limit_fields",
         "method",
         "payload_bytes",
         "request_id",
@@ -121,7 +119,6 @@ class Exchange(Ticket):
         # Answer
         self._stream: AnswerStream | None = None
         self._keep_alive: bool = head.keep_alive
-        self.limit_fields: bytes = b""
 
     # What the engine tells it
 
@@ -140,7 +137,7 @@ class Exchange(Ticket):
         """Answer in our own words; the request is not in line and not at a node."""
         body = self.body if self._upload is None else self._upload.first_part()
         response = self._engine.refusals.answer(reason, body, detail)
-        self._engine.refusals.add_fields(response, self.limit_fields)
+        self._engine.refusals.add_fields(response, self._client.limit_fields)
         self._engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
         self._client.answer(response)
 
@@ -223,7 +220,8 @@ class Exchange(Ticket):
         self._keep_alive = False
         self._stream = AnswerStream(head.status, UNTIL_CLOSE, is_chunked=False)
         start = b"HTTP/1.1 %d %s\r\n%s" % (head.status, head.phrase, head.forwarded)
-        self._client.write(start + own_fields(self._engine, self, head, self._try_at, now) + b"\r\n")
+        own = own_fields(self._engine, self, head, self._try_at, now) + self._client.limit_fields
+        self._client.write(b"%s%s\r\n" % (start, own))
         self._note_answering(now)
         self._client.switch_protocols(backend)
 
@@ -468,9 +466,10 @@ class Exchange(Ticket):
         request = self._head
         if self._upload is not None and not self._upload.is_complete:
             self._keep_alive = False  # what is left of the request would be read as the next one
-        return b"%s%s%s\r\n%s" % (
+        return b"%s%s%s%s\r\n%s" % (
             answer_start(head, request.method, body_bytes, request.minor, request.is_rpc),
             own_fields(self._engine, self, head, self._try_at, now),
+            self._client.limit_fields,
             connection_field(request.minor, self._keep_alive),
             body,
         )

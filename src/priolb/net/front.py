@@ -39,6 +39,7 @@ class FrontConnection(Pipeline):
         "_exchange",
         "_head",
         "_held_bytes",
+        "_holds_more",
         "_is_local",
         "_is_upgrade",
         "_upload",
@@ -49,6 +50,7 @@ class FrontConnection(Pipeline):
         self._head: RequestHead | None = None
         self._is_local: bool = False
         self._is_upgrade: bool = False
+        self._holds_more: bool = False
         self._awaits_continue: bool = False
         self._held_bytes: int = 0
         self._upload: Upload | None = None
@@ -269,6 +271,7 @@ class FrontConnection(Pipeline):
                 return False
             engine.upgrades += 1
             self._is_upgrade = True
+            self._holds_more = True
         return True
 
     def _replay_max_bytes(self) -> int:
@@ -376,7 +379,8 @@ class FrontConnection(Pipeline):
             exchange.tenant = admission.caller.tenant
             if admission.grant is not None:
                 self._grant = admission.grant
-                exchange.limit_fields = granted_fields(admission.grant)
+                self.limit_fields = granted_fields(admission.grant)
+                self._holds_more = True
         self._exchange = exchange
         if self._listener.is_draining:
             exchange.refuse(Reason.SHUTTING_DOWN)
@@ -458,9 +462,15 @@ class FrontConnection(Pipeline):
         if self._upload is not None:
             self._upload.release()
             self._upload = None
-        if self._grant is not None:
-            self._grant.end()
-            self._grant = None
+        if self._holds_more:
+            self._let_go_of_more()
+
+    def _let_go_of_more(self) -> None:
+        """Let go of what only few requests hold: a place among upgrades, and what counts in limits."""
+        self._holds_more = False
         if self._is_upgrade:
             self._is_upgrade = False
             self._engine.upgrades -= 1
+        if self._grant is not None:
+            self._grant.end()
+            self._grant = None

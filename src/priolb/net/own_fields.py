@@ -1,4 +1,4 @@
-"""The fields of ours in an answer to a client: how long it took and where, limits, which way, and when."""
+"""The fields of ours in an answer to a client: how long it took and where, which way it came, and when."""
 
 from __future__ import annotations
 
