@@ -23,9 +23,10 @@ def keeps_headers(policy: Policy) -> bool:
 def needs_door(settings: Settings) -> bool:
     """Return whether more has to be known of a request than the original's headers say."""
     policy = settings.policy
-    if policy.keys or policy.networks or policy.rules or settings.lane_function:
+    if policy.keys or policy.networks or policy.rules or policy.limits or settings.lane_function:
         return True
-    return not keeps_headers(policy) or FAIR in {lane.order or settings.lane_order for lane in settings.lanes}
+    is_fair = any((lane.order or settings.lane_order) == FAIR for lane in settings.lanes)
+    return is_fair or not keeps_headers(policy)
 
 
 def callers_of(settings: Settings) -> Callers:

@@ -5,9 +5,10 @@ from dataclasses import fields
 from typing import Final
 
 from priolb.config.admission import keeps_headers
+from priolb.config.limits import limit_in_words
 from priolb.config.record import keys_of, tables_of
 from priolb.config.settings import Settings
-from priolb.config.tables import Entry, KeySpec, NetworkSpec, Policy, RuleSpec
+from priolb.config.tables import Entry, KeySpec, LimitSpec, NetworkSpec, Policy, RuleSpec
 from priolb.core.access import lanes_for
 
 _INDENT: Final = "  "
@@ -46,6 +47,8 @@ def words_of(settings: Settings, entry: Entry) -> str:
         return f"{entry.name}: {allowed}"
     if isinstance(entry, NetworkSpec):
         return f"{entry.cidr}: {access_of(settings, entry.allow)}"
+    if isinstance(entry, LimitSpec):
+        return f"{entry.name}: {limit_in_words(entry)}"
     records = keys_of(type(entry))
     name = str(getattr(entry, "name", ""))
     said = [

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from priolb.config.document import Document, Place
+from priolb.config.limits import mistakes_in_limits
 from priolb.config.parse import Kind
 from priolb.config.reachability import unreachable
 from priolb.config.record import Key, Table, keys_of, tables_of
@@ -133,6 +134,7 @@ def mistakes_of(policy: Policy) -> Iterator[tuple[int, str]]:
         lines.setdefault(lane.name, line)
     yield from _discipline_mistakes(policy)
     yield from mistakes_in_names(policy)
+    yield from mistakes_in_limits(policy)
     yield from unreachable(policy.rules)
 
 
