@@ -237,7 +237,7 @@ class FrontConnection(Pipeline):
                 return
         body_bytes = head.body_bytes
         if body_bytes == 0:
-            self._dispatch(b"", None)
+            self._dispatch(head, b"", None)
             return
         inbox = self._inbox
         if (
@@ -248,7 +248,7 @@ class FrontConnection(Pipeline):
             # The whole body came with the head, as mostly: no detour.
             self._held_bytes = body_bytes
             body, inbox.data = inbox.data[:body_bytes], inbox.data[body_bytes:]
-            self._dispatch(body, None)
+            self._dispatch(head, body, None)
         else:
             self._begin_body(head)
 
@@ -341,7 +341,8 @@ class FrontConnection(Pipeline):
             else:
                 self._held_bytes = upload.held_bytes
                 self._upload = None
-                self._dispatch(upload.collected(), None)
+                assert self._head is not None
+                self._dispatch(self._head, upload.collected(), None)
         elif not is_passing and upload.held_bytes > self._replay_max_bytes():
             self._let_pass(upload)
         elif is_passing and not upload.is_flowing:
@@ -353,12 +354,11 @@ class FrontConnection(Pipeline):
         """Take up a request whose body will be passed on as it comes, once a node is there to take it."""
         if not upload.is_complete:
             self._pause_reading()
-        self._dispatch(b"", upload)
+        assert self._head is not None
+        self._dispatch(self._head, b"", upload)
 
-    def _dispatch(self, body: bytes, upload: Upload | None) -> None:
+    def _dispatch(self, head: RequestHead, body: bytes, upload: Upload | None) -> None:
         """Bring a request on its way, whose body is complete or passes through."""
-        head = self._head
-        assert head is not None
         self._state = BUSY if upload is None or upload.is_complete else PASSING
         self.lapses_at = inf
         if self._is_local:
@@ -366,10 +366,10 @@ class FrontConnection(Pipeline):
             self._cancel_local = self._listener.tasks.spawn(self._answer_locally(request), "admin request")
             return
         engine = self._engine
-        now = engine.clock()
         if engine.door is None:
-            exchange = Exchange(engine, self, head, body, upload, lane_of(head.known), now)
+            exchange = Exchange(engine, self, head, body, upload, lane_of(head.known), engine.clock())
         else:
+            now = engine.clock()
             begun = body if upload is None else upload.beginning(LOOKED_AT_BYTES)
             admission = engine.door.admit(head, self._known_peer(), begun, now)
             if admission.excess is not None:
