@@ -22,14 +22,10 @@ def own_fields(engine: Engine, exchange: Exchange, head: ResponseHead, try_at: f
         try_at: monotonic seconds of the start of the try that brought it.
         now: monotonic seconds.
     """
-    return b"%b%b%b%b" % (
-        timing_fields(
-            int((try_at - exchange.enqueued_at) * 1e6),
-            int((now - try_at) * 1e6),
-            exchange.size_at_start,
-            engine.scheduler.queue.lanes[exchange.lane].length,
-        ),
-        exchange.limit_fields,
-        engine.via[head.minor],
-        b"" if b"date" in head.known else engine.date(now),
+    times = timing_fields(
+        int((try_at - exchange.enqueued_at) * 1e6),
+        int((now - try_at) * 1e6),
+        exchange.size_at_start,
+        engine.scheduler.queue.lanes[exchange.lane].length,
     )
+    return b"%b%b%b" % (times, engine.via[head.minor], b"" if b"date" in head.known else engine.date(now))
