@@ -7,6 +7,7 @@ asks for it with a huge one. With a service time, `slots` requests are served at
 here, first come first served: a balancer that sends more than `slots` at once gains nothing by it. Health
 checks are answered at once.
 
+With `--spread 0.5` a request takes anything between half of that time and one and a half.
 With `--knee N` serving takes longer when more than N are served, by the square of how many more. With
 `--illness`, SIGUSR1 makes the node ill: `failing` answers nine of ten requests with status 500, at once;
 `hanging` never says anything again; `straggling` takes 400 ms for one request of fifty. With `--counts` it
@@ -56,10 +57,12 @@ class Service:
         slots: requests served at once.
         service_s: seconds that serving takes; 0 for an answer at once, whatever the slots.
         knee: requests served at once beyond which serving takes longer, 0 for never.
+        spread: by how much of that time serving takes longer or shorter at most.
     """
 
-    def __init__(self, slots: int, service_s: float, knee: int = 0) -> None:
+    def __init__(self, slots: int, service_s: float, knee: int = 0, spread: float = 0.0) -> None:
         self.service_s = service_s
+        self._spread = spread
         self.illness = ""
         self.answered = 0
         self.begun = 0
@@ -83,6 +86,8 @@ class Service:
         service_s = self.service_s
         if self.illness == STRAGGLING and self._chance.random() < _STRAGGLING_SHARE:
             service_s = _STRAGGLING_S
+        if self._spread:
+            service_s *= 1.0 + self._spread * (2.0 * self._chance.random() - 1.0)
         if self._knee:
             service_s *= max(1.0, (self._slots - self._free_slots) / self._knee) ** 2
         asyncio.get_running_loop().call_later(service_s, self._end, connection)
@@ -167,12 +172,13 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--service-s", type=float, default=0.0)
     parser.add_argument("--knee", type=int, default=0)
+    parser.add_argument("--spread", type=float, default=0.0)
     parser.add_argument("--illness", choices=(FAILING, HANGING, STRAGGLING), default="")
     parser.add_argument("--counts", action="store_true")
     options = parser.parse_args()
     # Nothing here makes cycles, and a collection would show up as somebody's p99.
     gc.disable()
-    service = Service(options.slots, options.service_s, options.knee)
+    service = Service(options.slots, options.service_s, options.knee, options.spread)
     uvloop.run(serve(options.port, service, options.illness, options.counts))
 
 

@@ -29,12 +29,14 @@ class Node:
         service_s: seconds that serving takes.
         illness: what SIGUSR1 does to it; see `benchmarks.node`.
         knee: see `benchmarks.node`.
+        spread: see `benchmarks.node`.
     """
 
     slots: int
     service_s: float
     illness: str = ""
     knee: int = 0
+    spread: float = 0.0
     port: int = field(default_factory=free_port)
     child: Child | None = None
 
@@ -45,7 +47,7 @@ class Node:
     def begin(self, workbench: Workbench) -> Child:
         """Start it."""
         options: list[object] = ["--port", self.port, "--slots", self.slots, "--service-s", self.service_s]
-        options += ["--knee", self.knee, "--counts"]
+        options += ["--knee", self.knee, "--spread", self.spread, "--counts"]
         if self.illness:
             options += ["--illness", self.illness]
         command = python_module("benchmarks.node", *options)
