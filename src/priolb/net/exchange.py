@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from priolb.core.hedge import Hedging
 from priolb.core.node import Lease
 from priolb.core.outcome import Outcome, Phase, Source, answered
-from priolb.core.ticket import RUNNING, WAITING, Ticket
+from priolb.core.ticket import RUNNING, WAITING
 from priolb.errors import Reason
 from priolb.http.framing import UNTIL_CLOSE
 from priolb.http.messages import RequestHead, ResponseHead
@@ -30,6 +30,7 @@ from priolb.net.answer import (
     FailingAnswer,
     framing_of_upload,
 )
+from priolb.net.attempts import Attempts
 from priolb.net.backend import BackendConnection
 from priolb.net.second_try import GIVEN_UP, SecondTry
 from priolb.net.upload import Upload
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 _NO_VERDICT: Final = Outcome(Source.CLIENT, Phase.DONE, None, SWITCHING_PROTOCOLS, sent=True, answering=True)
 
 
-class Exchange(Ticket):
+class Exchange(Attempts):
     """One request of one client, which is its own ticket in line and the sink of its node's answer.
 
     It ends exactly once: answered, refused, cut, or left by the client.
@@ -62,26 +63,14 @@ class Exchange(Ticket):
     """
 
     __slots__ = (
-        "_backend",
         "_client",
-        "_engine",
-        "_failing",
-        "_head",
-        "_is_repeatable",
         "_keep_alive",
         "_kept",
-        "_lease",
-        "_link",
-        "_second",
-        "_stream",
-        "_try_at",
-        "_upload",
         "body",
         "method",
         "payload_bytes",
         "request_id",
         "size_at_start",
-        "upgrade",
     )
 
     def __init__(
@@ -95,6 +84,8 @@ class Exchange(Ticket):
         now: float,
     ) -> None:
         super().__init__(lane, now, now + engine.request_timeout_s)
+        if head.is_special:
+            self.start_by = min(self.start_by, now + head.timeout_s)
         if engine.affinity is not None:
             self.affinity = engine.affinity.value_in(head)
         # Request
@@ -239,7 +230,7 @@ class Exchange(Ticket):
         if head.status >= 400 and self._may_go_on(outcome, now):
             self._failing = FailingAnswer(head)
             assert self._backend is not None
-            self._backend.limit_body(self._try_at + self._engine.try_timeout_s)
+            self._backend.limit_body(self.try_until(self._try_at))
             return
         if self._second is not None:
             self._second.cancel(now)
@@ -284,6 +275,9 @@ class Exchange(Ticket):
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
         self._backend = None
+        if reason is Reason.NODE_TIMEOUT and self._stream is None and self.is_out_of_time(now):
+            self.run_out_of_time(phase, now)
+            return
         lease = self._lease
         assert lease is not None
         self._engine.instrument.node_failed(
@@ -302,6 +296,8 @@ class Exchange(Ticket):
         link = self._link
         assert link is not None
         until = self._try_at + self._engine.try_timeout_s
+        if self._head.is_special:
+            until = self.try_until(self._try_at)
         self._backend = link.start(self, self.request_for(link), until, fresh, self._upload)
 
     def request_for(self, link: NodeLink) -> bytes:
@@ -365,27 +361,13 @@ class Exchange(Ticket):
         self._client.exchange_done(self._keep_alive, now)
         self._engine.pump(now)
 
-    def _drop_try(self, source: Source) -> None:
-        """End a try that nobody wants to go on."""
-        if self._backend is not None:
-            self._backend.abort()
-            self._backend = None
-        phase = Phase.HEAD if self._stream is None else Phase.BODY
-        self._give_back(Outcome(source, phase, None, 0, True, self._stream is not None), self._engine.clock())
-
-    def _give_back(self, outcome: Outcome, now: float) -> Lease:
-        lease = self._lease
-        assert lease is not None
-        self._lease = None  # the lease knows its ticket: a circle would wait for the garbage collector
-        if self._upload is not None:
-            lease.started_at = max(
-                lease.started_at, self._upload.completed_at
-            )  # before, the client took its time
-        self._engine.scheduler.finished(lease, outcome, self._is_repeatable, now)
-        if self._second is not None:
-            self._second.cancel(now)
-            self._second = None
-        return lease
+    def run_out_of_time(self, phase: Phase, now: float) -> None:
+        """End it at the node, whose fault it is not that the client has no more time."""
+        self._failing = None
+        self._drop_backend()
+        self._give_back(Outcome(Source.CLIENT, phase, None, 0, True, answering=False), now)
+        self.expire(now)
+        self._engine.pump(now)
 
     # A second try beside the first
 
