@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from priolb.core.classify import HIGH_PRIORITY, LOW_PRIORITY
 from priolb.core.lanes import Lane
 from priolb.core.ticket import Ticket
 
@@ -20,6 +21,14 @@ class Discipline:
     def passed(self, lane: int) -> None:
         """Take note that a ticket of `lane` was served at once, while all lanes were empty."""
         raise NotImplementedError
+
+    def ahead_of(self, lanes: list[Lane], lane: int) -> list[int]:
+        """Return how many tickets of each lane that wait now go before a new one of `lane`, at most."""
+        return [each.length if index <= lane else 0 for index, each in enumerate(lanes)]
+
+    def overtaking(self, lane: int) -> range:
+        """Return the lanes whose tickets go before one of `lane` even when they come later."""
+        return range(lane)
 
 
 class FastHighLow(Discipline):
@@ -61,3 +70,21 @@ class FastHighLow(Discipline):
         """Start the count anew when fast-track was empty."""
         if lane != 0:
             self._fast_in_a_row = 0
+
+    def ahead_of(self, lanes: list[Lane], lane: int) -> list[int]:
+        fast, high, low = lanes[0].length, lanes[1].length, lanes[2].length
+        if lane == LOW_PRIORITY:
+            return [fast, high, low]
+        if lane == HIGH_PRIORITY:
+            return [fast if self._drain_fast_first else min(fast, self._fast_per_high * (high + 1)), high, 0]
+        if self._drain_fast_first:
+            return [fast, 0, 0]
+        return [fast, min(high, fast // self._fast_per_high + 1) if self._fast_per_high else high, 0]
+
+    def overtaking(self, lane: int) -> range:
+        if lane == LOW_PRIORITY:
+            return range(LOW_PRIORITY)
+        if lane == HIGH_PRIORITY:
+            return range(int(self._drain_fast_first))
+        has_high_first = not self._fast_per_high and not self._drain_fast_first
+        return range(HIGH_PRIORITY, LOW_PRIORITY) if has_high_first else range(0)

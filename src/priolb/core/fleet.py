@@ -22,6 +22,7 @@ from typing import Final
 
 from priolb.core.adaptive import AdaptiveSlots
 from priolb.core.breaker import CLOSED, HALF_OPEN, OPEN
+from priolb.core.estimate import WaitEstimate
 from priolb.core.node import NodeState
 from priolb.core.ordered import WeightedLeastInFlight
 from priolb.core.policy import HealthPolicy
@@ -52,6 +53,7 @@ class Fleet:
     Attributes:
         candidates: the usable nodes by id.
         joins: grows whenever a node becomes usable.
+        estimate: is told how long tries take, None for nobody; set before there is any node.
         has_news: whether `changes`, `overdue` or `next_due` have something new since `take_changes`.
     """
 
@@ -66,6 +68,7 @@ class Fleet:
         "_overdue",
         "_tier",
         "candidates",
+        "estimate",
         "free",
         "has_news",
         "joins",
@@ -80,6 +83,7 @@ class Fleet:
         self.candidates: dict[int, NodeState] = {}
         self.joins: int = 0
         self.has_news: bool = False
+        self.estimate: WaitEstimate | None = None
         self._fit: set[int] = set()
         self._ejected: dict[int, NodeState] = {}
         self._able: dict[int, set[int]] = {}  # by tier; no tier without a node
@@ -346,6 +350,7 @@ class Fleet:
             or node.adaptive is not None
             or node.answered == 0
             or self.free.observes
+            or self.estimate is not None
         )
         self.free.update(node)
         self._tell(node, reason, now)

@@ -150,6 +150,15 @@ class Lane:
                 best = head
         return best
 
+    def newest(self) -> Ticket | None:
+        """Return the ticket that came last."""
+        best = self.fresh.tail
+        for fifo in (self.resting, *self.retries.values()):
+            tail = fifo.tail
+            if tail is not None and (best is None or tail.sequence > best.sequence):
+                best = tail
+        return best
+
     def _insert(self, ticket: Ticket) -> None:
         fifo = self.retries.get(ticket.tried)
         if fifo is None:

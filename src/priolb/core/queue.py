@@ -134,3 +134,11 @@ class PriorityQueue:
         if self.length == 0:
             return self._nobody
         return tuple([lane.length for lane in self.lanes])
+
+    def ahead_of(self, lane: int) -> list[int]:
+        """Return how many tickets of each lane that wait now go before a new one of `lane`, at most."""
+        return self._discipline.ahead_of(self.lanes, lane)
+
+    def overtaking(self, lane: int) -> range:
+        """Return the lanes whose tickets go before one of `lane` even when they come later."""
+        return self._discipline.overtaking(lane)

@@ -8,6 +8,7 @@ Invariants:
   4. A ticket put back for a retry goes to a node it has not tried, as long as a usable one exists.
   5. Every ticket accepted by `submit` leaves exactly once: by `finished` without a retry, by `cancel`, or
      among the expired.
+     A ticket with too little time left for half of the answers of its node counts as expired.
   6. Extra tries stay within their budgets. A try that found nobody there, or a node that did not prove what
      it runs, is no try: its node is out of use, so that it cannot be repeated there.
 """
@@ -18,13 +19,15 @@ from collections import deque
 from math import inf
 from typing import Final
 
+from priolb.core.admission import Admission
 from priolb.core.budget import RetryBudget
 from priolb.core.chance import Chance
 from priolb.core.fleet import Fleet
 from priolb.core.hedge import Hedging
 from priolb.core.judge import Judge
 from priolb.core.node import FIRST, OVER, REPEATED, Lease, NodeState
-from priolb.core.outcome import Outcome
+from priolb.core.outcome import Outcome, Phase, Source
+from priolb.core.preemption import Preemption
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
@@ -43,6 +46,9 @@ class _Middle:
 
 _MIDDLE: Final = _Middle()
 
+# How a try ended that was cut short for a better request: it says nothing of its node.
+PREEMPTED: Final = Outcome(Source.US, Phase.HEAD, None, 0, sent=True, answering=False)
+
 
 class Scheduler:
     """Binds waiting tickets to free slots, late: a ticket leaves its lane only when a slot is reserved.
@@ -54,9 +60,23 @@ class Scheduler:
         budget: bounds retries over all requests, None for no bound.
         hedging: which lanes get second tries, None for none.
         chance: spreads the rests before retries.
+        admission: who may get in line; None for all as long as there is room in their lane.
+        preemption: whose slots may be taken for better requests, None for nobody's.
     """
 
-    __slots__ = ("_budget", "_chance", "_expired", "_joins", "_judge", "_retry", "fleet", "hedging", "queue")
+    __slots__ = (
+        "_budget",
+        "_chance",
+        "_expired",
+        "_joins",
+        "_judge",
+        "_retry",
+        "admission",
+        "fleet",
+        "hedging",
+        "preemption",
+        "queue",
+    )
 
     def __init__(
         self,
@@ -66,6 +86,8 @@ class Scheduler:
         budget: RetryBudget | None = None,
         hedging: Hedging | None = None,
         chance: Chance = _MIDDLE,
+        admission: Admission | None = None,
+        preemption: Preemption | None = None,
     ) -> None:
         self.queue: PriorityQueue = queue
         self.fleet: Fleet = Fleet() if fleet is None else fleet
@@ -74,6 +96,8 @@ class Scheduler:
         self._retry = retry
         self._budget = budget
         self._chance = chance
+        self.admission: Admission | None = admission
+        self.preemption: Preemption | None = preemption
         self._expired: deque[Ticket] = deque()
         self._joins: int = 0
 
@@ -98,11 +122,14 @@ class Scheduler:
     def start_at_once(self, ticket: Ticket, now: float) -> Lease | None:
         """Reserve a slot for a new ticket when nobody waits and a node is free; else None: `submit` it."""
         queue, free = self.queue, self.fleet.free
-        if queue.length or not free.length:
+        if queue.length or not free.length or ticket.answer_by < inf:
             return None
         queue.pass_by(ticket)
         ticket.tries = 1
-        return Lease(ticket, free.reserve_best(ticket), now)
+        lease = Lease(ticket, free.reserve_best(ticket), now)
+        if self.preemption is not None:
+            self.preemption.started(lease)
+        return lease
 
     def refusal(self, lane: int) -> Reason | None:
         """Return why `submit` would refuse a new ticket of `lane`, or None."""
@@ -114,8 +141,15 @@ class Scheduler:
         """Put a new ticket in line; a reason when it is refused at once."""
         if not self.fleet.nodes:
             return Reason.NO_NODES
+        admission = self.admission
+        if admission is not None:
+            reason = admission.refusal(ticket.lane, ticket.start_by, ticket.answer_by, ticket.enqueued_at)
+            if reason is not None:
+                return reason
         if not self.queue.push(ticket):
             return Reason.QUEUE_FULL
+        if admission is not None:
+            admission.make_room(ticket.lane)
         return None
 
     def next_dispatch(self, now: float) -> Lease | None:
@@ -134,7 +168,15 @@ class Scheduler:
                 ticket.state = ENDED
                 self._expired.append(ticket)
                 continue
-            return self._reserve(ticket, now)
+            node = self._node_for(ticket.tried, ticket)
+            assert node is not None
+            if self.admission is not None and self.admission.is_too_late(ticket, node, now):
+                ticket.start_by = now
+                ticket.state = ENDED
+                self._expired.append(ticket)
+                self.fleet.has_news = True
+                continue
+            return self._lease(ticket, node, now)
         return None
 
     def finished(self, lease: Lease, outcome: Outcome, repeatable: bool, now: float) -> bool:
@@ -152,9 +194,11 @@ class Scheduler:
             node.answered += 1
             node.busy_s += now - lease.started_at
             self.fleet.free.release(node)
+            if self.preemption is not None:
+                self.preemption.ended(lease)
             ticket.state = ENDED
             return False
-        lease.end()
+        self._end(lease)
         is_back = outcome.failed and self.may_retry(ticket, outcome, repeatable, now)
         is_counted = not self._is_nobody(outcome)
         self._judge.ended(lease, outcome, is_back, now)
@@ -221,12 +265,38 @@ class Scheduler:
             outcome: how the try ended; one that was given up was ended by us.
             now: monotonic seconds.
         """
-        lease.end()
+        self._end(lease)
         ticket = lease.ticket
         is_open = ticket.state == RUNNING
         self._judge.ended(lease, outcome, is_open, now)
         if outcome.failed and is_open:
             _remember(ticket, lease.node, outcome)
+
+    # Slots taken from others
+
+    def victim_of(self, ticket: Ticket, now: float) -> Lease | None:
+        """Return the lease that is to be cut short for a ticket in line; None when none is."""
+        if self.preemption is None or ticket.state != WAITING or self.fleet.free.length:
+            return None
+        return self.preemption.victim_of(ticket, now)
+
+    def preempt(self, victim: Lease, ticket: Ticket, now: float) -> Lease:
+        """Give the slot of a lease, whose try has been cut short, to a ticket in line.
+
+        Args:
+            victim: what `victim_of` has returned for `ticket`.
+            ticket: the ticket.
+            now: monotonic seconds.
+        """
+        assert self.preemption is not None
+        loser = victim.ticket
+        self.preemption.preempt(victim)
+        victim.end()
+        self._judge.ended(victim, PREEMPTED, True, now)
+        loser.tries -= 1
+        self.queue.put_back(loser)
+        self.queue.remove(ticket)
+        return self._lease(ticket, victim.node, now)
 
     # Time
 
@@ -251,6 +321,11 @@ class Scheduler:
 
     # Slots
 
+    def _end(self, lease: Lease) -> None:
+        lease.end()
+        if self.preemption is not None:
+            self.preemption.ended(lease)
+
     def _is_nobody(self, outcome: Outcome) -> bool:
         """Return whether a try found nobody to send to, which takes its node out of use until it is back."""
         if outcome.is_unproven:
@@ -273,16 +348,14 @@ class Scheduler:
         self.queue.put_back(ticket)
         return True
 
-    def _reserve(self, ticket: Ticket, now: float) -> Lease:
-        """Choose a node for `ticket` and count its slot: one step, so that nobody comes between."""
-        node = self._node_for(ticket.tried, ticket)
-        assert node is not None
-        return self._lease(ticket, node, now)
-
     def _lease(self, ticket: Ticket, node: NodeState, now: float) -> Lease:
+        """Count a slot of `node`, in one step with its choice, so that nobody comes between."""
         self.fleet.free.reserve(node)
         ticket.tries += 1
-        return Lease(ticket, node, now, REPEATED if ticket.tries > 1 else FIRST)
+        lease = Lease(ticket, node, now, REPEATED if ticket.tries > 1 else FIRST)
+        if self.preemption is not None:
+            self.preemption.started(lease)
+        return lease
 
     def _has_node_for(self, tried: frozenset[int]) -> bool:
         return self._node_for(tried, None) is not None

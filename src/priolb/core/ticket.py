@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Ticket:
 
     __slots__ = (
         "affinity",
+        "answer_by",
         "enqueued_at",
         "fifo",
         "lane",
@@ -39,6 +41,7 @@ class Ticket:
         "suspects",
         "tried",
         "tries",
+        "was_preempted",
     )
 
     def __init__(self, lane: int, enqueued_at: float, start_by: float) -> None:
@@ -47,7 +50,11 @@ class Ticket:
         self.start_by: float = start_by
         self.state: int = NEW
         self.sequence: int = 0
+        self.answer_by: float = inf
+        """When its client stops waiting for an answer, monotonic seconds; infinity when it does not say."""
         self.tries: int = 0
+        self.was_preempted: bool = False
+        """Whether it has given up a slot for a better one."""
         self.tried: frozenset[int] = NO_NODES_TRIED
         self.suspects: frozenset[int] = NO_NODES_TRIED
         """Those of them whose fault the failure seems to be."""
@@ -56,6 +63,10 @@ class Ticket:
         self.fifo: Fifo | None = None
         self.previous: Ticket | None = None
         self.next: Ticket | None = None
+
+    def may_be_preempted(self) -> bool:
+        """Return whether its try may be cut short now: it can be repeated, and its answer has not begun."""
+        return True
 
     def __repr__(self) -> str:
         state = ("new", "waiting", "running", "ended")[self.state]

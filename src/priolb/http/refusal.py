@@ -56,6 +56,11 @@ _ANSWERS: Final[dict[Reason, _Answer]] = {
         429, "too many connections", _LIMIT_EXCEEDED, 500, b"http_request_denied", RETRY_AFTER),
     Reason.LOOP: _Answer(508, "loop detected", _INTERNAL_ERROR, 500, b"proxy_loop_detected"),
     Reason.QUEUE_FULL: _Answer(503, "queue full", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
+    Reason.WAIT_TOO_LONG: _Answer(
+        503, "expected wait too long", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
+    Reason.DISPLACED: _Answer(
+        503, "displaced by a better request", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
+    Reason.SHED: _Answer(503, "shed under overload", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
     Reason.UPGRADES_FULL: _Answer(
         503, "too many upgraded connections", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
     Reason.NO_NODES: _Answer(

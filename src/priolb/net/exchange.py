@@ -222,7 +222,7 @@ class Exchange(Attempts):
             self._keep_answer(head, body)
             self._end_try(outcome, now)
         else:
-            self._write_answer(head, body, now)
+            self._client.write(self._start_of_answer(head, len(body), body, now))
             self._complete(outcome, now)
 
     def on_head(self, head: ResponseHead, body_bytes: int, now: float) -> None:
@@ -414,12 +414,9 @@ class Exchange(Attempts):
     def _deliver_kept(self, now: float) -> None:
         assert self._kept is not None
         head, body, node = self._kept
-        self._write_answer(head, body, now)
+        self._client.write(self._start_of_answer(head, len(body), body, now))
         self._note_completed(head.status, node, now)
         self._client.exchange_done(self._keep_alive, now)
-
-    def _write_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
-        self._client.write(self._start_of_answer(head, len(body), body, now))
 
     def _start_of_answer(self, head: ResponseHead, body_bytes: int, body: bytes, now: float) -> bytes:
         """Return the head of the answer to the client, and as much of its body as there is."""
@@ -467,7 +464,8 @@ class Exchange(Attempts):
 
     def _note_completed(self, status: int, node: str, now: float) -> None:
         engine = self._engine
-        self._count_payload()
+        if self._upload is not None:
+            self._count_payload()
         sizes = engine.scheduler.queue.lengths()
         engine.instrument.completed(self, status, node, self._try_at, now, sizes)
 

@@ -1,0 +1,96 @@
+"""Whether a new ticket may get in line, and who has to go for it.
+
+Invariants:
+  1. With a limit, no new ticket makes more wait than that: each that gets in beyond it takes the place of one
+     of a worse lane, the newest of the worst.
+  2. A ticket is refused for its wait only while its slots are taken and others wait before it.
+  3. What is displaced has left the line, once, when `take_displaced` hands it over.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from priolb.core.estimate import WaitEstimate
+from priolb.core.fleet import Fleet
+from priolb.core.node import NodeState
+from priolb.core.queue import PriorityQueue
+from priolb.core.ticket import ENDED, Ticket
+from priolb.errors import Reason
+
+
+class Admission:
+    """Stands at the door of the queue.
+
+    Args:
+        queue: the queue.
+        fleet: the nodes.
+        limit: most tickets that may wait over all lanes, 0 for no limit.
+        estimate: tells how long a new ticket will wait; None for letting all in who can still wait.
+    """
+
+    __slots__ = ("_displaced", "_fleet", "_limit", "_queue", "estimate")
+
+    def __init__(self, queue: PriorityQueue, fleet: Fleet, limit: int, estimate: WaitEstimate | None) -> None:
+        self._queue = queue
+        self._fleet = fleet
+        self._limit = limit
+        self.estimate: WaitEstimate | None = estimate
+        self._displaced: list[Ticket] = []
+
+    def refusal(self, lane: int, start_by: float, answer_by: float, now: float) -> Reason | None:
+        """Return why a new ticket may not get in line now; None when it may.
+
+        Args:
+            lane: index of its lane.
+            start_by: as in `Ticket`.
+            answer_by: as in `Ticket`.
+            now: monotonic seconds.
+        """
+        if self.estimate is not None:
+            wait_s = self.wait_s(lane, now)
+            if now + wait_s > start_by:
+                return Reason.WAIT_TOO_LONG
+            if answer_by < inf and now + wait_s + self.estimate.service_s(lane) > answer_by:
+                return Reason.WAIT_TOO_LONG
+        if 0 < self._limit <= self._queue.length and self._worst_below(lane) is None:
+            return Reason.QUEUE_FULL
+        return None
+
+    def make_room(self, lane: int) -> None:
+        """Let a worse ticket go for one of `lane` that has just got in line, if that was beyond the limit."""
+        if 0 < self._limit < self._queue.length:
+            ticket = self._worst_below(lane)
+            assert ticket is not None
+            self._queue.remove(ticket)
+            ticket.state = ENDED
+            self._displaced.append(ticket)
+
+    def take_displaced(self) -> list[Ticket]:
+        """Return those who had to go since the last call."""
+        displaced, self._displaced = self._displaced, []
+        return displaced
+
+    def wait_s(self, lane: int, now: float) -> float:
+        """Return how long a new ticket of `lane` would wait now, seconds; 0 when nothing is known."""
+        queue = self._queue
+        if self.estimate is None or not queue.length:
+            return 0.0
+        slots = sum([node.slots for node in self._fleet.candidates.values()])
+        return self.estimate.wait_s(queue.ahead_of(lane), queue.overtaking(lane), slots, now)
+
+    def is_too_late(self, ticket: Ticket, node: NodeState, now: float) -> bool:
+        """Return whether `node`, as fast as it answers half of its requests, is too slow for `ticket`."""
+        return (
+            self.estimate is not None
+            and ticket.answer_by < inf
+            and now + node.service_times.value(now) > ticket.answer_by
+        )
+
+    def _worst_below(self, lane: int) -> Ticket | None:
+        """Return the newest ticket of the worst lane below `lane`; None when none waits there."""
+        lanes = self._queue.lanes
+        for worst in range(len(lanes) - 1, lane, -1):
+            if lanes[worst].length:
+                return lanes[worst].newest()
+        return None
