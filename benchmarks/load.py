@@ -1,13 +1,16 @@
-"""Closed-loop load on one balancer: wrk where it is installed, our own generator elsewhere."""
+"""Load on one balancer: clients that wait for each answer (wrk, or our own), or arrivals at random."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.child import python_module
 from benchmarks.machine import program
+from benchmarks.open_loop import Stream, StreamCount
 from benchmarks.workbench import Workbench
 
 GRACE_S = 20.0
@@ -67,3 +70,36 @@ def run_load(
     )
     count: dict[str, float] = json.loads(printed.splitlines()[-1])
     return LoadCount(int(count["requests"]), int(count["failed"]), count["duration_s"])
+
+
+def run_streams(
+    workbench: Workbench,
+    port: int,
+    streams: Sequence[Stream],
+    duration_s: float,
+    seed: int,
+    ignored_s: float = 1.0,
+) -> dict[str, StreamCount]:
+    """Send requests for `duration_s` seconds at random moments and return what became of them, by stream.
+
+    Args:
+        workbench: where the generator runs.
+        port: of the balancer on loopback.
+        streams: the kinds of requests.
+        duration_s: how long, seconds.
+        seed: of the moments.
+        ignored_s: requests due before this are sent and not counted: queues fill first.
+
+    Raises:
+        BenchmarkError: the generator failed.
+    """
+    printed = workbench.run_module(
+        "benchmarks.open_loop",
+        *("--port", port, "--duration-s", duration_s, "--seed", seed, "--ignored-s", ignored_s),
+        *("--streams", json.dumps(streams)),
+        timeout_s=duration_s + GRACE_S,
+    )
+    return {
+        name: StreamCount(Counter(count["outcomes"]), count["latencies_ms"], count["due_s"])
+        for name, count in json.loads(printed).items()
+    }

@@ -1,9 +1,9 @@
 """An open-loop load generator, as a program: requests leave when their time has come, answered or not.
 
-    python -m benchmarks.open_loop --port 8080 --duration-s 10 --high-per-s 40 --low-per-s 800 --seed 1
+    python -m benchmarks.open_loop --port 8080 --duration-s 10 --streams '[["low", 800, ""]]'
 
-Arrivals are two Poisson processes from one seed. Latency counts from the moment a request was due, so a
-stall of the balancer, or of this program, cannot hide the requests that it held up.
+Arrivals of each stream are a Poisson process. Latency counts from the moment a request was due, so a stall of
+the balancer, or of this program, cannot hide the requests that it held up.
 """
 
 from __future__ import annotations
@@ -14,22 +14,45 @@ import gc
 import json
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 
 import uvloop
 
 from benchmarks.payloads import SMALL_CALL, content_length, http_request
 
-HIGH, LOW = "high", "low"
-REQUESTS = {HIGH: http_request(SMALL_CALL, "X-High-Priority: true"), LOW: http_request(SMALL_CALL)}
 NO_ANSWER = "none"
 LOST = "connection lost"
 
 
+class Stream(NamedTuple):
+    """Requests of one kind.
+
+    Args:
+        name: what they are called.
+        per_s: how many come per second.
+        line: the field that they have besides the usual ones, empty for none.
+    """
+
+    name: str
+    per_s: float
+    line: str = ""
+
+
+def high(per_s: float) -> Stream:
+    """Return so many requests of the high lane."""
+    return Stream("high", per_s, "X-High-Priority: true")
+
+
+def low(per_s: float) -> Stream:
+    """Return so many requests of the low lane."""
+    return Stream("low", per_s)
+
+
 @dataclass
-class LaneCount:
-    """What became of the requests of one lane.
+class StreamCount:
+    """What became of the requests of one stream.
 
     Args:
         outcomes: how many by status.
@@ -47,19 +70,19 @@ class Arrival:
     """A request and when it is due, in seconds from the start."""
 
     due_s: float
-    lane: str
+    stream: str
 
 
-def arrivals(rates_per_s: dict[str, float], duration_s: float, seed: int) -> list[Arrival]:
-    """Return the requests of all lanes in the order of their time."""
+def arrivals(streams: Sequence[Stream], duration_s: float, seed: int) -> list[Arrival]:
+    """Return the requests of all streams in the order of their time."""
     schedule: list[Arrival] = []
-    for lane, rate_per_s in rates_per_s.items():
-        # A generator for each lane: the high lane's times are the same with and without low traffic.
-        chance = random.Random(f"{seed} {lane}")
-        due_s = chance.expovariate(rate_per_s) if rate_per_s else duration_s
+    for name, per_s, _ in streams:
+        # A generator for each: the times of one are the same whatever else comes.
+        chance = random.Random(f"{seed} {name}")
+        due_s = chance.expovariate(per_s) if per_s else duration_s
         while due_s < duration_s:
-            schedule.append(Arrival(due_s, lane))
-            due_s += chance.expovariate(rate_per_s)
+            schedule.append(Arrival(due_s, name))
+            due_s += chance.expovariate(per_s)
     return sorted(schedule, key=lambda arrival: arrival.due_s)
 
 
@@ -75,10 +98,10 @@ class Connection(asyncio.Protocol):
         # A cast: transports of uvloop are no subclass of asyncio.Transport.
         self._transport = cast(asyncio.Transport, transport)
 
-    def send(self, arrival: Arrival) -> None:
+    def send(self, arrival: Arrival, request: bytes) -> None:
         """Send the request of an arrival."""
         self._arrival = arrival
-        self._transport.write(REQUESTS[arrival.lane])
+        self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
@@ -103,12 +126,18 @@ class Generator:
 
     Args:
         port: of the balancer on loopback.
+        streams: the kinds of requests.
         schedule: the requests, in the order of their time.
         ignored_s: requests due before this are sent and not counted: queues fill first.
     """
 
-    def __init__(self, port: int, schedule: list[Arrival], ignored_s: float) -> None:
+    def __init__(
+        self, port: int, streams: Sequence[Stream], schedule: list[Arrival], ignored_s: float
+    ) -> None:
         self._port = port
+        self._requests = {
+            each.name: http_request(SMALL_CALL, *([each.line] if each.line else [])) for each in streams
+        }
         self._schedule = schedule
         self._ignored_s = ignored_s
         self._loop = asyncio.get_running_loop()
@@ -119,7 +148,7 @@ class Generator:
         self._done = asyncio.Event()
         self._is_all_sent = False
         self._is_over = False
-        self.lanes = {HIGH: LaneCount(), LOW: LaneCount()}
+        self.counts = {each.name: StreamCount() for each in streams}
 
     async def run(self, patience_s: float) -> None:
         """Send everything in time, then wait up to `patience_s` seconds for the last answers."""
@@ -129,7 +158,7 @@ class Generator:
                 await asyncio.sleep(wait_s)
             self._pending += 1
             if self._idle:
-                self._idle.pop().send(arrival)
+                self._idle.pop().send(arrival, self._requests[arrival.stream])
             else:
                 opening = self._loop.create_task(self._open_and_send(arrival))
                 self._openings.add(opening)
@@ -148,7 +177,7 @@ class Generator:
         except OSError:
             self.ended(arrival, LOST, None)
         else:
-            connection.send(arrival)
+            connection.send(arrival, self._requests[arrival.stream])
 
     def ended(self, arrival: Arrival, outcome: str, connection: Connection | None) -> None:
         """Count a request; `connection` is free for the next one, None when it is closed."""
@@ -161,11 +190,11 @@ class Generator:
             self._idle.append(connection)
         if arrival.due_s < self._ignored_s:
             return
-        lane = self.lanes[arrival.lane]
-        lane.outcomes[outcome] += 1
+        count = self.counts[arrival.stream]
+        count.outcomes[outcome] += 1
         if outcome == "200":
-            lane.latencies_ms.append(1e3 * (self._loop.time() - self._started_at - arrival.due_s))
-            lane.due_s.append(round(arrival.due_s, 4))
+            count.latencies_ms.append(1e3 * (self._loop.time() - self._started_at - arrival.due_s))
+            count.due_s.append(round(arrival.due_s, 4))
 
     def forget(self, connection: Connection) -> None:
         """Use a connection that was closed no more."""
@@ -174,17 +203,19 @@ class Generator:
 
     def count_unanswered(self) -> None:
         """Count as such the requests that still wait for an answer."""
-        for lane, count in self.lanes.items():
-            sent = sum(1 for each in self._schedule if each.lane == lane and each.due_s >= self._ignored_s)
-            count.outcomes[NO_ANSWER] = sent - count.outcomes.total()
+        sent = Counter(each.stream for each in self._schedule if each.due_s >= self._ignored_s)
+        for name, count in self.counts.items():
+            count.outcomes[NO_ANSWER] = sent[name] - count.outcomes.total()
 
 
-async def load(port: int, schedule: list[Arrival], ignored_s: float, patience_s: float) -> str:
-    """Send the schedule and return the counts of both lanes as JSON."""
-    generator = Generator(port, schedule, ignored_s)
+async def load(
+    port: int, streams: Sequence[Stream], schedule: list[Arrival], ignored_s: float, patience_s: float
+) -> str:
+    """Send the schedule and return the counts of all streams as JSON."""
+    generator = Generator(port, streams, schedule, ignored_s)
     await generator.run(patience_s)
     generator.count_unanswered()
-    return json.dumps({lane: vars(count) for lane, count in generator.lanes.items()})
+    return json.dumps({name: vars(count) for name, count in generator.counts.items()})
 
 
 def main() -> None:
@@ -194,14 +225,13 @@ def main() -> None:
     parser.add_argument("--duration-s", type=float, required=True)
     parser.add_argument("--ignored-s", type=float, default=1.0)
     parser.add_argument("--patience-s", type=float, default=6.0)
-    parser.add_argument("--high-per-s", type=float, default=0.0)
-    parser.add_argument("--low-per-s", type=float, default=0.0)
+    parser.add_argument("--streams", type=json.loads, required=True)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    rates_per_s = {HIGH: options.high_per_s, LOW: options.low_per_s}
-    schedule = arrivals(rates_per_s, options.duration_s, options.seed)
+    streams = [Stream(*each) for each in options.streams]
+    schedule = arrivals(streams, options.duration_s, options.seed)
     gc.disable()
-    print(uvloop.run(load(options.port, schedule, options.ignored_s, options.patience_s)))
+    print(uvloop.run(load(options.port, streams, schedule, options.ignored_s, options.patience_s)))
 
 
 if __name__ == "__main__":

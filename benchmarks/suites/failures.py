@@ -7,17 +7,18 @@ afresh, one balancer after the other with the same arrivals; figures are medians
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
+from benchmarks.load import run_streams
 from benchmarks.machine import program, this_machine
 from benchmarks.node import FAILING, HANGING
+from benchmarks.open_loop import low
 from benchmarks.peers import HAPROXY
 from benchmarks.pools import POOL_PEERS, PRIOLB, PRIOLB_EWMA, Node, Pool, start_pool_peer
 from benchmarks.results import Cell, Column, Result, Target
@@ -29,7 +30,6 @@ SERVICE_S: Final = 0.02
 RATE_PER_S: Final = 360.0
 TRY_TIMEOUT_S: Final = 3
 HAPPENS_S: Final = 2.0
-GRACE_S: Final = 20.0
 
 # What the load generator needs from its start to its first request, about.
 LOAD_STARTS_S: Final = 0.4
@@ -161,11 +161,8 @@ def _round(peer_name: str, scenario: Scenario, seed: int) -> Round:
         started_at = time.monotonic()
         happening.start()
         try:
-            printed = workbench.run_module(
-                "benchmarks.open_loop",
-                *("--port", peer.port, "--duration-s", scenario.duration_s, "--seed", seed),
-                *("--ignored-s", HAPPENS_S, "--low-per-s", RATE_PER_S),
-                timeout_s=scenario.duration_s + GRACE_S,
+            counts = run_streams(
+                workbench, peer.port, [low(RATE_PER_S)], scenario.duration_s, seed, ignored_s=HAPPENS_S
             )
         finally:
             happening.cancel()
@@ -173,10 +170,8 @@ def _round(peer_name: str, scenario: Scenario, seed: int) -> Round:
         peer.child.check_running()
         back_at = started_at + LOAD_STARTS_S + HAPPENS_S + scenario.back_s
         even_after_s = _even_after(nodes, back_at) if scenario.back_s else None
-    low: dict[str, Any] = json.loads(printed)["low"]
-    return Round(
-        list(zip(low["due_s"], low["latencies_ms"], strict=True)), Counter(low["outcomes"]), even_after_s
-    )
+    count = counts["low"]
+    return Round(list(zip(count.due_s, count.latencies_ms, strict=True)), count.outcomes, even_after_s)
 
 
 def _even_after(nodes: Sequence[Node], back_at: float) -> float:

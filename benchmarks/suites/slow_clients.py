@@ -6,7 +6,6 @@ arrivals. Figures are medians over the rounds. HAProxy gives a head its time by 
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from statistics import median
 from typing import Final
 
 from benchmarks.child import Child, python_module
+from benchmarks.load import run_streams
 from benchmarks.machine import this_machine
+from benchmarks.open_loop import low
 from benchmarks.peers import HAPROXY, PRIOLB, Peer, Task, start_node, start_peers
 from benchmarks.results import Cell, Column, Result, Target
 from benchmarks.suites.priority import percentile
@@ -92,20 +93,14 @@ def _round(workbench: Workbench, peer: Peer, dribblers: int, duration_s: float, 
         command = python_module("benchmarks.dribble", *options, "--duration-s", duration_s + GRACE_S)
         slow = workbench.start("dribblers", command, workbench.cores.others)
         slow.wait_until_printed("ready")
-    printed = workbench.run_module(
-        "benchmarks.open_loop",
-        *("--port", peer.port, "--duration-s", duration_s, "--seed", seed),
-        *("--low-per-s", REQUESTS_PER_S),
-        timeout_s=duration_s + GRACE_S,
-    )
+    count = run_streams(workbench, peer.port, [low(REQUESTS_PER_S)], duration_s, seed)["low"]
     if slow is not None:
         slow.check_running()
         slow.stop()
     peer.child.check_running()
     peer.child.forget_log()
-    low = json.loads(printed)["low"]
-    failed = sum(count for outcome, count in low["outcomes"].items() if outcome != "200")
-    return Round(sorted(low["latencies_ms"]), failed)
+    failed = count.outcomes.total() - count.outcomes["200"]
+    return Round(sorted(count.latencies_ms), failed)
 
 
 def _p99(rounds: list[Round]) -> float:

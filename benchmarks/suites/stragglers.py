@@ -7,16 +7,16 @@ figures are medians over rounds.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
+from benchmarks.load import run_streams
 from benchmarks.machine import program, this_machine
 from benchmarks.node import STRAGGLING
-from benchmarks.open_loop import HIGH, arrivals
+from benchmarks.open_loop import arrivals, high
 from benchmarks.peers import HAPROXY
 from benchmarks.pools import PRIOLB, Node, Pool, start_pool_peer
 from benchmarks.results import Cell, Column, Result, Target
@@ -27,7 +27,6 @@ SLOTS: Final = 8
 SERVICE_S: Final = 0.02
 RATE_PER_S: Final = 200.0
 IGNORED_S: Final = 2.0
-GRACE_S: Final = 20.0
 
 # Longer than a node takes to print what it has begun with.
 COUNTED_AFTER_S: Final = 0.5
@@ -106,19 +105,15 @@ def _round(peer_name: str, duration_s: float, seed: int) -> Round:
             peer = start_pool_peer(workbench, Pool(nodes), PRIOLB, HEDGE_LANES="high-priority")
         else:
             peer = start_pool_peer(workbench, Pool(nodes), peer_name)
-        printed = workbench.run_module(
-            "benchmarks.open_loop",
-            *("--port", peer.port, "--duration-s", duration_s, "--seed", seed),
-            *("--ignored-s", IGNORED_S, "--high-per-s", RATE_PER_S),
-            timeout_s=duration_s + GRACE_S,
-        )
+        streams = [high(RATE_PER_S)]
+        counts = run_streams(workbench, peer.port, streams, duration_s, seed, ignored_s=IGNORED_S)
         peer.child.check_running()
         time.sleep(COUNTED_AFTER_S)
         begun = sum(node.begun() for node in nodes)
-    high: dict[str, Any] = json.loads(printed)["high"]
-    answered = len(high["latencies_ms"])
-    sent = len(arrivals({HIGH: RATE_PER_S}, duration_s, seed))
-    return Round(sorted(high["latencies_ms"]), sum(high["outcomes"].values()) - answered, sent, begun)
+    count = counts["high"]
+    answered = len(count.latencies_ms)
+    sent = len(arrivals(streams, duration_s, seed))
+    return Round(sorted(count.latencies_ms), count.outcomes.total() - answered, sent, begun)
 
 
 def _middle_ms(rounds: Sequence[Round], percent: float) -> float:

@@ -23,7 +23,7 @@ from priolb.net.listener import Listener, LocalHandler
 from priolb.net.pool import IdleBudget
 from support.manual_loop import ManualClock, ManualLoop
 from support.memory import MemoryTransport
-from support.messages import NOON, VIA_NAME
+from support.messages import ANSWER, NOON, POST, POST_AT_NODE, VIA_NAME
 from support.tickets import new_queue
 
 RETRY_METHODS = frozenset({b"POST", b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
@@ -314,3 +314,14 @@ class Rig:
 
     async def _dial(self, protocol_factory: Callable[[], Any], host: str, port: int) -> tuple[Any, Any]:
         return await self.nodes[host].dial(protocol_factory)
+
+
+def serve_one(rig: Rig, node: MemoryNode, answer: bytes = ANSWER) -> MemoryTransport:
+    """Serve a request over a connection that is new, and return the node's end."""
+    client = rig.client()
+    client.send(POST)
+    call = node.accept()
+    assert call.take() == POST_AT_NODE
+    call.send(answer)
+    client.end()
+    return call

@@ -33,3 +33,10 @@ def test_every_proof_is_a_test_that_exists() -> None:
 def test_every_link_to_a_file_of_ours_leads_somewhere(page: Path) -> None:
     links = [link for link in _LINK.findall(page.read_text()) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_benchmark_has_a_place_on_the_page_of_results() -> None:
+    suites = {path.stem for path in (ROOT / "benchmarks" / "suites").glob("[!_]*.py")}
+    page = (ROOT / "docs" / "performance.md").read_text()
+    for mark in ("benchmark", "end of benchmark"):
+        assert set(re.findall(rf"<!-- {mark}: (\w+) -->", page)) == suites

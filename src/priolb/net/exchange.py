@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING, Final
 
-from priolb.core.hedge import Hedging
 from priolb.core.node import Lease
 from priolb.core.outcome import Outcome, Phase, Source, answered
 from priolb.core.ticket import RUNNING, WAITING
@@ -13,7 +11,6 @@ from priolb.errors import Reason
 from priolb.http.framing import UNTIL_CLOSE
 from priolb.http.messages import RequestHead, ResponseHead
 from priolb.http.node_errors import retry_after_s
-from priolb.http.numbers import NUMBERS, THREE_DIGITS, decimal
 from priolb.http.refusal import looks_like_rpc
 from priolb.http.writer import (
     answer_start,
@@ -32,7 +29,8 @@ from priolb.net.answer import (
 )
 from priolb.net.attempts import Attempts
 from priolb.net.backend import BackendConnection
-from priolb.net.second_try import GIVEN_UP, SecondTry
+from priolb.net.own_fields import own_fields
+from priolb.net.second_try import GIVEN_UP, SecondTry, plan_second_try
 from priolb.net.upload import Upload
 
 if TYPE_CHECKING:
@@ -122,8 +120,8 @@ class Exchange(Attempts):
         # Of a used connection that ends, nobody can tell whether the node has seen the request.
         self._send(fresh=not self._is_repeatable)
         hedging = self._engine.scheduler.hedging
-        if hedging is not None and self.tries == 1:
-            self._plan_second_try(hedging, now)
+        if hedging is not None and self.tries == 1 and self._is_repeatable and not self.upgrade:
+            self._second = plan_second_try(self, self._engine, hedging.delay_s(self.lane), now)
 
     def refuse(self, reason: Reason, detail: str = "") -> None:
         """Answer in our own words; the request is not in line and not at a node."""
@@ -211,7 +209,7 @@ class Exchange(Attempts):
         self._keep_alive = False
         self._stream = AnswerStream(head.status, UNTIL_CLOSE, is_chunked=False)
         start = b"HTTP/1.1 %d %s\r\n%s" % (head.status, head.phrase, head.forwarded)
-        self._client.write(start + self._timings(head, now) + b"\r\n")
+        self._client.write(start + own_fields(self._engine, self, head, self._try_at, now) + b"\r\n")
         self._note_answering(now)
         self._client.switch_protocols(backend)
 
@@ -371,12 +369,6 @@ class Exchange(Attempts):
 
     # A second try beside the first
 
-    def _plan_second_try(self, hedging: Hedging, now: float) -> None:
-        delay_s = hedging.delay_s(self.lane)
-        if delay_s < inf and self._is_repeatable and not self.upgrade:
-            self._second = SecondTry(self, self._engine, delay_s)
-            self._second.wait(now)
-
     @property
     def slow_lease(self) -> Lease | None:
         """The lease of the first try, as long as nothing is known of its answer."""
@@ -425,41 +417,9 @@ class Exchange(Attempts):
             self._keep_alive = False  # what is left of the request would be read as the next one
         return b"%s%s%s\r\n%s" % (
             answer_start(head, request.method, body_bytes, request.minor, request.is_rpc),
-            self._timings(head, now),
+            own_fields(self._engine, self, head, self._try_at, now),
             connection_field(request.minor, self._keep_alive),
             body,
-        )
-
-    def _timings(self, head: ResponseHead, now: float) -> bytes:
-        """Return the fields of ours in an answer: how long it took, where, which way it came, and when."""
-        engine = self._engine
-        size_at_end = engine.scheduler.queue.lanes[self.lane].length
-        node_us = int((now - self._try_at) * 1e6)
-        node_ms = node_us // 1000
-        node_time = b"%d" % node_us
-        queue_time, queue_span, total_time = b"0", b"0.000", node_time  # of one that started at once
-        if self._try_at != self.enqueued_at:
-            queue_us = int((self._try_at - self.enqueued_at) * 1e6)
-            queue_ms = queue_us // 1000
-            queue_time = b"%d" % queue_us
-            queue_span = b"%b.%b" % (decimal(queue_ms), THREE_DIGITS[queue_us - 1000 * queue_ms])
-            total_time = b"%d" % int((now - self.enqueued_at) * 1e6)
-        return (
-            b"X-PrioLB-QueueDurationUs: %b\r\nX-PrioLB-SimDurationUs: %b\r\nX-PrioLB-TotalDurationUs: %b\r\n"
-            b"X-PrioLB-QueueSizeStart: %b\r\nX-PrioLB-QueueSizeEnd: %b\r\n"
-            b"Server-Timing: queue;dur=%b, node;dur=%b.%b\r\n%b%b"
-            % (
-                queue_time,
-                node_time,
-                total_time,
-                NUMBERS[self.size_at_start] if self.size_at_start < 1000 else b"%d" % self.size_at_start,
-                NUMBERS[size_at_end] if size_at_end < 1000 else b"%d" % size_at_end,
-                queue_span,
-                NUMBERS[node_ms] if node_ms < 1000 else b"%d" % node_ms,
-                THREE_DIGITS[node_us - 1000 * node_ms],
-                engine.via[head.minor],
-                b"" if b"date" in head.known else engine.date(now),
-            )
         )
 
     def _note_completed(self, status: int, node: str, now: float) -> None:

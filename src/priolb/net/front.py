@@ -8,28 +8,26 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from priolb.core.classify import lane_of
-from priolb.errors import ClientError, FramingError, Reason
+from priolb.errors import FramingError, Reason
 from priolb.http.body import body_reader
 from priolb.http.framing import CHUNKED
-from priolb.http.inbox import Inbox
 from priolb.http.last_stop import answer_of_last
 from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
 from priolb.http.writer import CONTINUE
-from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING, ClientConnection
+from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import LONG_READ_BYTES
+from priolb.net.pipeline import MAX_PIPELINED_BYTES, Pipeline
 from priolb.net.upload import Upload, tunnel
 
 if TYPE_CHECKING:
     from priolb.net.backend import BackendConnection
     from priolb.net.listener import Listener
 
-_HEADS_PER_TURN: Final = range(16)
-_MAX_PIPELINED_BYTES: Final = 65536
 _MAX_LOCAL_BODY_BYTES: Final = 65536
 
 
-class FrontConnection(ClientConnection):
+class FrontConnection(Pipeline):
     """One client connection."""
 
     __slots__ = (
@@ -38,21 +36,13 @@ class FrontConnection(ClientConnection):
         "_exchange",
         "_head",
         "_held_bytes",
-        "_inbox",
-        "_is_head_begun",
         "_is_local",
-        "_is_reading",
         "_is_upgrade",
         "_upload",
     )
 
     def __init__(self, listener: Listener) -> None:
         super().__init__(listener)
-        # Connection
-        self._inbox: Inbox = Inbox(listener.head_limits)
-        self._is_head_begun: bool = False
-        self._is_reading: bool = False
-        # Request
         self._head: RequestHead | None = None
         self._is_local: bool = False
         self._is_upgrade: bool = False
@@ -124,7 +114,7 @@ class FrontConnection(ClientConnection):
                 self._rest()
         elif state == BUSY:
             inbox.data += data
-        if len(inbox.data) > _MAX_PIPELINED_BYTES:
+        if len(inbox.data) > MAX_PIPELINED_BYTES:
             self._hold_back()
 
     def on_lapse(self, now: float) -> None:
@@ -226,64 +216,6 @@ class FrontConnection(ClientConnection):
         self._read_on()
         if not self._writing_paused:
             self._expect_body()
-
-    # Heads
-
-    def _await_head(self, now: float) -> None:
-        """Go on with the next request: of the inbox, or of the network."""
-        self._is_head_begun = False
-        self.lapses_at = now + self._listener.keepalive_timeout_s
-        if self.lapses_at < self.watched_at:
-            self._engine.watch(self)
-        if self._inbox.data:
-            self._read_heads()
-        if self._is_paused:
-            self._read_on()
-
-    def _hold_back(self) -> None:
-        """Read no more while requests wait in the inbox that cannot be taken up yet."""
-        if self._must_wait():
-            self._pause_reading()
-
-    def _read_on(self) -> None:
-        """Read again, unless too much waits in the inbox that still cannot be taken up."""
-        if len(self._inbox.data) > _MAX_PIPELINED_BYTES and self._must_wait():
-            return
-        self._resume_reading()
-
-    def _must_wait(self) -> bool:
-        return self._state == BUSY or self._writing_paused or self._is_reading
-
-    def _read_heads(self) -> None:
-        """Take requests out of the inbox as long as none is under way."""
-        inbox = self._inbox
-        if self._is_reading or self._writing_paused or self._state != AT_HEAD or not inbox.data:
-            return  # not now; or an answer given at once leads back here: the loop below goes on
-        self._is_reading = True
-        for _ in _HEADS_PER_TURN:
-            try:
-                head = inbox.take_head()
-            except ClientError as error:
-                self._refuse(Reason.BAD_REQUEST, str(error), error.status)
-                head = None
-            if head is not None:
-                self._begin(head)
-            elif not inbox.data:
-                self._is_head_begun = False  # an empty line begins nothing
-            elif not self._is_head_begun:
-                self._is_head_begun = True
-                self._lapse_in(self._listener.head_timeout_s)
-            if head is None or self._state != AT_HEAD or not inbox.data or self._writing_paused:
-                self._is_reading = False
-                return
-        asyncio.get_running_loop().call_soon(self._go_on)
-
-    def _go_on(self) -> None:
-        """Take more requests out of the inbox, now that other connections had their turn."""
-        self._is_reading = False
-        self._read_heads()
-        if self._is_paused:
-            self._read_on()
 
     # Requests
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from priolb.core.node import NodeState
 from priolb.http.messages import ResponseHead
 from priolb.http.rewrite import Target
-from priolb.net.backend import IDLE, AnswerSink, BackendConnection
+from priolb.net.backend import BackendConnection
+from priolb.net.node import IDLE, NodeConnection
+from priolb.net.sink import AnswerSink
 from priolb.net.upload import Upload
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class NodeLink:
         self.shared = shared
         self.last_head: ResponseHead | None = None
         self._idle: list[BackendConnection] = []
-        self._connections: dict[BackendConnection, None] = {}  # all that are open, idle or not
+        self._connections: dict[NodeConnection, None] = {}  # all that are open, idle or not
         self._is_removed = False
 
     def start(
@@ -118,12 +120,12 @@ class NodeLink:
             self.shared.watch(connection)
         return True
 
-    def forget(self, connection: BackendConnection, was_idle: bool) -> None:
+    def forget(self, connection: NodeConnection, was_idle: bool) -> None:
         """Let go of a connection that is closed."""
         self.shared.forget(connection)
         self._connections.pop(connection, None)
         if was_idle and connection in self._idle:
-            self._idle.remove(connection)
+            self._idle = [each for each in self._idle if each is not connection]
             self.shared.idle.count -= 1
 
     def cut(self, now: float) -> None:
@@ -133,7 +135,7 @@ class NodeLink:
                 connection.on_lapse(now)
 
     def distrust(self) -> None:
-        """Send the node nothing more over the connections that it has now; see `BackendConnection`."""
+        """Send the node nothing more over the connections that it has now; see `NodeConnection`."""
         for connection in list(self._connections):
             connection.distrust()
 

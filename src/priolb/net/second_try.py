@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from priolb.core.node import Lease
@@ -128,3 +129,19 @@ class SecondTry(Lapsing):
         self._exchange.forget_second_try()
         self._engine.scheduler.end_aside(self.lease, outcome, now)
         self._engine.pump(now)
+
+
+def plan_second_try(exchange: Exchange, engine: Engine, delay_s: float, now: float) -> SecondTry | None:
+    """Return what waits to try a second time; None when the first try may take all its time.
+
+    Args:
+        exchange: the request, whose first try has begun.
+        engine: runs it.
+        delay_s: as in `SecondTry`, infinite for never.
+        now: monotonic seconds.
+    """
+    if delay_s == inf:
+        return None
+    second = SecondTry(exchange, engine, delay_s)
+    second.wait(now)
+    return second

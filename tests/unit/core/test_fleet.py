@@ -2,11 +2,11 @@
 
 import random
 from math import inf
-from typing import ClassVar
 
 import pytest
 
 from priolb.core.adaptive import AdaptiveSlots
+from priolb.core.affinity import Affinity
 from priolb.core.breaker import CLOSED, HALF_OPEN, OPEN
 from priolb.core.fleet import Fleet
 from priolb.core.node import NodeState
@@ -129,21 +129,15 @@ def test_a_node_that_takes_no_part_yet_may_be_unattested_already() -> None:
     assert (usable(fleet), only.attested) == ([], False)
 
 
-def test_a_verdict_on_a_node_that_was_removed_does_not_bring_it_back_into_sight() -> None:
-    class Watched(LeastInFlight):
-        seen: ClassVar[list[int]] = []
-
-        def update(self, node: NodeState) -> None:
-            self.seen.append(node.node_id)
-            super().update(node)
-
+@pytest.mark.parametrize("late", [False, True])
+def test_a_verdict_on_a_node_that_was_removed_does_not_bring_it_back_into_sight(late: bool) -> None:
     (only,) = nodes(1)
-    fleet = Fleet(Watched())
+    affinity = Affinity(LeastInFlight())
+    fleet = Fleet(affinity)
     fleet.add(only, NOW)
     fleet.remove(only, NOW)
-    Watched.seen.clear()
-    fleet.set_attested(only, False, "late", NOW)
-    assert Watched.seen == []
+    fleet.set_attested(only, late, "late", NOW)
+    assert (affinity._nodes, affinity.length, only.attested) == ({}, 0, late)
 
 
 def test_a_node_that_proves_itself_again_has_what_it_had() -> None:

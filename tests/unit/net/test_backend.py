@@ -5,10 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from priolb.http.parser import HeadLimits
-from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
 from support.messages import ANSWER, CLOSE, POST, POST_AT_NODE, answer_at_client, problem, timings
-from support.rig import MemoryNode, Rig
+from support.rig import Rig, serve_one
 
 BAD_ANSWER = problem(b"502 Bad Gateway", "bad answer from node")
 UNREACHABLE = problem(b"502 Bad Gateway", "node unreachable")
@@ -16,17 +15,6 @@ NODE_TIMEOUT = problem(b"504 Gateway Timeout", "node timeout")
 
 
 Leaving = Callable[[MemoryTransport], None]
-
-
-def serve_one(rig: Rig, node: MemoryNode, answer: bytes = ANSWER) -> MemoryTransport:
-    """Serve a request over a connection that is new, and return the node's end."""
-    client = rig.client()
-    client.send(POST)
-    call = node.accept()
-    assert call.take() == POST_AT_NODE
-    call.send(answer)
-    client.end()
-    return call
 
 
 # Used again
@@ -156,45 +144,6 @@ def test_a_used_connection_that_is_closed_after_the_first_byte_of_an_answer_is_a
         rig.run()
         assert client.take() == UNREACHABLE
         assert node.is_quiet()
-
-
-def test_a_used_connection_has_3_seconds_again_however_long_it_was_idle() -> None:
-    with Rig(max_tries=1) as rig:
-        node, client = rig.node(), rig.client()
-        serve_one(rig, node)
-        rig.advance(60)
-        client.send(POST)
-        rig.advance(3)
-        assert client.take() == b""
-        rig.advance(2 * TICK_S)
-        assert client.take() == NODE_TIMEOUT
-
-
-def test_the_fresh_connection_has_no_more_time_than_the_stale_one_had() -> None:
-    with Rig(max_tries=1) as rig:
-        node, client = rig.node(), rig.client()
-        stale = serve_one(rig, node)
-        client.send(POST)
-        rig.advance(2)
-        stale.end()
-        node.accept()
-        rig.advance(1)
-        assert client.take() == b""
-        rig.advance(2 * TICK_S)
-        assert client.take() == NODE_TIMEOUT
-
-
-def test_a_request_that_must_not_be_sent_twice_goes_over_a_fresh_connection() -> None:
-    """Over a used one, nobody could tell a node that closed it in time from one that crashed at work."""
-    with Rig() as rig:
-        node, client = rig.node(), rig.client()
-        used = serve_one(rig, node)
-        client.send(POST.replace(b"POST", b"PATCH"))
-        fresh = node.accept()
-        assert used.take() == b""
-        fresh.send(ANSWER)
-        assert client.take() == answer_at_client(is_json=False)
-        assert rig.engine.idle.count == 2
 
 
 # Given up
@@ -375,18 +324,6 @@ def test_what_the_node_says_of_its_connection_and_of_our_fields_stays_here() -> 
 
 
 # Ends
-
-
-def test_a_connection_that_comes_too_late_is_dropped() -> None:
-    """The client left while the loop was about to say that the connection stands."""
-    with Rig() as rig:
-        node, client = rig.node(), rig.client()
-        client.send(POST)
-        rig.loop.turn()
-        client.end()
-        call = node.accept()
-        assert call.was_aborted
-        assert call.take() == b""
 
 
 def test_bytes_that_arrive_for_a_connection_just_dropped_are_thrown_away() -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from priolb.attest.context import NotAttestedError
-from support.memory import HIGH_WATER_BYTES, MemoryTransport
+from support.memory import HIGH_WATER_BYTES
 from support.messages import ANSWER, POST, POST_AT_NODE, answer_at_client, problem
-from support.rig import MemoryNode, Rig
+from support.rig import MemoryNode, Rig, serve_one
 
 WHY = "measurements: PCR 4 is another"
 REFUSED = "not attested: measurements: PCR 4 is another"
@@ -19,16 +19,6 @@ NOT_ATTESTED = problem(b"502 Bad Gateway", "node not attested", b"Connection: cl
 
 def distrust(rig: Rig, node: MemoryNode) -> None:
     rig.engine.attested(node.state, WHY)
-
-
-def idle_connection(rig: Rig, node: MemoryNode) -> MemoryTransport:
-    """Serve a request over a new connection and return the node's end of it, which is idle then."""
-    client = rig.client()
-    client.send(POST)
-    call = node.accept()
-    assert call.take() == POST_AT_NODE
-    call.send(ANSWER)
-    return call
 
 
 def refusing(rig: Rig, node: MemoryNode) -> None:
@@ -43,7 +33,7 @@ def refusing(rig: Rig, node: MemoryNode) -> None:
 def test_idle_connections_are_closed_and_the_next_request_after_the_next_proof_has_one_of_its_own() -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()
-        call = idle_connection(rig, node)
+        call = serve_one(rig, node)
         distrust(rig, node)
         assert (call.was_aborted, rig.engine.idle.count, node.state.status.value) == (True, 0, "unattested")
         client.send(POST)
@@ -73,7 +63,7 @@ def test_a_request_that_has_left_whole_is_answered_and_its_connection_serves_no_
 def test_a_request_that_was_put_off_to_the_end_of_the_turn_goes_elsewhere() -> None:
     with Rig(max_tries=1) as rig:
         node, client = rig.node(), rig.client()
-        used = idle_connection(rig, node)
+        used = serve_one(rig, node)
         rig.notes.take()
         other = rig.node()
         rig.engine.set_healthy(other.state, False)

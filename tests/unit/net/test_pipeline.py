@@ -1,4 +1,6 @@
-"""Clients that send more than is read of them: how much is taken in, and when the rest is."""
+"""Requests one behind the other: in which order they are taken up, and how much is taken in meanwhile."""
+
+import pytest
 
 from support.messages import (
     ANSWER,
@@ -7,6 +9,7 @@ from support.messages import (
     RETRY_AFTER,
     answer_at_client,
     problem,
+    timings,
 )
 from support.rig import Rig
 
@@ -14,6 +17,81 @@ GET = b"GET /%d HTTP/1.1\r\nHost: balancer\r\n\r\n"
 GET_AT_NODE = b"GET /%d HTTP/1.1\r\nHost: node-1\r\nVia: 1.1 lb\r\n\r\n"
 
 NO_NODES = problem(b"503 Service Unavailable", "no nodes available", RETRY_AFTER)
+
+
+# Order
+
+
+def test_pipelined_requests_in_one_read_are_answered_one_at_a_time_and_in_order() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(GET % 1 + POST + GET % 3)
+        call = node.accept()
+        assert call.take() == GET_AT_NODE % 1
+        call.send(ANSWER)
+        assert client.take() == answer_at_client(is_json=False)
+        assert call.take() == POST_AT_NODE
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntwo")
+        assert client.take() == answer_at_client(b"two")
+        assert call.take() == GET_AT_NODE % 3
+        call.send(ANSWER)
+        assert client.take() == answer_at_client(is_json=False)
+        assert node.is_quiet()
+
+
+def test_a_short_head_behind_a_long_one_that_came_in_parts_is_seen_at_once() -> None:
+    long = b"GET /1 HTTP/1.1\r\nHost: balancer\r\nX: %s\r\n\r\n" % (b"x" * 100)
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(long[:50])
+        client.send(long[50:-1])
+        client.send(long[-1:] + GET % 2)
+        call = node.accept()
+        call.take()
+        call.send(ANSWER)
+        assert call.take() == GET_AT_NODE % 2
+        call.send(ANSWER)
+        assert client.take() == answer_at_client(is_json=False) * 2
+
+
+def test_empty_lines_before_a_request_are_passed_over() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(b"\r\n\r\n\r")
+        client.send(b"\n" + POST)
+        call = node.accept()
+        assert call.take() == POST_AT_NODE
+        call.send(ANSWER)
+        assert client.take() == answer_at_client()
+
+
+@pytest.mark.parametrize("is_split", [False, True])
+def test_an_empty_line_behind_a_body_does_not_start_the_clock_of_the_next_head(is_split: bool) -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST + (b"" if is_split else b"\r\n"))
+        node.accept().send(ANSWER)
+        if is_split:
+            client.send(b"\r")
+            client.send(b"\n")
+        rig.advance(9)
+        client.send(POST[:10])
+        rig.advance(9)
+        client.send(POST[10:])
+        node.connections[0].send(ANSWER)
+        assert client.take() == answer_at_client() + answer_at_client(times=timings())
+
+
+def test_a_flood_of_empty_lines_is_passed_over_in_one_sweep() -> None:
+    """A quarter of a megabyte of them; line by line, each with a copy of the rest, it would take seconds."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(b"\r\n" * 131072 + POST)
+        node.accept().send(ANSWER)
+        assert client.take() == answer_at_client()
+
+
+# How much
 
 
 def test_a_pipeline_is_held_back_above_64_kb_until_the_request_under_way_is_answered() -> None:
