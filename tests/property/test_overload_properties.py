@@ -73,7 +73,7 @@ class OverloadMachine(RuleBasedStateMachine):
         before = len(self.waiting)
         reason = self.scheduler.submit(ticket)
         assert reason is (Reason.QUEUE_FULL if is_full and not worse else None)
-        displaced = self.admission.take_displaced()
+        displaced = self.admission.take_displaced(AT_ONCE)
         expected = []
         if is_full and worse:
             worst = max(each.lane for each in worse)

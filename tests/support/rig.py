@@ -5,10 +5,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from priolb.core.admission import Admission
+from priolb.core.estimate import WaitEstimate
 from priolb.core.fleet import Fleet
 from priolb.core.hedge import Hedging
 from priolb.core.limits import ByteBudget
 from priolb.core.node import NodeState
+from priolb.core.preemption import Preemption
+from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.http.fields import FieldFinder
@@ -51,6 +55,9 @@ class Notes:
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         self.notes.append(("refused", request_id, reason, status))
+
+    def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:
+        self.notes.append(("preempted", request_id, lane, node, by))
 
     def client_left(self, request_id: bytes, lane: int, tries: int, payload_bytes: int) -> None:
         self.notes.append(("client_left", request_id, tries, payload_bytes))
@@ -203,6 +210,10 @@ class Rig:
         fleet: Fleet | None = None,
         node_errors: frozenset[int] = frozenset(),
         affinity: str = "",
+        queue: PriorityQueue | None = None,
+        queue_max: int = 0,
+        estimate: WaitEstimate | None = None,
+        preemption: Preemption | None = None,
     ) -> None:
         self.clock = ManualClock()
         # The rest of an event loop is of no use here, and refuses to be used.
@@ -213,8 +224,17 @@ class Rig:
         self._keeps_host = keeps_host
         head_limits = head_limits or HeadLimits(65536, 100)
         asyncio._set_running_loop(self.loop)
+        queue = queue or new_queue(limits=lane_limits)
+        fleet = fleet or Fleet()
+        fleet.estimate = estimate
+        has_door = queue_max > 0 or estimate is not None
         self.scheduler = Scheduler(
-            new_queue(limits=lane_limits), RetryPolicy(max_tries), fleet, hedging=hedging
+            queue,
+            RetryPolicy(max_tries),
+            fleet,
+            hedging=hedging,
+            admission=Admission(queue, fleet, queue_max, estimate) if has_door else None,
+            preemption=preemption,
         )
         self.engine = Engine(
             self.scheduler,

@@ -9,6 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 
 from priolb.core.estimate import WaitEstimate
@@ -36,7 +37,7 @@ class Admission:
         self._fleet = fleet
         self._limit = limit
         self.estimate: WaitEstimate | None = estimate
-        self._displaced: list[Ticket] = []
+        self._displaced: deque[Ticket] = deque()
 
     def refusal(self, lane: int, start_by: float, answer_by: float, now: float) -> Reason | None:
         """Return why a new ticket may not get in line now; None when it may.
@@ -66,10 +67,14 @@ class Admission:
             ticket.state = ENDED
             self._displaced.append(ticket)
 
-    def take_displaced(self) -> list[Ticket]:
-        """Return those who had to go since the last call."""
-        displaced, self._displaced = self._displaced, []
-        return displaced
+    @property
+    def has_displaced(self) -> bool:
+        """Whether somebody is to be told that it had to go."""
+        return len(self._displaced) > 0
+
+    def take_displaced(self, most: int) -> list[Ticket]:
+        """Return up to `most` of those who had to go, the first one first."""
+        return [self._displaced.popleft() for _ in range(min(most, len(self._displaced)))]
 
     def wait_s(self, lane: int, now: float) -> float:
         """Return how long a new ticket of `lane` would wait now, seconds; 0 when nothing is known."""

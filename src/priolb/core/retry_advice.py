@@ -16,10 +16,15 @@ from math import ceil
 from typing import Final
 
 from priolb.core.chance import Chance
+from priolb.errors import Reason
 
 _MAX_S: Final = 32
 # Without refusals, none is remembered after so long, and the advice has come down to a second.
 _FORGOTTEN_S: Final = 2 * _MAX_S
+
+
+# What is refused because there is too much to do. Without any node there is no such thing as capacity.
+OVERLOADED: Final = frozenset({Reason.QUEUE_FULL, Reason.WAIT_TOO_LONG, Reason.DISPLACED, Reason.SHED})
 
 
 class RetryAdvice:

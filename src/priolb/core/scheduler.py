@@ -7,8 +7,8 @@ Invariants:
      those that rest before another try.
   4. A ticket put back for a retry goes to a node it has not tried, as long as a usable one exists.
   5. Every ticket accepted by `submit` leaves exactly once: by `finished` without a retry, by `cancel`, or
-     among the expired.
-     A ticket with too little time left for half of the answers of its node counts as expired.
+     among the expired or the refused. As expired counts, too, who has less time left than half of the answers
+     of its node take.
   6. Extra tries stay within their budgets. A try that found nobody there, or a node that did not prove what
      it runs, is no try: its node is out of use, so that it cannot be repeated there.
 """
@@ -22,6 +22,7 @@ from typing import Final
 from priolb.core.admission import Admission
 from priolb.core.budget import RetryBudget
 from priolb.core.chance import Chance
+from priolb.core.codel import CodelLane
 from priolb.core.fleet import Fleet
 from priolb.core.hedge import Hedging
 from priolb.core.judge import Judge
@@ -30,6 +31,7 @@ from priolb.core.outcome import Outcome, Phase, Source
 from priolb.core.preemption import Preemption
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
+from priolb.core.retry_advice import RetryAdvice
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
@@ -65,12 +67,14 @@ class Scheduler:
     """
 
     __slots__ = (
+        "_advice",
         "_budget",
         "_chance",
         "_expired",
         "_joins",
         "_judge",
         "_retry",
+        "_shedding",
         "admission",
         "fleet",
         "hedging",
@@ -98,6 +102,8 @@ class Scheduler:
         self._chance = chance
         self.admission: Admission | None = admission
         self.preemption: Preemption | None = preemption
+        self._advice: list[RetryAdvice] = [RetryAdvice(chance) for _ in queue.lanes]
+        self._shedding: list[CodelLane] = [lane for lane in queue.lanes if isinstance(lane, CodelLane)]
         self._expired: deque[Ticket] = deque()
         self._joins: int = 0
 
@@ -136,6 +142,11 @@ class Scheduler:
         if not self.fleet.nodes:
             return Reason.NO_NODES
         return Reason.QUEUE_FULL if self.queue.lanes[lane].is_full else None
+
+    def retry_after_s(self, lane: int, now: float) -> int:
+        """Take note that a request of `lane` is refused; return when its client should come back, seconds."""
+        wait_s = 0.0 if self.admission is None else self.admission.wait_s(lane, now)
+        return self._advice[lane].refuse(wait_s, now)
 
     def submit(self, ticket: Ticket) -> Reason | None:
         """Put a new ticket in line; a reason when it is refused at once."""
@@ -313,11 +324,36 @@ class Scheduler:
             expired.append(ticket)
         return expired
 
+    def take_refused(self, now: float) -> list[tuple[Ticket, Reason]]:
+        """Take out some of those who have to go before their time; each comes out exactly once, and why."""
+        refused: list[tuple[Ticket, Reason]] = []
+        if self.admission is not None:
+            displaced = self.admission.take_displaced(AT_ONCE)
+            refused += [(ticket, Reason.DISPLACED) for ticket in displaced]
+        for lane in self._shedding:
+            for ticket in lane.shed(now, AT_ONCE - len(refused)):
+                self.queue.length -= 1
+                ticket.state = ENDED
+                refused.append((ticket, Reason.SHED))
+        return refused
+
     def next_deadline(self) -> float:
-        """Return when to call `advance` and `take_expired` next, in monotonic seconds; infinity for never."""
+        """Return when to call `advance`, `take_expired` and `take_refused` next, in monotonic seconds.
+
+        Infinity for never.
+        """
         # Found expired by a dispatch: no longer in line, so that the queue's deadline leaves it out.
         deadline = self._expired[0].start_by if self._expired else self.queue.next_deadline()
-        return min(deadline, self.queue.next_wake(), self.fleet.next_due())
+        return min(deadline, self.queue.next_wake(), self.fleet.next_due(), self.next_refusal())
+
+    def next_refusal(self) -> float:
+        """Return when to call `take_refused` next, in monotonic seconds; infinity for never."""
+        due = inf
+        if self.admission is not None and self.admission.has_displaced:
+            due = -inf
+        for lane in self._shedding:
+            due = min(due, lane.next_shed_at())
+        return due
 
     # Slots
 

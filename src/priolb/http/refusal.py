@@ -13,6 +13,7 @@ from typing import Final
 
 from priolb.errors import Reason
 from priolb.http.messages import LocalResponse
+from priolb.http.rpc_id import plain_id
 
 RETRY_AFTER: Final = b"Retry-After: 1\r\n"
 
@@ -104,11 +105,12 @@ class Refusals:
         legacy: answer in the statuses and plain texts of the original, and with no field that it lacks.
     """
 
-    __slots__ = ("_legacy", "_name")
+    __slots__ = ("_legacy", "_name", "_ready")
 
     def __init__(self, name: str, legacy: bool) -> None:
         self._name: bytes = name.encode()
         self._legacy = legacy
+        self._ready: dict[tuple[Reason, int], tuple[bytes, bytes]] = {}
 
     def answer(self, reason: Reason, body: bytes, detail: str = "", status: int = 0) -> LocalResponse:
         """Return the answer for a request that ended for `reason`.
@@ -131,6 +133,30 @@ class Refusals:
             return LocalResponse(status, _dump(rpc), b"application/json", fields)
         problem = {"type": "about:blank", "title": answer.words, "status": status, "detail": words}
         return LocalResponse(status, _dump(problem), b"application/problem+json", fields)
+
+    def overloaded(self, reason: Reason, body: bytes, retry_after_s: int) -> LocalResponse:
+        """Return the answer for a request that there is no capacity for; that has to be cheap itself.
+
+        Args:
+            reason: why.
+            body: as in `answer`.
+            retry_after_s: when the client should come back, whole seconds; few different numbers.
+        """
+        call_id = b"" if self._legacy else plain_id(body)
+        if not call_id:
+            response = self.answer(reason, body)
+            response.fields = response.fields.replace(RETRY_AFTER, b"Retry-After: %d\r\n" % retry_after_s)
+            return response
+        ready = self._ready.get((reason, retry_after_s))
+        if ready is None:
+            answer = _ANSWERS[reason]
+            fields = b"Retry-After: %d\r\nProxy-Status: %s; error=%s\r\n" % (
+                retry_after_s, self._name, answer.proxy_error
+            )  # fmt: skip
+            ready = fields, _dump({"code": answer.code, "message": answer.words})[:-1]
+            self._ready[(reason, retry_after_s)] = ready
+        rpc = b'{"jsonrpc":"2.0","id":%s,"error":%s}\n' % (call_id, ready[1])
+        return LocalResponse(_ANSWERS[reason].status, rpc, b"application/json", ready[0])
 
 
 def _rpc_answer(body: bytes, error: dict[str, object]) -> object | None:

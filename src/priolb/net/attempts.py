@@ -57,11 +57,31 @@ class Attempts(Ticket):
     def try_until(self, started_at: float) -> float:
         """Return until when a try may take that began at `started_at`, monotonic seconds."""
         until = started_at + self._engine.try_timeout_s
-        return min(until, self.enqueued_at + self._head.timeout_s) if self._head.is_special else until
+        return min(until, self.answer_by)
 
     def is_out_of_time(self, now: float) -> bool:
         """Return whether the client, by its own word, waits no longer."""
-        return self._head.is_special and now >= self.enqueued_at + self._head.timeout_s
+        return now >= self.answer_by
+
+    # A better request that needs the slot
+
+    def may_be_preempted(self) -> bool:
+        second = self._second
+        return (
+            self._is_repeatable
+            and self._stream is None
+            and self._failing is None
+            and not self.upgrade
+            and (second is None or not second.is_running)
+        )
+
+    def give_way(self, now: float) -> None:
+        """Cut its try short; the scheduler gives its slot to another."""
+        self._drop_backend()
+        self._lease = None
+        if self._second is not None:
+            self._second.cancel(now)
+            self._second = None
 
     # Ends of a try
 

@@ -15,6 +15,7 @@ from priolb.core.node import NodeState
 from priolb.core.scheduler import Scheduler
 from priolb.core.status import NodeChange
 from priolb.core.timers import Lapsing, TimingWheel
+from priolb.errors import Reason
 from priolb.http.fields import FieldFinder
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
@@ -51,6 +52,9 @@ class Instrument(Protocol):
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """A request got an answer of ours."""
+
+    def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:
+        """A request is back in line, as its slot of a node is needed for the one with the id `by`."""
 
     def client_left(self, request_id: bytes, lane: int, tries: int, payload_bytes: int) -> None:
         """A client left before its answer was complete."""
@@ -194,8 +198,10 @@ class Engine:
         sizes = scheduler.queue.lengths()
         exchange.size_at_start = sizes[exchange.lane]
         self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, sizes)
-        self.expect(exchange.start_by)
+        self.expect(min(exchange.start_by, scheduler.next_refusal()))
         self.pump(exchange.enqueued_at)
+        if scheduler.preemption is not None:
+            self._preempt_for(exchange)
 
     def pump(self, now: float) -> None:
         """Start every try that can start now."""
@@ -210,11 +216,25 @@ class Engine:
         if scheduler.fleet.has_news:
             self._take_news(now)
 
+    def _preempt_for(self, exchange: Exchange) -> None:
+        """Take a slot from another request for one that has just got in line, if it may."""
+        now = exchange.enqueued_at
+        victim = self.scheduler.victim_of(exchange, now)
+        if victim is None:
+            return
+        loser = victim.ticket
+        assert isinstance(loser, Exchange)
+        loser.give_way(now)
+        self.instrument.preempted(loser.request_id, loser.lane, victim.node.name, exchange.request_id)
+        lease = self.scheduler.preempt(victim, exchange, now)
+        self.expect(loser.start_by)
+        exchange.begin(lease, self._links[lease.node.node_id], now)
+
     def _take_news(self, now: float) -> None:
         """Carry out what has followed from the ends of tries, from checks and from the operator's wishes."""
         fleet = self.scheduler.fleet
         changes = fleet.take_changes()
-        self.expect(min(fleet.next_due(), self.scheduler.queue.next_wake()))
+        self.expect(self.scheduler.next_deadline())
         for change in changes:
             self.on_node_change(change)
         for node in fleet.take_overdue():
@@ -373,7 +393,10 @@ class Engine:
             self.scheduler.advance(now)
             for ticket in self.scheduler.take_expired(now):
                 assert isinstance(ticket, Exchange)
-                ticket.expire(now)
+                ticket.expire(Reason.DEADLINE, now)
+            for ticket, reason in self.scheduler.take_refused(now):
+                assert isinstance(ticket, Exchange)
+                ticket.expire(reason, now)
             self.pump(now)
         finally:
             self._set_alarm(min(self._wheel.next_at(), self.scheduler.next_deadline()))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from priolb.core.node import Lease
 from priolb.core.outcome import Outcome, Phase, Source, answered
+from priolb.core.retry_advice import OVERLOADED
 from priolb.core.ticket import RUNNING, WAITING
 from priolb.errors import Reason
 from priolb.http.framing import UNTIL_CLOSE
@@ -83,7 +84,8 @@ class Exchange(Attempts):
     ) -> None:
         super().__init__(lane, now, now + engine.request_timeout_s)
         if head.is_special:
-            self.start_by = min(self.start_by, now + head.timeout_s)
+            self.answer_by = now + head.timeout_s
+            self.start_by = min(self.start_by, self.answer_by)
         if engine.affinity is not None:
             self.affinity = engine.affinity.value_in(head)
         # Request
@@ -125,17 +127,22 @@ class Exchange(Attempts):
 
     def refuse(self, reason: Reason, detail: str = "") -> None:
         """Answer in our own words; the request is not in line and not at a node."""
+        engine = self._engine
         body = self.body if self._upload is None else self._upload.first_part()
-        response = self._engine.refusals.answer(reason, body, detail)
-        self._engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
+        if reason in OVERLOADED:
+            retry_after_s = engine.scheduler.retry_after_s(self.lane, engine.clock())
+            response = engine.refusals.overloaded(reason, body, retry_after_s)
+        else:
+            response = engine.refusals.answer(reason, body, detail)
+        engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
         self._client.answer(response)
 
-    def expire(self, now: float) -> None:
-        """End a request whose time to start has passed, with what a node last answered, if one did."""
+    def expire(self, reason: Reason, now: float) -> None:
+        """End a request that waits no longer, with what a node last answered, if one did."""
         if not self._client.awaits(self):
             return  # a dispatch found it late, and the client left before the timer came round
         if self._kept is None:
-            self.refuse(Reason.DEADLINE)
+            self.refuse(reason)
         else:
             self._deliver_kept(now)
 
@@ -364,7 +371,7 @@ class Exchange(Attempts):
         self._failing = None
         self._drop_backend()
         self._give_back(Outcome(Source.CLIENT, phase, None, 0, True, answering=False), now)
-        self.expire(now)
+        self.expire(Reason.DEADLINE, now)
         self._engine.pump(now)
 
     # A second try beside the first

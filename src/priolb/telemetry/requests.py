@@ -117,6 +117,16 @@ class RequestLog:
             "Request refused", **_id(request_id), **_lane(lane), reason=reason, statusCode=status
         )
 
+    def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:
+        """Log that a request is back in line, as its slot is needed for the one with the id `by`."""
+        self._logger.info(
+            "Request preempted",
+            **_id(request_id),
+            **_lane(lane),
+            nodeURI=node,
+            by=by.decode("utf-8", "replace"),
+        )
+
     def client_left(self, request_id: bytes, lane: int, tries: int, payload_bytes: int) -> None:
         """Log that a client left before its answer was complete."""
         self._logger.info(

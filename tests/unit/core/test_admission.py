@@ -60,7 +60,7 @@ class Desk:
 def test_without_a_limit_nobody_has_to_go() -> None:
     desk = Desk()
     desk.fill("l1", "l2", "h1")
-    assert desk.admission.take_displaced() == []
+    assert desk.admission.take_displaced(64) == []
     assert desk.queue.length == 3
 
 
@@ -68,11 +68,11 @@ def test_a_better_one_takes_the_place_of_the_newest_of_the_worst_lane() -> None:
     desk = Desk(limit=3)
     _, newest, _ = desk.fill("l1", "l2", "h1")
     [high] = desk.fill("h2")
-    assert desk.admission.take_displaced() == [newest]
+    assert desk.admission.take_displaced(64) == [newest]
     assert newest.state == ENDED
     assert high.fifo is not None
     assert desk.queue.length == 3
-    assert desk.admission.take_displaced() == [], "once"
+    assert desk.admission.take_displaced(64) == [], "once"
 
 
 def test_one_that_is_no_better_than_the_worst_is_refused() -> None:
@@ -81,14 +81,14 @@ def test_one_that_is_no_better_than_the_worst_is_refused() -> None:
     assert [desk.submit("l1"), desk.submit("h3")] == [Reason.QUEUE_FULL] * 2
     assert desk.last.state == NEW
     desk.fill("f1")
-    assert names(desk.admission.take_displaced()) == ["h2"]
+    assert names(desk.admission.take_displaced(64)) == ["h2"]
 
 
 def test_one_whose_own_lane_is_full_displaces_nobody() -> None:
     desk = Desk(limit=2, lane_limits=(0, 1, 0))
     desk.fill("h1", "l1")
     assert desk.submit("h2") is Reason.QUEUE_FULL
-    assert desk.admission.take_displaced() == []
+    assert desk.admission.take_displaced(64) == []
 
 
 def test_those_who_are_back_in_line_make_more_wait_but_let_nobody_in_for_it() -> None:
@@ -101,7 +101,7 @@ def test_those_who_are_back_in_line_make_more_wait_but_let_nobody_in_for_it() ->
     assert desk.queue.length == 2
     assert desk.submit("l3") is Reason.QUEUE_FULL
     desk.fill("f1")
-    assert names(desk.admission.take_displaced()) == ["l2"]
+    assert names(desk.admission.take_displaced(64)) == ["l2"]
     assert desk.queue.length == 2
 
 
@@ -112,7 +112,7 @@ def test_the_newest_may_be_one_that_rests() -> None:
     second.tried = frozenset({1})
     desk.queue.rest(second, 5.0)
     desk.fill("f1")
-    assert desk.admission.take_displaced() == [second]
+    assert desk.admission.take_displaced(64) == [second]
 
 
 # A wait that is too long

@@ -1,0 +1,29 @@
+"""The id of a JSON-RPC call, found without parsing the call."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# A whole number, or text that stands for itself: whatever else is an id is parsed.
+_PLAIN: Final = rb'"id"\s{0,8}:\s{0,8}(-?(?:0|[1-9][0-9]{0,15})|"[A-Za-z0-9_.:-]{0,64}")'
+_AT_START: Final = re.compile(
+    rb'\s{0,8}\{\s{0,8}(?:"(?:jsonrpc|method)"\s{0,8}:\s{0,8}"[^"\\]{0,128}"\s{0,8},\s{0,8}){0,2}'
+    + _PLAIN
+    + rb"\s{0,8}[,}]",
+)
+_AT_END: Final = re.compile(rb"[,\]]\s{0,8}" + _PLAIN + rb"\s{0,8}\}\s{0,8}$")
+_END_BYTES: Final = 128
+
+
+def plain_id(body: bytes) -> bytes:
+    """Return the id of a single call as it stands there, where it stands in one of the usual places.
+
+    Empty when it does not, and when this is no call, or a batch. Whether the rest is JSON is not looked at.
+    """
+    if b'"method"' not in body:
+        return b""
+    found = _AT_START.match(body)
+    if found is None and body.lstrip(b" \t\r\n")[:1] == b"{":
+        found = _AT_END.search(body[-_END_BYTES:])
+    return b"" if found is None else found[1]
