@@ -23,17 +23,15 @@ from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
 from priolb.attest.attestors import Attestors
 from priolb.config.attestation import attestors_of
+from priolb.config.lanes import hedged_lanes, queue_of
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
 from priolb.core.affinity import Affinity
 from priolb.core.budget import RetryBudget
 from priolb.core.chance import Chance
-from priolb.core.classify import LANE_NAMES
-from priolb.core.discipline import FastHighLow
 from priolb.core.fleet import Fleet
 from priolb.core.health_check import HealthCheck
 from priolb.core.hedge import Hedging
-from priolb.core.lanes import Lane
 from priolb.core.limits import ByteBudget
 from priolb.core.ordered import RoundRobin, WeightedLeastInFlight
 from priolb.core.peak_ewma import PeakEwma
@@ -55,6 +53,7 @@ from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
 from priolb.store import open_store
 from priolb.tasks import Tasks
+from priolb.telemetry.lane_words import words_of
 from priolb.telemetry.logs import Logger, LogWriter, forward_library_logs
 from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog
@@ -84,7 +83,6 @@ _NO_EFFECT: Final = {
     "JOB_CHAN_BUFFER": _LATE_BINDING,
     "RA_TLS_ALLOW_DEBUG_ENCLAVE_INSECURE": "Setting has no effect: debug enclaves are always refused",
 }
-
 MakeAttestors = Callable[[Settings, Logger], Attestors]
 
 
@@ -113,9 +111,19 @@ def run(settings: Settings, make_attestors: MakeAttestors = attestors_of) -> int
 async def _serve(settings: Settings, log: Logger, make_attestors: MakeAttestors) -> None:
     log.info("Starting prio-load-balancer", version=__version__)
     _raise_file_limit(log)
+    if settings.config_file:
+        log.info("Configuration file read", file=settings.config_file)
     for name, message in _NO_EFFECT.items():
         if os.environ.get(name):
             log.info(message, name=name)
+    limits = {
+        "ITEMS_FASTTRACK_MAX": settings.items_fasttrack_max,
+        "ITEMS_HIGHPRIO_MAX": settings.items_highprio_max,
+        "ITEMS_LOWPRIO_MAX": settings.items_lowprio_max,
+    }
+    for name, limit in limits.items():
+        if limit and settings.policy.lanes:
+            log.info("Setting has no effect: the lanes of the configuration file have limits", name=name)
     balancer = _Balancer(settings, log, make_attestors(settings, log))
     stop = _stop_on_signals()
     try:
@@ -146,18 +154,10 @@ class _Balancer:
         self._certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
         self._store = open_store(settings.redis_uri, settings.redis_prefix)
         chance = random.Random()  # noqa: S311 - it spreads load, and keeps no secret
-        queue = PriorityQueue(
-            [
-                Lane(name, limit)
-                for name, limit in zip(
-                    LANE_NAMES,
-                    (settings.items_fasttrack_max, settings.items_highprio_max, settings.items_lowprio_max),
-                    strict=True,
-                )
-            ],
-            FastHighLow(settings.items_fasttrack_per_highprio, settings.fasttrack_drain_first),
-        )
+        queue = queue_of(settings)
         self._queue = queue
+        words = words_of([lane.name for lane in settings.lanes])
+        self._size_names = words.size_names
         self._pulse = Pulse()
         self._engine = Engine(
             _scheduler(settings, queue, chance),
@@ -167,7 +167,7 @@ class _Balancer:
                 settings.proxy_max_idle_conns_per_host,
                 settings.proxy_idle_conn_timeout_s,
             ),
-            RequestLog(log),
+            RequestLog(log, words),
             time.monotonic,
             time.time,
             request_timeout_s=settings.request_timeout_s,
@@ -299,11 +299,9 @@ class _Balancer:
     async def _log_sizes(self) -> None:
         while True:
             await asyncio.sleep(_SIZES_INTERVAL_S)
-            fast, high, low = self._queue.lengths()
+            lengths = dict(zip(self._size_names, self._queue.lengths(), strict=True))
             stall_ms = round(self._pulse.take_longest_s() * 1e3, 1)
-            self._log.info(
-                "prioQueue size", fastTrack=fast, highPrio=high, lowPrio=low, longestStallMs=stall_ms
-            )
+            self._log.info("prioQueue size", **lengths, longestStallMs=stall_ms)
 
 
 def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Scheduler:
@@ -320,7 +318,7 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
         panics=settings.panic_mode,
     )
     now = time.monotonic()
-    lanes = frozenset(map(LANE_NAMES.index, settings.hedge_lanes))
+    lanes = hedged_lanes(settings)
     has_affinity = settings.affinity_header != ""
     # Behind an order of its own, the fleet cannot exchange the usual one for that which heeds weights.
     selection: Selection = WeightedLeastInFlight() if has_affinity else LeastInFlight()

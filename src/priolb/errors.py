@@ -2,6 +2,7 @@
 
     PriolbError
     |-- ConfigError   the operator's: a setting, a flag or a node URI that cannot be used
+    |   `-- ConfigFileError   the configuration file says what cannot be used
     |-- StoreError    the store's: it is away, slow, or holds what is no node list
     |-- ClientError   the client's: a request that is malformed or over a bound
     |-- NodeError     the node's: it cannot be reached, is late, or does not speak HTTP
@@ -12,6 +13,7 @@ The text of an error names the thing and is fit to be shown to the operator. Wha
 about a request that failed is not an exception but a `Reason`, which `http.refusal` turns into an answer.
 """
 
+from collections.abc import Iterable
 from enum import Enum
 
 
@@ -42,6 +44,19 @@ class PriolbError(Exception):
 
 class ConfigError(PriolbError):
     """A setting, a flag or a node URI that cannot be used."""
+
+
+class ConfigFileError(ConfigError):
+    """A configuration file with mistakes, all of them at once, in the order of their lines.
+
+    Args:
+        name: the file.
+        mistakes: line and text of each.
+    """
+
+    def __init__(self, name: str, mistakes: Iterable[tuple[int, str]]) -> None:
+        self.mistakes = [f"{name}:{line}: {text}" for line, text in sorted(mistakes)]
+        super().__init__("\n".join(self.mistakes))
 
 
 class StoreError(PriolbError):

@@ -20,7 +20,7 @@ from priolb.config.flags import HELP_FLAGS, VERSION_FLAGS
 from priolb.config.help import help_text
 from priolb.config.load import load_settings
 from priolb.config.words import did_you_mean, shown
-from priolb.errors import ConfigError, PriolbError
+from priolb.errors import ConfigError, ConfigFileError, PriolbError
 
 EXIT_DONE: Final = 0
 EXIT_OPERATOR: Final = 2
@@ -47,6 +47,10 @@ def main(argv: list[str] | None = None) -> int:
     """
     try:
         return _dispatch(sys.argv[1:] if argv is None else argv)
+    except ConfigFileError as error:
+        for mistake in error.mistakes:
+            print(f"prio-load-balancer: {mistake}", file=sys.stderr)
+        return EXIT_OPERATOR
     except PriolbError as error:
         print(f"prio-load-balancer: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return EXIT_OPERATOR

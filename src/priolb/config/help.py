@@ -8,8 +8,9 @@ import textwrap
 from typing import Final
 
 from priolb import __version__
-from priolb.config.record import Setting
+from priolb.config.record import Key, Setting, keys_of, tables_of
 from priolb.config.settings import SETTINGS
+from priolb.config.tables import Entry, Policy
 
 _WIDTH: Final = 96
 _INDENT: Final = " " * 6
@@ -33,8 +34,9 @@ Usage:
 """
 
 _RULES: Final = """\
-A flag has one dash or two and beats its environment variable; a variable that is set to nothing
-counts as unset. A value that cannot be read stops the program with exit status 2.
+A flag has one dash or two and beats its environment variable, which beats the same name in the
+configuration file; a variable that is set to nothing counts as unset. A value that cannot be
+read stops the program with exit status 2.
 """
 
 _PAGE_HEAD: Final = """\
@@ -43,8 +45,45 @@ _PAGE_HEAD: Final = """\
 <!-- Made by `python -m priolb.config.help > docs/settings.md`; a test holds the two together. -->
 
 A flag (`-flag value` or `-flag=value`, one dash or two) beats its environment variable, which beats the
-default. A variable that is set to nothing counts as unset, but for `REDIS_PREFIX`. A value that cannot be
-read stops the program before it listens, with exit status 2 and a line that names the setting and the value.
+[configuration file](#the-configuration-file), which beats the default. A variable that is set to nothing
+counts as unset, but for `REDIS_PREFIX`. A value that cannot be read stops the program before it listens, with
+exit status 2 and a line that names the setting and the value.
+
+"""
+
+_FILE_HEAD: Final = """
+## The configuration file
+
+`CONFIG_FILE`, or the flag `-config`, names a file of [TOML](https://toml.io); without them `priolb.toml` in
+the working directory is taken, if it is there. It may hold every setting above under the name of its
+environment variable, numbers and switches without quotes, lists as arrays or with commas; and what the tables
+below say, which no flag or variable can.
+
+```toml
+REQUEST_TIMEOUT = 10
+NODES = ["http://10.0.0.1:8545", "http://10.0.0.2:8545"]
+
+[[lane]]            # X-Fast-Track: true
+name = "auctions"
+limit = 1000
+
+[[lane]]            # X-High-Priority: true
+name = "bundles"
+
+[[lane]]            # everything else
+name = "queries"
+limit = 5000
+```
+
+Settings stand above the first table. Whatever cannot be used stops the program before it listens, with exit
+status 2 and one line for each mistake, such as
+`priolb.toml:6: [[lane]] limit: '-1' is out of range (0 to 1000000000)`.
+
+`HEDGE_LANES` takes the names of lanes, and so does the log: it says `lane` instead of `requestIsHighPrio` and
+`requestIsFastTrack`, and `startQueueSize_auctions` and so on for the lengths of the lanes. Lanes with the
+names of the original keep its words.
+
+Above the tables may also stand:
 
 """
 
@@ -57,10 +96,14 @@ def help_text() -> str:
 
 
 def settings_markdown() -> str:
-    """Return the reference of settings as a Markdown page."""
+    """Return the reference of settings and of the configuration file as a Markdown page."""
     columns = ("Environment", "Flag", "Default", "Unit", "Accepts", "Meaning")
-    rows = [columns, ("---",) * len(columns), *(_row(setting) for setting in SETTINGS.values())]
-    return _PAGE_HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    settings = _table(columns, [_row(setting) for setting in SETTINGS.values()])
+    tables = [
+        f"\n### `[[{table.name}]]`\n\n{table.meaning}\n\n{_keys(table.owner)}"
+        for table in tables_of(Policy).values()
+    ]
+    return "".join((_PAGE_HEAD, settings, _FILE_HEAD, _keys(Policy), *tables))
 
 
 def _help_entry(setting: Setting) -> str:
@@ -70,15 +113,30 @@ def _help_entry(setting: Setting) -> str:
     return f"  {names}  [{setting.unit}, {default}]\n{meaning}\n"
 
 
-def _row(setting: Setting) -> tuple[str, ...]:
-    def code(text: str | None) -> str:
-        return f"`{text}`" if text else ""
+def _keys(owner: type[Entry]) -> str:
+    columns = ("Key", "Default", "Unit", "Accepts", "Meaning")
+    return _table(columns, [_key_row(key) for key in keys_of(owner).values()])
 
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in (columns, ("---",) * len(columns), *rows))
+
+
+def _key_row(key: Key) -> tuple[str, ...]:
+    default = "needed" if key.is_required else _code(key.default)
+    return _code(key.name), default, key.unit, key.kind.accepts, key.meaning
+
+
+def _code(text: str | None) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _row(setting: Setting) -> tuple[str, ...]:
     flag = setting.flag and f"-{setting.flag}"
     return (
-        code(setting.env),
-        code(flag),
-        code(setting.default),
+        _code(setting.env),
+        _code(flag),
+        _code(setting.default),
         setting.unit,
         setting.kind.accepts,
         setting.meaning,

@@ -1,45 +1,78 @@
-"""From the command line and the environment to `Settings`."""
+"""From the command line, the environment and the configuration file to `Settings`."""
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+from priolb.config.document import Document, read_document
 from priolb.config.flags import parse_flags
 from priolb.config.parse import Kind
+from priolb.config.policy import PolicyReader
 from priolb.config.settings import SETTINGS, Settings
 from priolb.config.words import shown
 from priolb.errors import ConfigError
 
 T = TypeVar("T")
 
+# Taken without being named, when it is in the working directory.
+CONFIG_FILE: Final = "priolb.toml"
+
+# The file does not say where it is itself.
+_IN_FILE: Final = {
+    setting.env: name for name, setting in SETTINGS.items() if setting.env and name != "config_file"
+}
+
 
 def load_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
-    """Return the settings of a run: a flag beats its environment variable, which beats the default.
+    """Return the settings of a run: a flag beats its variable, which beats the file, which beats the default.
 
-    A variable that cannot be read is refused even when a flag overrides it: it would come into
-    force, unnoticed, on the day the flag goes.
+    A value that cannot be read is refused even when another one beats it: it would come into
+    force, unnoticed, on the day the other one goes.
 
     Args:
         argv: the words after the name of the program.
         environ: the environment; an empty variable counts as unset, but for REDIS_PREFIX.
 
     Raises:
-        ConfigError: a flag is unknown, or a flag or variable holds what it cannot hold; both are named.
+        ConfigError: a flag is unknown, or a flag, a variable or the file holds what it cannot hold.
     """
     from_flags = parse_flags(argv)
-    values: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     for name, setting in SETTINGS.items():
         text = environ.get(setting.env) if setting.env else None
         if setting.env and text is not None and (text or setting.empty_is_value):
-            values[name] = read_value(setting.env, setting.kind, text, secret=setting.secret)
+            given[name] = read_value(setting.env, setting.kind, text, secret=setting.secret)
     for name, text in from_flags:
         setting = SETTINGS[name]
-        values[name] = read_value(f"-{setting.flag}", setting.kind, text, secret=setting.secret)
-    settings = Settings(**values)
+        given[name] = read_value(f"-{setting.flag}", setting.kind, text, secret=setting.secret)
+    path = given.pop("config_file", "") or (CONFIG_FILE if os.path.lexists(CONFIG_FILE) else "")
+    in_file = settings_in(read_document(path)) if path else {}
+    settings = Settings(**{**in_file, **given, "config_file": path})
     if settings.tls_key and not settings.tls_cert:
         raise ConfigError("TLS_KEY: a key without a certificate (TLS_CERT)")
     if settings.admin_listen == settings.listen and settings.listen.port:
         raise ConfigError(f"ADMIN_LISTEN: '{settings.admin_listen}' is the address for clients (LISTEN_ADDR)")
+    names = [lane.name for lane in settings.lanes]
+    if not set(settings.hedge_lanes) <= set(names):
+        hedged = ",".join(settings.hedge_lanes)
+        raise ConfigError(f"HEDGE_LANES: {shown(hedged)} is not a list of {', '.join(names)}")
     return settings
+
+
+def settings_in(document: Document) -> dict[str, Any]:
+    """Return what a configuration file says: values of fields of `Settings`, those that it has.
+
+    Raises:
+        ConfigFileError: it holds what it cannot hold; all mistakes are told, each with its line.
+    """
+    reader = PolicyReader(document, frozenset(_IN_FILE))
+    values: dict[str, Any] = {"policy": reader.policy()}
+    for variable in document.values.keys() & _IN_FILE.keys():
+        name = _IN_FILE[variable]
+        setting = SETTINGS[name]
+        values[name] = reader.setting(variable, setting.kind, setting.secret)
+    reader.raise_mistakes()
+    return values
 
 
 def read_value(source: str, kind: Kind[T], text: str, *, secret: bool = False) -> T:

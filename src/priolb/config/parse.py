@@ -210,6 +210,35 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A name that the operator gives to something: as `Name`, but never empty."""
+
+    accepts: str = "a name (letters, digits, - . _, a letter first)"
+
+    def parse(self, text: str) -> str:
+        if not _NAME.fullmatch(text):
+            raise ValueError(f"is not {self.accepts}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names with commas between them; `of` says of what. Whether there are such things, others know."""
+
+    of: str
+
+    @property
+    def accepts(self) -> str:
+        return f"a list of {self.of}"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        names = _items(text)
+        if not all(_NAME.fullmatch(name) for name in names):
+            raise ValueError(f"is not {self.accepts}")
+        return names
+
+
+@dataclass(frozen=True, slots=True)
 class Methods:
     """Methods of HTTP with commas between them, as they stand in a request: case matters."""
 
@@ -243,23 +272,6 @@ class OptionalHostPort:
 
     def parse(self, text: str) -> Address | None:
         return HostPort().parse(text) if text else None
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """Some of a few words, with commas between them."""
-
-    words: tuple[str, ...]
-
-    @property
-    def accepts(self) -> str:
-        return f"a list of {', '.join(self.words)}"
-
-    def parse(self, text: str) -> tuple[str, ...]:
-        chosen = _items(text)
-        if not set(chosen) <= set(self.words):
-            raise ValueError(f"is not {self.accepts}")
-        return chosen
 
 
 @dataclass(frozen=True, slots=True)

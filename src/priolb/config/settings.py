@@ -4,17 +4,17 @@ A field of `Settings` is a setting: its name and type are what the program sees,
 operator sees. Loading, --help and the reference in docs/settings.md are read off these records, so
 there is no second list of names, defaults or bounds to keep in step.
 
-Names of variables and flags are those of the original program; a name that it does not have is ours.
+Names of variables and flags are those of the original program; a name that it does not have is ours. In the
+configuration file a setting has the name of its variable.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from priolb.attest.sev.policy import CONSTELLATION, Tcb, parse_arks, parse_id_keys, parse_tcb
 from priolb.config.parse import (
     Address,
     Choice,
-    Choices,
     CidrList,
     CommaList,
     Count,
@@ -23,6 +23,7 @@ from priolb.config.parse import (
     MethodOrPath,
     Methods,
     Name,
+    Names,
     Network,
     OptionalHostPort,
     ReadBy,
@@ -34,6 +35,7 @@ from priolb.config.parse import (
     seconds,
 )
 from priolb.config.record import setting, settings_of
+from priolb.config.tables import LaneSpec, Policy
 from priolb.core.classify import LANE_NAMES
 
 # One setting is one short paragraph of the table; a line for each argument would make it twice as long.
@@ -42,7 +44,12 @@ from priolb.core.classify import LANE_NAMES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of one run, all of them checked."""
+    """The settings of one run, all of them checked; `policy` is what the file says beyond them."""
+
+    config_file: str = setting(
+        Text(), "CONFIG_FILE", "", "file", flag="config",
+        meaning="TOML file of settings and lanes; empty = priolb.toml here, if it is there.",
+    )
 
     # Where clients, the store and nodes are
     listen: Address = setting(
@@ -320,7 +327,7 @@ class Settings:
         meaning="Requests with the same value of this header prefer the same node; empty = none do.",
     )
     hedge_lanes: tuple[str, ...] = setting(
-        Choices(LANE_NAMES), "HEDGE_LANES", "", "words, comma separated",
+        Names("lanes"), "HEDGE_LANES", "", "words, comma separated",
         meaning="Lanes whose requests get a second try on an idle node when the first takes unusually long.",
     )
     hedge_max_percent: int = setting(
@@ -412,7 +419,17 @@ class Settings:
         Switch(), "LEGACY_ERRORS", "false", "switch",
         meaning="Refuse with the statuses and plain texts of the original program.",
     )
-# fmt: on
+
+    policy: Policy = field(default_factory=Policy)
+    # fmt: on
+
+    @property
+    def lanes(self) -> tuple[LaneSpec, ...]:
+        """The lanes, best first: those of the configuration file, else those of the original."""
+        limits = (self.items_fasttrack_max, self.items_highprio_max, self.items_lowprio_max)
+        return self.policy.lanes or tuple(
+            LaneSpec(name=name, limit=limit) for name, limit in zip(LANE_NAMES, limits, strict=True)
+        )
 
 
 SETTINGS: Final = settings_of(Settings)

@@ -31,9 +31,6 @@ from priolb.tasks import Tasks
 # Event loops round delays to whole milliseconds: never wake up just before the time.
 _TIMER_SLACK_S: Final = 0.001
 
-# Lengths of the lanes with nobody in line but a request of this lane.
-_ALONE: Final = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
-
 
 def _ignore(change: NodeChange) -> None:
     """Tell nobody."""
@@ -97,6 +94,7 @@ class Engine:
     __slots__ = (
         "_alarm",
         "_alarm_at",
+        "_alone",
         "_date",
         "_date_until",
         "_links",
@@ -170,6 +168,11 @@ class Engine:
         self.idle = idle
         self.node_idle_timeout_s = node_idle_timeout_s
         self.head_limits = head_limits
+        lanes = range(len(scheduler.queue.lanes))
+        # Lengths of the lanes with nobody in line but a request of this lane.
+        self._alone: tuple[tuple[int, ...], ...] = tuple(
+            [tuple([int(lane == other) for other in lanes]) for lane in lanes]
+        )
         self._loop = asyncio.get_running_loop()
         self._wheel = TimingWheel()
         self.tasks = Tasks()
@@ -187,7 +190,7 @@ class Engine:
         lease = scheduler.start_at_once(exchange, exchange.enqueued_at)
         if lease is not None:
             self.instrument.queued(
-                exchange.request_id, exchange.lane, exchange.payload_bytes, _ALONE[exchange.lane]
+                exchange.request_id, exchange.lane, exchange.payload_bytes, self._alone[exchange.lane]
             )
             exchange.begin(lease, self._links[lease.node.node_id], exchange.enqueued_at)
             return

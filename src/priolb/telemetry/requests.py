@@ -6,7 +6,7 @@ afterwards: first with what is the same for many requests, which is remembered, 
 somebody waits, the lengths of the lanes. Everything else that can happen to a request is rare, or has cost
 more than a line already.
 
-Lanes are numbers here: 0 is fast-track, 1 high-priority, 2 low.
+Lanes are numbers here; `LaneWords` has the words for them.
 """
 
 from functools import lru_cache
@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from priolb.http.numbers import decimal
 from priolb.telemetry.forms import Level
+from priolb.telemetry.lane_words import LaneWords
 from priolb.telemetry.logs import Logger
 
 # Lines kept that are filled in part, and ids of requests that are under way, for their second line.
@@ -22,11 +23,7 @@ _REQUEST_IDS_MAX: Final = 1024
 # What stays open in a line that is filled in part.
 _OPEN: Final = b"%b"
 _OPEN_NUMBER: Final = b"%d"
-_OPEN_SIZES: Final = (_OPEN_NUMBER, _OPEN_NUMBER, _OPEN_NUMBER, _OPEN_NUMBER)
-_EMPTY_SIZES: Final = (b"0", b"0", b"0", b"0")
 _NO_WAIT: Final = b"0"
-_FAST_TRACK: Final = 0
-_HIGH_PRIO: Final = 1
 
 
 class Request(Protocol):
@@ -44,12 +41,14 @@ class RequestLog:
 
     Args:
         logger: where the lines go; they have its form.
+        words: the words for lanes, by default those of the original.
     """
 
-    __slots__ = ("_completed_line", "_logger", "_queued_line", "_render_id", "_stamps", "_write")
+    __slots__ = ("_completed_line", "_lanes", "_logger", "_queued_line", "_render_id", "_stamps", "_write")
 
-    def __init__(self, logger: Logger) -> None:
+    def __init__(self, logger: Logger, words: LaneWords | None = None) -> None:
         self._logger = logger
+        self._lanes = LaneWords() if words is None else words
         self._stamps = logger.stamps
         self._write = logger.writer.write
         self._render_id = lru_cache(maxsize=_REQUEST_IDS_MAX)(self._as_text)
@@ -65,8 +64,7 @@ class RequestLog:
             payload_bytes: length of the request's body.
             sizes: requests that wait in each lane, this one included.
         """
-        fast, high, low = sizes
-        waiting = fast + high + low
+        waiting = sum(sizes)
         is_alone = waiting == 1
         line = self._queued_line(lane, request_id != b"", is_alone)
         stamp = self._stamps.now()
@@ -74,7 +72,7 @@ class RequestLog:
             values: tuple[object, ...] = (stamp, self._render_id(request_id), payload_bytes)
         else:
             values = (stamp, payload_bytes)
-        self._write(line % (values if is_alone else (*values, waiting, fast, high, low)))
+        self._write(line % (values if is_alone else (*values, waiting, *sizes)))
 
     def completed(
         self, request: Request, status: int, node: str, started_at: float, now: float, sizes: tuple[int, ...]
@@ -96,8 +94,7 @@ class RequestLog:
         if started_at != arrived_at:
             node_time = b"%d" % int((now - started_at) * 1e6)
             wait = b"%d" % int((started_at - arrived_at) * 1e6)
-        fast, high, low = sizes
-        waiting = fast + high + low
+        waiting = sum(sizes)
         request_id, payload_bytes = request.request_id, request.payload_bytes
         line = self._completed_line(
             request.lane, request_id != b"", status, node, request.tries, waiting == 0
@@ -109,12 +106,12 @@ class RequestLog:
             )  # fmt: skip
         else:
             values = (stamp, total_ms, total, node_time, wait, payload_bytes)
-        self._write(line % ((*values, waiting, fast, high, low) if waiting else values))
+        self._write(line % ((*values, waiting, *sizes) if waiting else values))
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """Log that a request got an answer of ours."""
         self._logger.error(
-            "Request refused", **_id(request_id), **_lane(lane), reason=reason, statusCode=status
+            "Request refused", **_id(request_id), **self._lanes.of(lane), reason=reason, statusCode=status
         )
 
     def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:
@@ -122,7 +119,7 @@ class RequestLog:
         self._logger.info(
             "Request preempted",
             **_id(request_id),
-            **_lane(lane),
+            **self._lanes.of(lane),
             nodeURI=node,
             by=by.decode("utf-8", "replace"),
         )
@@ -132,7 +129,7 @@ class RequestLog:
         self._logger.info(
             "Client closed the connection prematurely",
             **_id(request_id),
-            **_lane(lane),
+            **self._lanes.of(lane),
             payloadSize=payload_bytes,
             requestTries=tries,
         )
@@ -161,9 +158,18 @@ class RequestLog:
 
         Open are time, id, length of the body and, unless it is alone in line, the lengths of the lanes.
         """
-        sizes = [b"%d" % size for size in (1, lane == 0, lane == 1, lane == 2)] if is_alone else _OPEN_SIZES
+        count = self._lanes.count
+        sizes = [_OPEN_NUMBER] * (1 + count)
+        if is_alone:
+            sizes = [b"1", *[b"%d" % (each == lane) for each in range(count)]]
         ids = (_OPEN,) if has_id else ()
-        template = _queued_template(self._logger, lane, ["reqID"] if has_id else [])
+        fields = [
+            *_open(["reqID"] if has_id else []),
+            *self._lane(lane),
+            *_open(["payloadSize"]),
+            *_open(self._lanes.sizes("startQueueSize")),
+        ]
+        template = self._logger.template(Level.INFO, "Request added to queue", fields)
         return _fill(template, _OPEN, *ids, _OPEN_NUMBER, *sizes)
 
     def _completed_template(
@@ -175,11 +181,22 @@ class RequestLog:
         lanes.
         """
         ids = (_OPEN,) if has_id else ()
-        template = _completed_template(self._logger, lane, ["reqID"] if has_id else [])
+        fields = [
+            *_open(["reqID"] if has_id else []),
+            *_open(["durationMs", "durationUs", "simDurationUs", "queueDurationUs"]),
+            *self._lane(lane),
+            *_open(["payloadSize", "statusCode", "nodeURI", "requestTries"]),
+            *_open(self._lanes.sizes("endQueueSize")),
+        ]
+        template = self._logger.template(Level.INFO, "Request completed", fields)
         durations = (_OPEN, _OPEN, _OPEN, _OPEN)
         facts = (b"%d" % status, self._as_text(node).replace(b"%", b"%%"), b"%d" % tries)
-        sizes = _EMPTY_SIZES if is_idle else _OPEN_SIZES
+        sizes = [b"0" if is_idle else _OPEN_NUMBER] * (1 + self._lanes.count)
         return _fill(template, _OPEN, *ids, *durations, _OPEN_NUMBER, *facts, *sizes)
+
+    def _lane(self, lane: int) -> list[tuple[str, str]]:
+        value = self._logger.form.value
+        return [(name, value(each)) for name, each in self._lanes.of(lane).items()]
 
 
 def _fill(template: bytes, *values: bytes) -> bytes:
@@ -191,36 +208,5 @@ def _id(request_id: bytes) -> dict[str, str]:
     return {"reqID": request_id.decode("utf-8", "replace")} if request_id else {}
 
 
-def _lane(lane: int) -> dict[str, bool]:
-    return {"requestIsHighPrio": lane == _HIGH_PRIO, "requestIsFastTrack": lane == _FAST_TRACK}
-
-
-def _queued_template(logger: Logger, lane: int, text_names: list[str]) -> bytes:
-    fields = [
-        *_open(text_names),
-        *_priority(lane),
-        *_open(["payloadSize"]),
-        *_open(
-            ["startQueueSize", "startQueueSizeFastTrack", "startQueueSizeHighPrio", "startQueueSizeLowPrio"]
-        ),
-    ]
-    return logger.template(Level.INFO, "Request added to queue", fields)
-
-
-def _completed_template(logger: Logger, lane: int, text_names: list[str]) -> bytes:
-    fields = [
-        *_open(text_names),
-        *_open(["durationMs", "durationUs", "simDurationUs", "queueDurationUs"]),
-        *_priority(lane),
-        *_open(["payloadSize", "statusCode", "nodeURI", "requestTries"]),
-        *_open(["endQueueSize", "endQueueSizeFastTrack", "endQueueSizeHighPrio", "endQueueSizeLowPrio"]),
-    ]
-    return logger.template(Level.INFO, "Request completed", fields)
-
-
 def _open(names: list[str]) -> list[tuple[str, str]]:
     return [(name, "%b") for name in names]
-
-
-def _priority(lane: int) -> list[tuple[str, str]]:
-    return [(name, "true" if is_it else "false") for name, is_it in _lane(lane).items()]

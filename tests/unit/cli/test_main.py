@@ -4,6 +4,7 @@ import inspect
 import platform
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -64,6 +65,21 @@ def test_flags_and_environment_reach_the_app(app: FakeApp, monkeypatch: pytest.M
     monkeypatch.setattr(sys, "argv", ["prio-load-balancer", "-http", ":9000", "-mock-node"])
     assert main() == 0
     assert app.served == [Settings(listen=Address("", 9000), mock_node=True, retries_max=7)]
+
+
+def test_each_mistake_of_the_configuration_file_is_a_line_of_its_own(
+    app: FakeApp, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("RETRIES_MAX = -1\nretries = 1\n")
+    assert main(["-config", str(path)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines() == [
+        f"prio-load-balancer: {path}:1: RETRIES_MAX: '-1' is out of range (0 to 1000)",
+        f"prio-load-balancer: {path}:2: retries: is not known",
+    ]
+    assert app.served == []
 
 
 @pytest.mark.parametrize("words", [["--version"], ["-version"], ["-mock-node", "--version"]])

@@ -4,8 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from priolb.config.document import parse_document
 from priolb.config.help import help_text, settings_markdown
+from priolb.config.load import settings_in
+from priolb.config.record import keys_of, tables_of
 from priolb.config.settings import SETTINGS
+from priolb.config.tables import LaneSpec, Policy
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "settings.md"
 
@@ -29,14 +33,38 @@ def test_help_fits_a_terminal_and_names_every_command() -> None:
 
 
 def test_reference_has_a_row_for_each_setting() -> None:
-    rows = [line for line in settings_markdown().splitlines() if line.startswith("|")]
+    page = settings_markdown().partition("## The configuration file")[0]
+    rows = [line for line in page.splitlines() if line.startswith("|")]
     assert len(rows) == len(SETTINGS) + 2
     assert all(row.count(" | ") == 5 for row in rows)
-    assert rows[2] == (
+    assert rows[3] == (
         "| `LISTEN_ADDR` | `-http` | `localhost:8080` | host:port "
         "| host:port (like localhost:8080, :8080 or [::1]:8080) "
         "| Where clients connect; :8080 is port 8080 on all interfaces. |"
     )
+
+
+def test_reference_has_a_row_for_each_key_of_the_file() -> None:
+    page = settings_markdown().partition("## The configuration file")[2]
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    assert [table.owner for table in tables_of(Policy).values()] == [LaneSpec]
+    assert [row.split(" | ")[0] for row in rows if "`" in row.split(" | ")[0]] == [
+        f"| `{key.name}`" for owner in (Policy, LaneSpec) for key in keys_of(owner).values()
+    ]
+    assert "| `name` | needed | word | a name (letters, digits, - . _, a letter first) |" in page
+    assert "| `limit` | `0` | requests | a whole number (0 to 1000000000) |" in page
+    assert "\n### `[[lane]]`\n\nA lane; the best one comes first." in page
+
+
+def test_example_of_the_reference_is_a_file_that_can_be_used() -> None:
+    example = settings_markdown().partition("```toml\n")[2].partition("```")[0]
+    values = settings_in(parse_document("example", example.encode()))
+    assert (values["request_timeout_s"], len(values["nodes"])) == (10.0, 2)
+    assert [(lane.name, lane.limit) for lane in values["policy"].lanes] == [
+        ("auctions", 1000),
+        ("bundles", 0),
+        ("queries", 5000),
+    ]
 
 
 def test_reference_in_the_docs_is_what_the_command_prints() -> None:

@@ -1,12 +1,15 @@
 """From flags and environment to settings: who wins, and what a mistake is answered with."""
 
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 
 import pytest
 
 from priolb.config.load import load_settings
 from priolb.config.parse import Address
 from priolb.config.settings import SETTINGS, Settings
+from priolb.config.tables import LaneSpec
 from priolb.errors import ConfigError
 
 
@@ -184,6 +187,120 @@ def test_mistake_never_shows_a_secret(argv: list[str], environ: dict[str, str]) 
 def test_mistake_in_a_secret_names_its_variable() -> None:
     assert mistake(environ={"ADMIN_TOKEN": "a b"}) == (
         "ADMIN_TOKEN: the value (not shown) is not a token (visible ASCII characters, no spaces)"
+    )
+
+
+def test_hedged_lanes_are_lanes_that_there_are() -> None:
+    assert mistake(environ={"HEDGE_LANES": "fast-track,urgent"}) == (
+        "HEDGE_LANES: 'fast-track,urgent' is not a list of fast-track, high-priority, low-priority"
+    )
+    settings = load_settings([], {"HEDGE_LANES": "high-priority, fast-track"})
+    assert settings.hedge_lanes == ("high-priority", "fast-track")
+
+
+THREE_LANES = """
+[[lane]]
+name = "one"
+limit = 7
+[[lane]]
+name = "two"
+[[lane]]
+name = "three"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return where the file is that is taken without being named; it is not there yet."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "priolb.toml"
+
+
+def test_flag_beats_variable_beats_file_beats_default(file: Path) -> None:
+    file.write_text("NUM_NODE_WORKERS = 4\n")
+    environ = {"NUM_NODE_WORKERS": "5"}
+    assert load_settings(["-node-workers", "6"], environ).node_workers == 6
+    assert load_settings([], environ).node_workers == 5
+    assert load_settings([], {}).node_workers == 4
+    file.unlink()
+    assert load_settings([], {}) == Settings()
+
+
+def test_file_may_hold_every_setting_that_has_a_variable_but_its_own_name(file: Path) -> None:
+    values = {
+        "REQUEST_TIMEOUT": "0.25",
+        "LOG_PROD": "true",
+        "NODES": '["http://a", "http://b"]',
+        "BACKENDS": '"http://c,http://d"',
+        "RETRY_METHODS": '["GET", "PUT"]',
+        "NODE_ERROR_CODES": "[-32002, 7]",
+        "TRUSTED_PROXIES": '["10.0.0.0/8", "::1"]',
+        "REDIS_PREFIX": '""',
+        "ProxyMaxIdleConns": "3",
+    }
+    file.write_text("".join(f"{name} = {value}\n" for name, value in values.items()))
+    assert load_settings([], {}) == Settings(
+        config_file="priolb.toml",
+        request_timeout_s=0.25,
+        log_prod=True,
+        nodes=("http://a", "http://b"),
+        backends=("http://c", "http://d"),
+        retry_methods=frozenset({b"GET", b"PUT"}),
+        node_error_codes=frozenset({-32002, 7}),
+        trusted_proxies=(IPv4Network("10.0.0.0/8"), IPv6Network("::1/128")),
+        redis_prefix="",
+        proxy_max_idle_conns=3,
+    )
+    file.write_text('CONFIG_FILE = "other.toml"\n')
+    assert mistake() == "priolb.toml:1: CONFIG_FILE: is not known"
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ"), [(["-config", "own.toml"], {"CONFIG_FILE": "x"}), ([], {"CONFIG_FILE": "own.toml"})]
+)
+def test_a_file_that_is_named_is_taken_instead(file: Path, argv: list[str], environ: dict[str, str]) -> None:
+    file.write_text("RETRIES_MAX = 9\n")
+    file.with_name("own.toml").write_text(THREE_LANES)
+    settings = load_settings(argv, environ)
+    assert (settings.config_file, settings.retries_max) == ("own.toml", 3)
+    assert settings.lanes == (LaneSpec(name="one", limit=7), LaneSpec(name="two"), LaneSpec(name="three"))
+
+
+def test_a_file_that_is_named_has_to_be_there(file: Path) -> None:
+    assert mistake(["-config", "none.toml"]) == "none.toml: there is no such file"
+    file.symlink_to("nowhere")
+    assert mistake() == "priolb.toml: there is no such file"
+
+
+def test_all_mistakes_of_a_file_are_told_at_once_in_the_order_of_their_lines(file: Path) -> None:
+    file.write_text(
+        "RETRIES_MAX = -1\nLOG_PROD = 1\nretries = 3\n[[lane]]\nname = 'one'\nlimit = '9'\n"
+        "REQUEST_TIMEOUT = 3\n[[lane]]\n"
+    )
+    assert mistake(["-node-workers", "4"], {"RETRIES_MAX": "4"}).split("\n") == [
+        "priolb.toml:1: RETRIES_MAX: '-1' is out of range (0 to 1000)",
+        "priolb.toml:2: LOG_PROD: '1' is not true or false",
+        "priolb.toml:3: retries: is not known",
+        "priolb.toml:6: [[lane]] limit: '9' is a string, and not a whole number (0 to 1000000000)",
+        "priolb.toml:7: [[lane]] REQUEST_TIMEOUT: is a setting, which has to stand above the first table",
+        "priolb.toml:8: [[lane]]: needs name (word)",
+    ]
+
+
+def test_mistake_in_a_file_never_shows_a_secret(file: Path) -> None:
+    file.write_text("ADMIN_TOKEN = 's3cret with space'\nREDIS_URI = ['s3cret']\n")
+    refusal = "the value (not shown) is not a token (visible ASCII characters, no spaces)"
+    assert mistake().split("\n") == [
+        f"priolb.toml:1: ADMIN_TOKEN: {refusal}",
+        "priolb.toml:2: REDIS_URI: the value (not shown) is not text without control characters",
+    ]
+
+
+def test_hedged_lanes_may_be_lanes_of_the_file(file: Path) -> None:
+    file.write_text(f"HEDGE_LANES = ['two', 'one']\n{THREE_LANES}")
+    assert load_settings([], {}).hedge_lanes == ("two", "one")
+    assert mistake(environ={"HEDGE_LANES": "fast-track"}) == (
+        "HEDGE_LANES: 'fast-track' is not a list of one, two, three"
     )
 
 

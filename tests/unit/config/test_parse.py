@@ -8,7 +8,6 @@ import pytest
 from priolb.config.parse import (
     Address,
     Choice,
-    Choices,
     CidrList,
     CommaList,
     Count,
@@ -18,11 +17,13 @@ from priolb.config.parse import (
     MethodOrPath,
     Methods,
     Name,
+    Names,
     OptionalHostPort,
     Switch,
     Text,
     Token,
     WholeNumbers,
+    Word,
     seconds,
 )
 
@@ -66,8 +67,9 @@ def refusal(kind: Kind[object], text: str) -> str:
         (JsonText(), "", ""),
         (JsonText(), "false", "false"),
         (JsonText(), ' {"a": [1, "b"]}', ' {"a": [1, "b"]}'),
-        (Choices(("one", "two")), "", ()),
-        (Choices(("one", "two")), "two, one", ("two", "one")),
+        (Names("lanes"), "", ()),
+        (Names("lanes"), "two, one-1", ("two", "one-1")),
+        (Word(), "two-2", "two-2"),
         (WholeNumbers(), "", frozenset()),
         (WholeNumbers(), "-32002, 7,,-32002", frozenset({-32002, 7})),
         (Name(), "", ""),
@@ -95,9 +97,14 @@ def test_a_name_that_is_no_token_is_refused(text: str) -> None:
     assert refusal(Name(), text) == "is not a name (letters, digits, - . _, a letter first)"
 
 
-@pytest.mark.parametrize("text", ["three", "one two", "ONE", "one,three"])
-def test_a_word_that_is_none_of_them_is_refused(text: str) -> None:
-    assert refusal(Choices(("one", "two")), text) == "is not a list of one, two"
+@pytest.mark.parametrize("text", ["", "1lb", "-a", "a b", "a,b", "é", "a" * 64, "a/b", "a\n"])
+def test_a_name_of_something_is_a_token_and_never_empty(text: str) -> None:
+    assert refusal(Word(), text) == "is not a name (letters, digits, - . _, a letter first)"
+
+
+@pytest.mark.parametrize("text", ["one two", "1", "one,2", "one;two", "é"])
+def test_a_list_with_what_is_no_name_is_refused(text: str) -> None:
+    assert refusal(Names("lanes"), text) == "is not a list of lanes"
 
 
 @pytest.mark.parametrize("text", ["x", "1.5", "+1", "1 2", "--1", "1_0", "9" * 31])

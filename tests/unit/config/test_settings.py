@@ -1,12 +1,13 @@
 """The table of settings against what a user of the original must find again."""
 
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 
 from priolb.config.parse import Address
 from priolb.config.settings import SETTINGS, Settings
+from priolb.config.tables import LaneSpec, Policy
 
 # Variables of the original: name, flag, default.
 ORIGINAL = [
@@ -56,7 +57,7 @@ def test_mock_node_is_a_flag_only() -> None:
 
 
 def test_each_field_is_a_setting_with_unit_and_meaning() -> None:
-    assert list(SETTINGS) == [field.name for field in fields(Settings)]
+    assert [*SETTINGS, "policy"] == [field.name for field in fields(Settings)]
     for setting in SETTINGS.values():
         assert setting.unit
         assert setting.meaning.endswith(".")
@@ -81,6 +82,17 @@ def test_defaults_are_values_of_their_types() -> None:
     assert settings.redis_prefix == "prio-load-balancer:"
     assert settings.admin_listen is None
     assert settings.admin_allow == (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+
+
+def test_lanes_are_those_of_the_original_with_their_limits_unless_the_file_has_others() -> None:
+    own = Settings(items_fasttrack_max=1, items_highprio_max=2, items_lowprio_max=3)
+    assert own.lanes == (
+        LaneSpec(name="fast-track", limit=1),
+        LaneSpec(name="high-priority", limit=2),
+        LaneSpec(name="low-priority", limit=3),
+    )
+    lanes = (LaneSpec(name="one"), LaneSpec(name="two", limit=9))
+    assert replace(own, policy=Policy(lanes=lanes)).lanes == lanes
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -5,6 +5,9 @@ from math import inf
 
 import pytest
 
+from priolb.core.discipline import FastHighLow
+from priolb.core.lanes import Lane
+from priolb.core.queue import PriorityQueue
 from priolb.net.front import FrontConnection
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
@@ -51,6 +54,21 @@ def test_requests_that_wait_go_by_priority_as_slots_become_free() -> None:
             order.append(call.take().split(b"X-Request-ID: ")[1][:4].strip())
             call.send(ANSWER)
         assert order == [b"busy", b"fast", b"high", b"low"]
+
+
+def test_a_request_that_starts_at_once_is_told_as_alone_in_line_whatever_the_number_of_lanes() -> None:
+    names = ("a", "b", "c", "d")
+    with Rig(queue=PriorityQueue([Lane(name) for name in names], FastHighLow(2))) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(post(b"X-Fast-Track: true"))
+        call = node.accept()
+        call.send(ANSWER)
+        client.send(POST)
+        call.send(ANSWER)
+        assert rig.notes.take("queued") == [
+            ("queued", b"", 0, 2, (1, 0, 0, 0)),
+            ("queued", b"", 2, 2, (0, 0, 1, 0)),
+        ]
 
 
 def test_a_node_gets_no_more_than_its_slots() -> None:

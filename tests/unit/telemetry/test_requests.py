@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from priolb.telemetry.lane_words import LaneWords
 from priolb.telemetry.requests import RequestLog
 from support.pipe_log import OpenLog
 
@@ -135,6 +136,17 @@ def test_who_is_alone_in_line_is_told_as_everybody_else(
     [line] = [json.loads(line) for line in log.lines()]
     names = ("startQueueSizeFastTrack", "startQueueSizeHighPrio", "startQueueSizeLowPrio")
     assert (line["startQueueSize"], tuple(line[name] for name in names)) == (sum(sizes), sizes)
+
+
+@pytest.mark.parametrize("sizes", [(0, 0), (2, 3)])
+def test_lanes_of_other_names_and_number_are_told_by_name(open_log: OpenLog, sizes: tuple[int, ...]) -> None:
+    log = open_log()
+    requests = RequestLog(log.logger, LaneWords(["a", "b"]))
+    requests.completed(ARequest(b"", 1, b"", 1), 200, "http://a", 8.0, 9.5, sizes)
+    [line] = [json.loads(line) for line in log.lines()]
+    assert "requestIsHighPrio" not in line
+    names = ("lane", "endQueueSize", "endQueueSize_a", "endQueueSize_b")
+    assert [line[name] for name in names] == ["b", sum(sizes), *sizes]
 
 
 def test_a_request_that_began_at_once_has_not_waited(open_log: OpenLog) -> None:

@@ -1,0 +1,21 @@
+"""From the settings to the lanes, to the discipline that rules them, and to what else names lanes."""
+
+from __future__ import annotations
+
+from priolb.config.settings import Settings
+from priolb.core.discipline import FastHighLow
+from priolb.core.lanes import Lane
+from priolb.core.queue import PriorityQueue
+
+
+def queue_of(settings: Settings) -> PriorityQueue:
+    """Return an empty queue with the lanes and the discipline of these settings."""
+    lanes = [Lane(lane.name, lane.limit) for lane in settings.lanes]
+    return PriorityQueue(
+        lanes, FastHighLow(settings.items_fasttrack_per_highprio, settings.fasttrack_drain_first)
+    )
+
+
+def hedged_lanes(settings: Settings) -> frozenset[int]:
+    """Return the indices of the lanes whose requests get second tries."""
+    return frozenset(index for index, lane in enumerate(settings.lanes) if lane.name in settings.hedge_lanes)

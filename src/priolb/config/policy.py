@@ -1,0 +1,138 @@
+"""From the configuration file to `Policy`: every table read by its records, and held against the others."""
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from priolb.config.document import Document, Place
+from priolb.config.parse import Kind
+from priolb.config.record import Key, Table, keys_of, tables_of
+from priolb.config.tables import ORIGINAL, Entry, Policy
+from priolb.config.toml_text import named, toml_text
+from priolb.config.words import did_you_mean, escaped
+from priolb.errors import ConfigFileError
+
+E = TypeVar("E", bound=Entry)
+T = TypeVar("T")
+
+
+class PolicyReader:
+    """Reads a configuration file, and remembers every mistake in it.
+
+    Args:
+        document: the file.
+        settings: names of the settings, which the file may hold as well.
+    """
+
+    def __init__(self, document: Document, settings: frozenset[str]) -> None:
+        self._document = document
+        self._settings = settings
+        self.mistakes: list[tuple[int, str]] = []
+
+    def raise_mistakes(self) -> None:
+        """Raise `ConfigFileError` with all mistakes that were found, if any."""
+        if self.mistakes:
+            raise ConfigFileError(self._document.name, self.mistakes)
+
+    def setting(self, name: str, kind: Kind[T], secret: bool) -> T | None:
+        """Return the value of a setting, None when the file does not have it or it cannot be used."""
+        return self._value(self._document.place(), name, "", self._document.values[name], kind, secret)
+
+    def policy(self) -> Policy:
+        """Return what the file says beyond settings; it counts only while there are no mistakes."""
+        values, place = self._document.values, self._document.place()
+        records = tables_of(Policy)
+        found: dict[str, Any] = {
+            field: tuple(self._tables(table, values[table.name]))
+            for field, table in records.items()
+            if table.name in values
+        }
+        others = {table.name for table in records.values()} | self._settings
+        own = {name: value for name, value in values.items() if name not in others}
+        policy = self._entry(Policy, place, "", own, frozenset(others), found)
+        if policy is None:
+            return Policy()
+        if not self.mistakes:
+            self.mistakes.extend(mistakes_of(policy))
+        return policy
+
+    def _tables(self, table: Table, value: object) -> Iterator[Entry]:
+        """Return the tables of one kind."""
+        name = table.name
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            line = self._document.place(name).line_of()
+            self.mistakes.append((line, f"{name}: has to be a table that begins with [[{name}]]"))
+            return
+        for number, values in enumerate(value):
+            place = self._document.place(name, number)
+            if number == table.most:
+                self.mistakes.append((place.line_of(), f"[[{name}]]: there may be {table.most} of them"))
+                return
+            entry = self._entry(table.owner, place, f"[[{name}]]", values, frozenset(), {})
+            if entry is not None:
+                yield entry
+
+    def _entry(
+        self,
+        owner: type[E],
+        place: Place,
+        title: str,
+        values: dict[str, Any],
+        others: frozenset[str],
+        found: dict[str, Any],
+    ) -> E | None:
+        """Return one table, None when it has mistakes.
+
+        Args:
+            owner: its class.
+            place: where it stands.
+            title: how errors call it; empty for the file as a whole.
+            values: what it says.
+            others: names that `values` might have held besides keys of the table.
+            found: values of fields that are known already.
+        """
+        records = {record.name: (name, record) for name, record in keys_of(owner).items()}
+        mistakes = len(self.mistakes)
+        for name, value in values.items():
+            if name not in records:
+                self._unknown(place, title, name, others | set(records))
+                continue
+            field, record = records[name]
+            found[field] = self._value(place, name, title, value, record.kind, secret=False)
+        for record in _required(owner):
+            if record.name not in values:
+                self.mistakes.append((place.line_of(), f"{title}: needs {record.name} ({record.unit})"))
+        return owner(place=place, **found) if len(self.mistakes) == mistakes else None
+
+    def _value(
+        self, place: Place, name: str, title: str, value: object, kind: Kind[T], secret: bool
+    ) -> T | None:
+        try:
+            return kind.parse(toml_text(kind, value))
+        except ValueError as error:
+            what = f"{'the value (not shown)' if secret else named(value)} {error}"
+        self.mistakes.append((place.line_of(name), f"{title} {name}: {what}".lstrip()))
+        return None
+
+    def _unknown(self, place: Place, title: str, name: str, known: frozenset[str]) -> None:
+        if title and name in self._settings:
+            what = f"{title} {name}: is a setting, which has to stand above the first table"
+        else:
+            what = f"{title} {escaped(name)}: is not known{did_you_mean(name, known)}".lstrip()
+        self.mistakes.append((place.line_of(name), what))
+
+
+def mistakes_of(policy: Policy) -> Iterator[tuple[int, str]]:
+    """Return what is wrong with a policy whose tables are right one by one: line and text of each mistake."""
+    lines: dict[str, int] = {}
+    for lane in policy.lanes:
+        line = lane.place.line_of("name")
+        if lane.name in lines:
+            yield line, f"[[lane]] name: {lane.name!r} is the name of that in line {lines[lane.name]}, too"
+        lines.setdefault(lane.name, line)
+    if policy.lanes and policy.discipline == ORIGINAL and len(policy.lanes) != 3:
+        line = policy.lanes[-1].place.line_of()
+        yield line, f"[[lane]]: the discipline original takes 3 lanes, and there are {len(policy.lanes)}"
+
+
+def _required(owner: type[Entry]) -> list[Key]:
+    return [record for record in keys_of(owner).values() if record.is_required]

@@ -1,0 +1,73 @@
+"""From a value of TOML to the text that a kind reads: a file says the same as the environment."""
+
+from decimal import Decimal as Exact
+from typing import Final
+
+from priolb.config.parse import (
+    CidrList,
+    CommaList,
+    Count,
+    Decimal,
+    Kind,
+    Methods,
+    Names,
+    Switch,
+    WholeNumbers,
+)
+from priolb.config.words import shown
+
+# Kinds that may be written as an array, too.
+_LISTS: Final = (CidrList, CommaList, Methods, Names, WholeNumbers)
+
+# Python refuses to write longer numbers; no kind has any that come near it.
+_NUMBER_MAX: Final = 10**30
+
+
+def toml_text(kind: Kind[object], value: object) -> str:
+    """Return the text that stands for a value.
+
+    A number has to be a number of TOML, a switch a boolean, and everything else a string; where a list is
+    meant, an array of strings or whole numbers is one as well.
+
+    Raises:
+        ValueError: the value is of another type; as with kinds, the text reads on after the value.
+    """
+    if isinstance(kind, Switch):
+        if isinstance(value, bool):
+            return "true" if value else "false"
+    elif isinstance(kind, Count | Decimal):
+        is_number = isinstance(value, int) or (isinstance(kind, Decimal) and isinstance(value, float))
+        if is_number and not isinstance(value, bool):
+            return number_text(value)
+    elif isinstance(value, str):
+        return value
+    elif isinstance(kind, _LISTS) and isinstance(value, list):
+        return ",".join(_item(kind, number, item) for number, item in enumerate(value, start=1))
+    what = "is a string, and not" if isinstance(value, str) else "is not"
+    raise ValueError(f"{what} {'true or false' if isinstance(kind, Switch) else kind.accepts}")
+
+
+def number_text(value: object) -> str:
+    """Return a number as kinds read it, without an exponent."""
+    if isinstance(value, int) and abs(value) > _NUMBER_MAX:
+        return hex(value)
+    return f"{Exact(repr(value)):f}"
+
+
+def named(value: object) -> str:
+    """Return a value as errors show it."""
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "an array"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return shown(number_text(value) if isinstance(value, int | float) else str(value))
+
+
+def _item(kind: Kind[object], number: int, item: object) -> str:
+    if isinstance(item, str) and item.strip() and "," not in item:
+        return item
+    if isinstance(item, int) and not isinstance(item, bool):
+        return number_text(item)
+    raise ValueError(f"is not {kind.accepts}: see item {number}")

@@ -1,0 +1,45 @@
+"""How the log speaks of lanes: of the three of the original in its words, of others by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from priolb.core.classify import LANE_NAMES
+
+
+class LaneWords:
+    """Names of the fields that say something of lanes.
+
+    Args:
+        names: names of the lanes, None for those of the original.
+    """
+
+    __slots__ = ("_names", "count")
+
+    def __init__(self, names: Sequence[str] | None = None) -> None:
+        self._names = names
+        self.count: int = len(LANE_NAMES if names is None else names)
+
+    @property
+    def size_names(self) -> list[str]:
+        """Names of the lengths of all lanes, in a line about nothing else."""
+        if self._names is None:
+            return ["fastTrack", "highPrio", "lowPrio"]
+        return [f"queueSize_{name}" for name in self._names]
+
+    def sizes(self, total: str) -> list[str]:
+        """Return the names of the length of all lanes together, which is given, and of each of them."""
+        if self._names is None:
+            return [total, f"{total}FastTrack", f"{total}HighPrio", f"{total}LowPrio"]
+        return [total, *(f"{total}_{name}" for name in self._names)]
+
+    def of(self, lane: int) -> dict[str, object]:
+        """Return the fields that say which lane a request is in."""
+        if self._names is None:
+            return {"requestIsHighPrio": lane == 1, "requestIsFastTrack": lane == 0}
+        return {"lane": self._names[lane]}
+
+
+def words_of(names: Sequence[str]) -> LaneWords:
+    """Return the words for lanes of these names."""
+    return LaneWords(None if tuple(names) == LANE_NAMES else names)

@@ -1,0 +1,72 @@
+"""What the tables of the file say, and what is a mistake in them."""
+
+import pytest
+
+from priolb.config.document import parse_document
+from priolb.config.policy import PolicyReader
+from priolb.config.tables import LaneSpec, Policy
+from priolb.errors import ConfigFileError
+
+SETTINGS = frozenset({"RETRIES_MAX"})
+LANES = "[[lane]]\nname = 'a'\n[[lane]]\nname = 'b'\nlimit = 5\n[[lane]]\nname = 'c'\n"
+
+
+def policy_of(text: str) -> Policy:
+    reader = PolicyReader(parse_document("f", text.encode()), SETTINGS)
+    policy = reader.policy()
+    reader.raise_mistakes()
+    return policy
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(ConfigFileError) as caught:
+        policy_of(text)
+    assert str(caught.value) == "\n".join(caught.value.mistakes)
+    return caught.value.mistakes
+
+
+def test_an_empty_file_says_nothing() -> None:
+    assert policy_of("") == Policy() == Policy(discipline="original", lanes=())
+
+
+def test_lanes_stand_in_the_order_of_the_file_and_know_their_lines() -> None:
+    lanes = policy_of(LANES).lanes
+    assert lanes == (LaneSpec(name="a"), LaneSpec(name="b", limit=5), LaneSpec(name="c"))
+    assert [(lane.place.line_of(), lane.place.line_of("limit")) for lane in lanes] == [(1, 1), (3, 5), (6, 6)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("disciplin = 'original'", ["f:1: disciplin: is not known; did you mean discipline?"]),
+        ("discipline = 'fair'", ["f:1: discipline: 'fair' is not one of original"]),
+        ("lane = 5", ["f:1: lane: has to be a table that begins with [[lane]]"]),
+        ("\n[lane]\nname = 'a'", ["f:2: lane: has to be a table that begins with [[lane]]"]),
+        ("[[lanes]]\nname = 'a'", ["f:1: lanes: is not known; did you mean lane?"]),
+        ("'a\\u001b[31m' = 1".replace("'", '"'), ["f:1: a\\x1b[31m: is not known"]),
+        (f"{LANES}nam = 'c'", ["f:8: [[lane]] nam: is not known; did you mean name?"]),
+        (
+            f"{LANES}RETRIES_MAX = 1",
+            ["f:8: [[lane]] RETRIES_MAX: is a setting, which has to stand above the first table"],
+        ),
+        (
+            f"{LANES}[[lane]]\nlimit = 1\nname = 'a'",
+            [
+                "f:8: [[lane]]: the discipline original takes 3 lanes, and there are 4",
+                "f:10: [[lane]] name: 'a' is the name of that in line 2, too",
+            ],
+        ),
+        ("[[lane]]\nname = 'a'", ["f:1: [[lane]]: the discipline original takes 3 lanes, and there are 1"]),
+        (
+            "[[lane]]\nname = 'a b'\n[[lane]]\nlimit = -1",
+            [
+                "f:2: [[lane]] name: 'a b' is not a name (letters, digits, - . _, a letter first)",
+                "f:3: [[lane]]: needs name (word)",
+                "f:4: [[lane]] limit: '-1' is out of range (0 to 1000000000)",
+            ],
+        ),
+        ("[[lane]]\nname = 'a'\n" * 65, ["f:129: [[lane]]: there may be 64 of them"]),
+    ],
+)
+def test_every_mistake_is_told_with_its_line(text: str, expected: list[str]) -> None:
+    assert mistakes(text) == expected
