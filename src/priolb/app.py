@@ -23,12 +23,14 @@ from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
 from priolb.attest.attestors import Attestors
 from priolb.config.attestation import attestors_of
-from priolb.config.lanes import hedged_lanes, queue_of
+from priolb.config.lanes import hedged_lanes, preemption_of, queue_of
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
+from priolb.core.admission import Admission
 from priolb.core.affinity import Affinity
 from priolb.core.budget import RetryBudget
 from priolb.core.chance import Chance
+from priolb.core.estimate import WaitEstimate
 from priolb.core.fleet import Fleet
 from priolb.core.health_check import HealthCheck
 from priolb.core.hedge import Hedging
@@ -326,13 +328,18 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
         selection = PeakEwma(chance)
     elif settings.node_selection == "round-robin":
         selection = RoundRobin()
+    fleet = Fleet(Affinity(selection) if has_affinity else selection, policy)
+    fleet.estimate = WaitEstimate(len(queue.lanes)) if settings.early_refusal else None
+    has_door = settings.queue_max > 0 or settings.early_refusal
     return Scheduler(
         queue,
         RetryPolicy(settings.retries_max, _BACKOFF_S),
-        Fleet(Affinity(selection) if has_affinity else selection, policy),
+        fleet,
         RetryBudget(settings.retry_budget, settings.retry_budget_min, now),
         Hedging(lanes, settings.hedge_max_percent, now) if lanes else None,
         chance,
+        Admission(queue, fleet, settings.queue_max, fleet.estimate) if has_door else None,
+        preemption_of(settings, now),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from priolb.config.document import Document, Place
 from priolb.config.parse import Kind
 from priolb.config.record import Key, Table, keys_of, tables_of
-from priolb.config.tables import ORIGINAL, Entry, Policy
+from priolb.config.tables import ORIGINAL, Entry, LaneSpec, Policy
 from priolb.config.toml_text import named, toml_text
 from priolb.config.words import did_you_mean, escaped
 from priolb.errors import ConfigFileError
@@ -129,9 +129,19 @@ def mistakes_of(policy: Policy) -> Iterator[tuple[int, str]]:
         if lane.name in lines:
             yield line, f"[[lane]] name: {lane.name!r} is the name of that in line {lines[lane.name]}, too"
         lines.setdefault(lane.name, line)
+    yield from _preemption_mistakes(policy.lanes)
     if policy.lanes and policy.discipline == ORIGINAL and len(policy.lanes) != 3:
         line = policy.lanes[-1].place.line_of()
         yield line, f"[[lane]]: the discipline original takes 3 lanes, and there are {len(policy.lanes)}"
+
+
+def _preemption_mistakes(lanes: tuple[LaneSpec, ...]) -> Iterator[tuple[int, str]]:
+    """Return where a lane would take slots from nobody, or lose them to nobody."""
+    for index, lane in enumerate(lanes):
+        if lane.preempts and not any(each.preemptible for each in lanes[index + 1 :]):
+            yield lane.place.line_of("preempts"), "[[lane]] preempts: no lane below it is preemptible"
+        if lane.preemptible and not any(each.preempts for each in lanes[:index]):
+            yield lane.place.line_of("preemptible"), "[[lane]] preemptible: no lane above it preempts"
 
 
 def _required(owner: type[Entry]) -> list[Key]:

@@ -134,6 +134,21 @@ class Settings:
         meaning="Request bodies held in memory over all queues; beyond it requests are refused with 503.",
     )
 
+    # Overload
+    queue_max: int = setting(
+        Count(), "QUEUE_MAX", "0", "requests",
+        meaning="Requests that may wait over all queues; a better one then takes the place of the newest of "
+        "the worst queue. 0 = no limit.",
+    )
+    early_refusal: bool = setting(
+        Switch(), "EARLY_REFUSAL", "false", "switch",
+        meaning="Refuse a request at once when it would have to wait longer than it may.",
+    )
+    preemptions_per_second: int = setting(
+        Count(1, 10_000), "PREEMPTIONS_PER_SECOND", "100", "requests",
+        meaning="Requests a second that may lose their slots to better ones, where lanes allow it.",
+    )
+
     # Deadlines
     request_timeout_s: float = setting(
         seconds(), "REQUEST_TIMEOUT", "5", "seconds",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from priolb.config.document import Place
-from priolb.config.parse import Choice, Count, Word
+from priolb.config.parse import Choice, Count, Switch, Word
 from priolb.config.record import key, required_key, tables
 
 ORIGINAL: Final = "original"
@@ -39,6 +39,18 @@ class LaneSpec(Entry):
     limit: int = key(
         Count(), "limit", "0", "requests",
         meaning="Requests that may wait in it; 0 = no limit.",
+    )
+    codel: bool = key(
+        Switch(), "codel", "false", "switch",
+        meaning="While it is congested, serve the newest first and refuse what has waited for long.",
+    )
+    preempts: bool = key(
+        Switch(), "preempts", "false", "switch",
+        meaning="When no slot is free, a request takes that of the youngest of a preemptible lane below.",
+    )
+    preemptible: bool = key(
+        Switch(), "preemptible", "false", "switch",
+        meaning="Its requests may lose their slots so, each once, and go back to their place in line.",
     )
 
 

@@ -23,7 +23,7 @@ class Preemption:
 
     Args:
         preempting: indices of the lanes whose requests get a slot so.
-        preemptible: indices of the lanes whose requests lose one.
+        preemptible: indices of the lanes whose requests lose one, to those of better lanes.
         per_second: preemptions a second.
         now: monotonic seconds.
     """
@@ -56,7 +56,8 @@ class Preemption:
         for lease in islice(reversed(self._running), _LOOKED_AT):
             loser, node = lease.ticket, lease.node
             if (
-                not loser.was_preempted
+                loser.lane > ticket.lane
+                and not loser.was_preempted
                 and now < loser.start_by
                 and node.usable
                 and node.in_flight <= node.slots

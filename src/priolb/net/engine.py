@@ -17,6 +17,7 @@ from priolb.core.status import NodeChange
 from priolb.core.timers import Lapsing, TimingWheel
 from priolb.errors import Reason
 from priolb.http.fields import FieldFinder
+from priolb.http.messages import RequestHead
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
 from priolb.http.refusal import Refusals
@@ -205,6 +206,17 @@ class Engine:
         self.pump(exchange.enqueued_at)
         if scheduler.preemption is not None:
             self._preempt_for(exchange)
+
+    def refusal(self, lane: int, head: RequestHead) -> Reason | None:
+        """Return why a request would be refused now of which only the head is there, or None."""
+        scheduler = self.scheduler
+        reason = scheduler.refusal(lane)
+        if reason is None and scheduler.admission is not None:
+            now = self.clock()
+            answer_by = now + head.timeout_s
+            start_by = min(now + self.request_timeout_s, answer_by)
+            reason = scheduler.admission.refusal(lane, start_by, answer_by, now)
+        return reason
 
     def pump(self, now: float) -> None:
         """Start every try that can start now."""

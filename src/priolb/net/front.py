@@ -283,7 +283,7 @@ class FrontConnection(Pipeline):
         waiting = self._inbox.data
         if head.expects_continue and not waiting:
             # RFC 9110, section 10.1.1: what will be refused anyway shall not be uploaded first.
-            reason = None if self._is_local else engine.scheduler.refusal(lane_of(head.known))
+            reason = None if self._is_local else engine.refusal(lane_of(head.known), head)
             if reason is not None:
                 self._refuse(reason)
                 return

@@ -8,6 +8,7 @@ from priolb.config.tables import LaneSpec, Policy
 from priolb.errors import ConfigFileError
 
 SETTINGS = frozenset({"RETRIES_MAX"})
+LANE_C = "[[lane]]\nname = 'c'"
 LANES = "[[lane]]\nname = 'a'\n[[lane]]\nname = 'b'\nlimit = 5\n[[lane]]\nname = 'c'\n"
 
 
@@ -65,6 +66,18 @@ def test_lanes_stand_in_the_order_of_the_file_and_know_their_lines() -> None:
                 "f:4: [[lane]] limit: '-1' is out of range (0 to 1000000000)",
             ],
         ),
+        (
+            f"{LANES}preempts = true",
+            ["f:8: [[lane]] preempts: no lane below it is preemptible"],
+        ),
+        (
+            "[[lane]]\nname = 'a'\npreemptible = true\n[[lane]]\nname = 'b'\npreempts = true\n" + LANE_C,
+            [
+                "f:3: [[lane]] preemptible: no lane above it preempts",
+                "f:6: [[lane]] preempts: no lane below it is preemptible",
+            ],
+        ),
+        (f"{LANES}codel = 1", ["f:8: [[lane]] codel: '1' is not true or false"]),
         ("[[lane]]\nname = 'a'\n" * 65, ["f:129: [[lane]]: there may be 64 of them"]),
     ],
 )
