@@ -88,10 +88,15 @@ class OverloadMachine(RuleBasedStateMachine):
             self.left.append(each)
         assert not self.limit or len(self.waiting) <= max(self.limit, before)
         self.dispatch()
-        if ticket.state == WAITING:
-            self.preempt_for(ticket)
+        while self.preempt(lane):
+            pass
 
-    def preempt_for(self, ticket: Ticket) -> None:
+    def preempt(self, lane: int) -> bool:
+        """Let the next ticket of a lane take a slot, and check from whom; False when it may not."""
+        ticket = next((each for each in self.waiting if each.lane == lane), None)
+        if ticket is None:
+            assert self.scheduler.victim_of(lane, self.now) is None
+            return False
         may_be = [
             lease
             for lease in self.leases
@@ -104,15 +109,15 @@ class OverloadMachine(RuleBasedStateMachine):
         ]
         is_full = all(each.in_flight >= each.slots for each in self.nodes if each.usable)
         recent = [at for at in self.preemptions if at > self.now - 1.0]
-        victim = self.scheduler.victim_of(ticket, self.now)
+        victim = self.scheduler.victim_of(lane, self.now)
         if victim is None:
             # A token is there at the latest when none has been spent for as long as all of them take.
-            assert ticket.lane != FAST or not may_be or not is_full or recent
-            return
-        assert ticket.lane == FAST and is_full
+            assert lane != FAST or not may_be or not is_full or recent
+            return False
+        assert lane == FAST and is_full
         assert victim is may_be[-1], "the youngest"
         loser, tries, tried = victim.ticket, victim.ticket.tries, victim.ticket.tried
-        lease = self.scheduler.preempt(victim, ticket, self.now)
+        lease = self.scheduler.preempt(victim, lane, self.now)
         assert victim.ended
         assert (loser.state, loser.tries, loser.tried) == (WAITING, tries - 1, tried)
         assert (lease.ticket, lease.node, ticket.state) == (ticket, victim.node, RUNNING)
@@ -123,6 +128,7 @@ class OverloadMachine(RuleBasedStateMachine):
         self.waiting.sort(key=lambda each: each.sequence)
         self.preemptions.append(self.now)
         assert len([at for at in self.preemptions if at > self.now - 1.0]) <= 2 * self.per_second
+        return True
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data(), outcome=st.sampled_from([answered(200), answered(500), client_left()]))

@@ -22,7 +22,8 @@ from priolb.core.lanes import Lane
 from priolb.core.ticket import RUNNING, Ticket
 
 
-def _any_node(_tried: frozenset[int]) -> bool:
+def any_node(_tried: frozenset[int]) -> bool:
+    """Return that a node is free for a ticket, whatever it has tried."""
     return True
 
 
@@ -56,7 +57,7 @@ class PriorityQueue:
         self.length += 1
         return True
 
-    def pop(self, has_node_for: Callable[[frozenset[int]], bool] = _any_node) -> Ticket | None:
+    def pop(self, has_node_for: Callable[[frozenset[int]], bool] = any_node) -> Ticket | None:
         """Take the next ticket out; None when none waits that a free node may serve.
 
         Args:

@@ -29,7 +29,7 @@ from priolb.core.judge import Judge
 from priolb.core.node import FIRST, OVER, REPEATED, Lease, NodeState
 from priolb.core.outcome import Outcome, Phase, Source
 from priolb.core.preemption import Preemption
-from priolb.core.queue import PriorityQueue
+from priolb.core.queue import PriorityQueue, any_node
 from priolb.core.retry import RetryPolicy
 from priolb.core.retry_advice import RetryAdvice
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
@@ -285,29 +285,30 @@ class Scheduler:
 
     # Slots taken from others
 
-    def victim_of(self, ticket: Ticket, now: float) -> Lease | None:
-        """Return the lease that is to be cut short for a ticket in line; None when none is."""
-        if self.preemption is None or ticket.state != WAITING or self.fleet.free.length:
+    def victim_of(self, lane: int, now: float) -> Lease | None:
+        """Return the lease that is to be cut short for the next ticket of `lane`; None when none is."""
+        if self.preemption is None or self.fleet.free.length:
             return None
-        return self.preemption.victim_of(ticket, now)
+        ticket = self.queue.lanes[lane].first(any_node)
+        return None if ticket is None else self.preemption.victim_of(ticket, now)
 
-    def preempt(self, victim: Lease, ticket: Ticket, now: float) -> Lease:
-        """Give the slot of a lease, whose try has been cut short, to a ticket in line.
+    def preempt(self, victim: Lease, lane: int, now: float) -> Lease:
+        """Give the slot of a lease, whose try has been cut short, to the next ticket of `lane`.
 
         Args:
-            victim: what `victim_of` has returned for `ticket`.
-            ticket: the ticket.
+            victim: what `victim_of` has just returned for `lane`.
+            lane: index of the lane.
             now: monotonic seconds.
         """
-        assert self.preemption is not None
-        loser = victim.ticket
+        loser, winner = victim.ticket, self.queue.lanes[lane].first(any_node)
+        assert self.preemption is not None and winner is not None
         self.preemption.preempt(victim)
         victim.end()
         self._judge.ended(victim, PREEMPTED, True, now)
         loser.tries -= 1
         self.queue.put_back(loser)
-        self.queue.remove(ticket)
-        return self._lease(ticket, victim.node, now)
+        self.queue.remove(winner)
+        return self._lease(winner, victim.node, now)
 
     # Time
 

@@ -205,7 +205,7 @@ class Engine:
         self.expect(min(exchange.start_by, scheduler.next_refusal()))
         self.pump(exchange.enqueued_at)
         if scheduler.preemption is not None:
-            self._preempt_for(exchange)
+            self._preempt_for(exchange.lane, exchange.enqueued_at)
 
     def refusal(self, lane: int, head: RequestHead) -> Reason | None:
         """Return why a request would be refused now of which only the head is there, or None."""
@@ -231,19 +231,19 @@ class Engine:
         if scheduler.fleet.has_news:
             self._take_news(now)
 
-    def _preempt_for(self, exchange: Exchange) -> None:
-        """Take a slot from another request for one that has just got in line, if it may."""
-        now = exchange.enqueued_at
-        victim = self.scheduler.victim_of(exchange, now)
-        if victim is None:
-            return
-        loser = victim.ticket
-        assert isinstance(loser, Exchange)
-        loser.give_way(now)
-        self.instrument.preempted(loser.request_id, loser.lane, victim.node.name, exchange.request_id)
-        lease = self.scheduler.preempt(victim, exchange, now)
-        self.expect(loser.start_by)
-        exchange.begin(lease, self._links[lease.node.node_id], now)
+    def _preempt_for(self, lane: int, now: float) -> None:
+        """Take slots from other requests for those of `lane`, as long as that is allowed."""
+        scheduler = self.scheduler
+        while (victim := scheduler.victim_of(lane, now)) is not None:
+            loser = victim.ticket
+            assert isinstance(loser, Exchange)
+            loser.give_way(now)
+            lease = scheduler.preempt(victim, lane, now)
+            winner = lease.ticket
+            assert isinstance(winner, Exchange)
+            self.instrument.preempted(loser.request_id, loser.lane, victim.node.name, winner.request_id)
+            self.expect(loser.start_by)
+            winner.begin(lease, self._links[lease.node.node_id], now)
 
     def _take_news(self, now: float) -> None:
         """Carry out what has followed from the ends of tries, from checks and from the operator's wishes."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from priolb.core.classify import FAST_TRACK, LOW_PRIORITY
+from priolb.core.classify import FAST_TRACK, HIGH_PRIORITY, LOW_PRIORITY
 from priolb.core.node import FIRST, Lease
 from priolb.core.preemption import Preemption
 from priolb.core.retry import RetryPolicy
@@ -14,8 +14,15 @@ from support.tickets import answered, name_of, new_queue, node, ticket
 class Desk:
     """A scheduler whose low requests give way to fast ones, with one node of some slots."""
 
-    def __init__(self, slots: int = 2, per_second: int = 10, max_tries: int = 1) -> None:
-        self.preemption = Preemption(frozenset({FAST_TRACK}), frozenset({LOW_PRIORITY}), per_second, 0.0)
+    def __init__(
+        self,
+        slots: int = 2,
+        per_second: int = 10,
+        max_tries: int = 1,
+        preempting: frozenset[int] = frozenset({FAST_TRACK}),
+        preemptible: frozenset[int] = frozenset({LOW_PRIORITY}),
+    ) -> None:
+        self.preemption = Preemption(preempting, preemptible, per_second, 0.0)
         self.scheduler = Scheduler(new_queue(), RetryPolicy(max_tries), preemption=self.preemption)
         self.node = node(1, slots)
         self.scheduler.fleet.add(self.node, 0.0)
@@ -35,11 +42,11 @@ class Desk:
         return each
 
     def preempt(self, better: Ticket, now: float = 1.0) -> tuple[str, Lease] | None:
-        """Let a ticket in line take a slot; return who had it, and the lease."""
-        victim = self.scheduler.victim_of(better, now)
+        """Let the next ticket of a lane take a slot; return who had it, and the lease."""
+        victim = self.scheduler.victim_of(better.lane, now)
         if victim is None:
             return None
-        return name_of(victim.ticket), self.scheduler.preempt(victim, better, now)
+        return name_of(victim.ticket), self.scheduler.preempt(victim, better.lane, now)
 
     def end(self, lease: Lease, status: int = 200, now: float = 2.0) -> bool:
         return self.scheduler.finished(lease, answered(status), True, now)
@@ -81,7 +88,7 @@ def test_it_goes_back_to_its_place_in_line() -> None:
 def test_nobody_gives_way_while_a_slot_is_free() -> None:
     desk = Desk(slots=2)
     desk.start("l1")
-    assert desk.scheduler.victim_of(desk.wait("f1"), 1.0) is None
+    assert desk.scheduler.victim_of(desk.wait("f1").lane, 1.0) is None
 
 
 @pytest.mark.parametrize("name", ["h1", "l2"])
@@ -96,6 +103,14 @@ def test_only_lanes_that_are_preemptible_lose_them() -> None:
     desk.start("h1")
     desk.start("f1")
     assert desk.preempt(desk.wait("f2")) is None
+
+
+@pytest.mark.parametrize("name", ["h", "f"])
+def test_nobody_loses_a_slot_to_a_lane_that_is_no_better(name: str) -> None:
+    both = frozenset({HIGH_PRIORITY, FAST_TRACK})
+    desk = Desk(slots=1, preempting=frozenset({HIGH_PRIORITY}), preemptible=both)
+    desk.start(f"{name}1")
+    assert desk.preempt(desk.wait("h2")) is None
 
 
 def test_nobody_loses_a_slot_twice() -> None:
@@ -133,20 +148,19 @@ def test_one_that_failed_has_none_either() -> None:
     assert desk.preempt(desk.wait("f2")) is None
 
 
-class InTheMiddle(Ticket):
-    """One whose answer has begun."""
-
-    def may_be_preempted(self) -> bool:
-        return False
-
-
-def test_one_whose_answer_has_begun_keeps_its_slot() -> None:
-    desk = Desk(slots=2)
+def test_of_the_lane_the_next_one_gets_the_slot() -> None:
+    desk = Desk(slots=1)
     desk.start("l1")
-    assert desk.scheduler.start_at_once(InTheMiddle(LOW_PRIORITY, 0.0, 100.0), 0.0) is not None
-    result = desk.preempt(desk.wait("f1"))
+    first, second = desk.wait("f1"), desk.wait("f2")
+    result = desk.preempt(second)
     assert result is not None
-    assert result[0] == "l1"
+    assert result[1].ticket is first
+
+
+def test_with_nobody_in_the_lane_nobody_gives_way() -> None:
+    desk = Desk(slots=1)
+    desk.start("l1")
+    assert desk.scheduler.victim_of(FAST_TRACK, 1.0) is None
 
 
 def test_a_node_that_may_not_be_used_frees_no_slot() -> None:

@@ -221,7 +221,13 @@ def test_a_fast_request_takes_the_slot_of_the_youngest_low_one() -> None:
 
 @pytest.mark.parametrize(
     "what",
-    ["its answer has begun", "its answer has failed", "its method is not repeated", "it has a second try"],
+    [
+        "its answer has begun",
+        "its answer has failed",
+        "its method is not repeated",
+        "it has a second try",
+        "it asks for another protocol",
+    ],
 )
 def test_one_that_cannot_start_again_keeps_its_slot(what: str) -> None:
     hedging = None
@@ -233,7 +239,10 @@ def test_one_that_cannot_start_again_keeps_its_slot(what: str) -> None:
     with Rig(preemption=preemption(), hedging=hedging) as rig:
         node = rig.node(slots=1)
         low = rig.client()
-        low.send(post(method=b"PATCH") if "method" in what else POST)
+        request = post(method=b"PATCH") if "method" in what else POST
+        if "protocol" in what:
+            request = b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+        low.send(request)
         call = node.accept()
         if "begun" in what:
             call.send(ANSWER[:-1])
@@ -250,6 +259,22 @@ def test_one_that_cannot_start_again_keeps_its_slot(what: str) -> None:
             client.end()
 
 
+def test_an_older_one_gives_way_when_the_answer_of_the_youngest_has_begun() -> None:
+    with Rig(preemption=preemption()) as rig:
+        node = rig.node(slots=2)
+        old, young = rig.client(), rig.client()
+        old.send(POST)
+        first = node.accept()
+        young.send(POST)
+        second = node.accept()
+        second.send(ANSWER[:-1])
+        [fast] = send(rig, FAST)
+        rig.run()
+        assert first.is_lost and not second.is_lost
+        for client in (old, young, fast):
+            client.end()
+
+
 def test_one_that_has_only_planned_a_second_try_gives_way_and_forgets_the_plan() -> None:
     hedging = Hedging(frozenset({2}), 100, 0.0)
     for _ in range(64):
@@ -259,7 +284,7 @@ def test_one_that_has_only_planned_a_second_try_gives_way_and_forgets_the_plan()
         low.send(POST)
         call = node.accept()
         [fast] = send(rig, FAST)
-        rig.advance(1)
+        rig.run()
         assert call.is_lost
         call = node.accept()
         call.send(ANSWER)
@@ -288,8 +313,9 @@ def test_one_that_gave_way_is_refused_at_its_deadline_as_any_other() -> None:
         node, low = rig.node(slots=1), rig.client()
         low.send(POST)
         node.accept()
+        rig.advance(1)
         [fast] = send(rig, FAST)
-        rig.advance(5 + TICK_S)
+        rig.advance(4 + TICK_S)
         assert low.take() == problem(b"504 Gateway Timeout", "request timeout hit before processing")
         node.accept().send(ANSWER)
         assert fast.take().startswith(b"HTTP/1.1 200 OK")
