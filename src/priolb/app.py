@@ -160,6 +160,7 @@ class _Balancer:
         self._queue = queue
         words = words_of([lane.name for lane in settings.lanes])
         self._size_names = words.size_names
+        self._requests = RequestLog(log, words)
         self._pulse = Pulse()
         self._engine = Engine(
             _scheduler(settings, queue, chance),
@@ -169,7 +170,7 @@ class _Balancer:
                 settings.proxy_max_idle_conns_per_host,
                 settings.proxy_idle_conn_timeout_s,
             ),
-            RequestLog(log, words),
+            self._requests,
             time.monotonic,
             time.time,
             request_timeout_s=settings.request_timeout_s,
@@ -304,6 +305,7 @@ class _Balancer:
             lengths = dict(zip(self._size_names, self._queue.lengths(), strict=True))
             stall_ms = round(self._pulse.take_longest_s() * 1e3, 1)
             self._log.info("prioQueue size", **lengths, longestStallMs=stall_ms)
+            self._requests.refusals.tell_others()
 
 
 def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Scheduler:

@@ -16,6 +16,7 @@ from priolb.http.numbers import decimal
 from priolb.telemetry.forms import Level
 from priolb.telemetry.lane_words import LaneWords
 from priolb.telemetry.logs import Logger
+from priolb.telemetry.refusals import RefusalLog
 
 # Lines kept that are filled in part, and ids of requests that are under way, for their second line.
 _LINES_MAX: Final = 1024
@@ -42,13 +43,25 @@ class RequestLog:
     Args:
         logger: where the lines go; they have its form.
         words: the words for lanes, by default those of the original.
+
+    `refusals` counts those that have no line of their own.
     """
 
-    __slots__ = ("_completed_line", "_lanes", "_logger", "_queued_line", "_render_id", "_stamps", "_write")
+    __slots__ = (
+        "_completed_line",
+        "_lanes",
+        "_logger",
+        "_queued_line",
+        "_render_id",
+        "_stamps",
+        "_write",
+        "refusals",
+    )
 
     def __init__(self, logger: Logger, words: LaneWords | None = None) -> None:
         self._logger = logger
         self._lanes = LaneWords() if words is None else words
+        self.refusals = RefusalLog(logger, self._lanes)
         self._stamps = logger.stamps
         self._write = logger.writer.write
         self._render_id = lru_cache(maxsize=_REQUEST_IDS_MAX)(self._as_text)
@@ -110,9 +123,7 @@ class RequestLog:
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """Log that a request got an answer of ours."""
-        self._logger.error(
-            "Request refused", **_id(request_id), **self._lanes.of(lane), reason=reason, statusCode=status
-        )
+        self.refusals.refused(request_id, lane, reason, status)
 
     def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:
         """Log that a request is back in line, as its slot is needed for the one with the id `by`."""
