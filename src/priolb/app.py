@@ -26,7 +26,7 @@ from priolb.config.attestation import attestors_of
 from priolb.config.lanes import hedged_lanes, preemption_of, queue_of
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
-from priolb.core.admission import Admission
+from priolb.core.admission import AdmissionControl
 from priolb.core.affinity import Affinity
 from priolb.core.budget import RetryBudget
 from priolb.core.chance import Chance
@@ -340,7 +340,7 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
         RetryBudget(settings.retry_budget, settings.retry_budget_min, now),
         Hedging(lanes, settings.hedge_max_percent, now) if lanes else None,
         chance,
-        Admission(queue, fleet, settings.queue_max, fleet.estimate) if has_door else None,
+        AdmissionControl(queue, fleet, settings.queue_max, fleet.estimate) if has_door else None,
         preemption_of(settings, now),
     )
 

@@ -6,14 +6,17 @@ assertions.
 
 from collections import Counter
 from math import ceil, inf
+from statistics import median_low
 
 import hypothesis.strategies as st
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from priolb.core.admission import Admission
+from priolb.core.admission import AdmissionControl
 from priolb.core.codel import CodelLane
+from priolb.core.estimate import WaitEstimate
 from priolb.core.fleet import Fleet
+from priolb.core.median import RecentMedian
 from priolb.core.node import Lease
 from priolb.core.preemption import Preemption
 from priolb.core.retry import RetryPolicy
@@ -45,7 +48,7 @@ class OverloadMachine(RuleBasedStateMachine):
     def start(self, limit: int, per_second: int) -> None:
         self.limit, self.per_second = limit, per_second
         queue, fleet = new_queue(), Fleet()
-        self.admission = Admission(queue, fleet, limit, None)
+        self.admission = AdmissionControl(queue, fleet, limit, None)
         preemption = Preemption(frozenset({FAST}), frozenset({LOW}), per_second, self.now)
         self.scheduler = Scheduler(
             queue, RetryPolicy(3), fleet, admission=self.admission, preemption=preemption
@@ -301,6 +304,58 @@ def test_a_lane_is_overtaken_for_ever_by_those_that_are_said_to(
         queue.push(Ticket(other, 1.0, inf))
         is_starved = is_starved and queue.pop() is not new
     assert is_starved is (other in queue.overtaking(lane))
+
+
+@given(
+    slots=st.integers(1, 4),
+    service_s=st.sampled_from([0.1, 1.0, 3.0]),
+    gaps=st.lists(st.sampled_from([0.0, 0.05, 0.2, 1.0]), min_size=1, max_size=60),
+)
+def test_whoever_is_refused_would_have_waited_too_long_and_nobody_else(
+    slots: int, service_s: float, gaps: list[float]
+) -> None:
+    """But for one service, as nobody knows which of the slots will be free when."""
+    queue, fleet = new_queue(), Fleet()
+    fleet.estimate = WaitEstimate(3)
+    fleet.estimate.observe(LOW, service_s, -1000.0)
+    admission = AdmissionControl(queue, fleet, 0, fleet.estimate)
+    scheduler = Scheduler(queue, RetryPolicy(1), fleet, admission=admission)
+    fleet.add(node(1, slots), 0.0)
+    leases: list[Lease] = []
+    free_at = [0.0] * slots  # the model: when each slot is free for one that comes now
+    now = 0.0
+    for gap in gaps:
+        now += gap
+        while leases and leases[0].started_at + service_s <= now:
+            ended_at = leases[0].started_at + service_s
+            scheduler.finished(leases.pop(0), answered(200), True, ended_at)
+            started = scheduler.next_dispatch(ended_at)
+            leases += [] if started is None else [started]
+        starts_at = max(now, min(free_at))
+        ticket = Ticket(LOW, now, now + WAIT_S)
+        lease = scheduler.start_at_once(ticket, now)
+        reason = None if lease is not None else scheduler.submit(ticket)
+        leases += [] if lease is None else [lease]
+        if reason is None:
+            assert starts_at - now <= WAIT_S + service_s
+            free_at.remove(min(free_at))
+            free_at.append(starts_at + service_s)
+        else:
+            assert reason is Reason.WAIT_TOO_LONG
+            assert starts_at - now >= WAIT_S - service_s
+
+
+@given(values=st.lists(st.tuples(st.floats(0, 100), st.sampled_from([0.0, 1.0, 11.0])), max_size=200))
+def test_the_median_is_that_of_the_last_values(values: list[tuple[float, float]]) -> None:
+    median, kept, now = RecentMedian(), list[float](), 0.0
+    for value, seconds in values:
+        now += seconds
+        if seconds > 10.0:
+            assert median.value(now) == 0.0
+            kept = []
+        median.add(value, now)
+        kept = [*kept, value][-64:]
+        assert median.value(now) == median_low(kept)
 
 
 @given(

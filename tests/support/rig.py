@@ -5,7 +5,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from priolb.core.admission import Admission
+from priolb.core.admission import AdmissionControl
 from priolb.core.estimate import WaitEstimate
 from priolb.core.fleet import Fleet
 from priolb.core.hedge import Hedging
@@ -233,7 +233,7 @@ class Rig:
             RetryPolicy(max_tries),
             fleet,
             hedging=hedging,
-            admission=Admission(queue, fleet, queue_max, estimate) if has_door else None,
+            admission=AdmissionControl(queue, fleet, queue_max, estimate) if has_door else None,
             preemption=preemption,
         )
         self.engine = Engine(

@@ -3,7 +3,7 @@
 Invariants:
   1. With a limit, no new ticket makes more wait than that: each that gets in beyond it takes the place of one
      of a worse lane, the newest of the worst.
-  2. A ticket is refused for its wait only while its slots are taken and others wait before it.
+  2. A ticket is refused for its wait only while no slot is free.
   3. What is displaced has left the line, once, when `take_displaced` hands it over.
 """
 
@@ -20,7 +20,7 @@ from priolb.core.ticket import ENDED, Ticket
 from priolb.errors import Reason
 
 
-class Admission:
+class AdmissionControl:
     """Stands at the door of the queue.
 
     Args:
@@ -79,7 +79,7 @@ class Admission:
     def wait_s(self, lane: int, now: float) -> float:
         """Return how long a new ticket of `lane` would wait now, seconds; 0 when nothing is known."""
         queue = self._queue
-        if self.estimate is None or not queue.length:
+        if self.estimate is None or self._fleet.free.length:
             return 0.0
         slots = sum([node.slots for node in self._fleet.candidates.values()])
         return self.estimate.wait_s(queue.ahead_of(lane), queue.overtaking(lane), slots, now)

@@ -2,12 +2,13 @@
 
 The wait of a new ticket is the work ahead of it, shared out over the slots that work on it:
 
-    wait = sum over lanes j of (tickets of j ahead * mean service time of j)
+    wait = (sum over lanes j of (tickets of j ahead * mean service time of j) + half a mean service time)
            / (usable slots - slots that lanes which overtake it keep busy)
 
-What is ahead, and which lanes overtake a ticket even when their tickets come later, the discipline says. The
-slots that a lane keeps busy are the service times of its recent tries over the time (Little's law), with a
-memory that fades over ten seconds; a twentieth of all slots is always taken to be there.
+as the next slot to be free is in the middle of its service, on the average. What is ahead, and which lanes
+overtake a ticket even when their tickets come later, the discipline says. The slots that a lane keeps busy
+are the service times of its recent tries over the time (Little's law), with a memory that fades over ten
+seconds; a twentieth of all slots is always taken to be there.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class WaitEstimate:
         return self._mean_s[lane] or self._overall_s
 
     def wait_s(self, ahead: list[int], overtaking: Iterable[int], slots: int, now: float) -> float:
-        """Return how long a new ticket waits, seconds; 0 when nothing is known.
+        """Return how long a new ticket waits while no slot is free, seconds; 0 when nothing is known.
 
         Args:
             ahead: how many tickets of each lane go before it, of those that wait.
@@ -65,12 +66,10 @@ class WaitEstimate:
         """
         if not slots:
             return 0.0  # nobody works, and nobody knows for how long
-        work_s = 0.0
+        work_s = 0.5 * self._overall_s
         for lane, count in enumerate(ahead):
             if count:
                 work_s += count * self.service_s(lane)
-        if not work_s:
-            return 0.0
         self._fade(now)
         busy = sum([self._busy_s[lane] for lane in overtaking]) / _MEMORY_S
         return work_s / max(slots - busy, slots * _LEAST_SHARE)

@@ -19,7 +19,7 @@ from collections import deque
 from math import inf
 from typing import Final
 
-from priolb.core.admission import Admission
+from priolb.core.admission import AdmissionControl
 from priolb.core.budget import RetryBudget
 from priolb.core.chance import Chance
 from priolb.core.codel import CodelLane
@@ -90,7 +90,7 @@ class Scheduler:
         budget: RetryBudget | None = None,
         hedging: Hedging | None = None,
         chance: Chance = _MIDDLE,
-        admission: Admission | None = None,
+        admission: AdmissionControl | None = None,
         preemption: Preemption | None = None,
     ) -> None:
         self.queue: PriorityQueue = queue
@@ -100,7 +100,7 @@ class Scheduler:
         self._retry = retry
         self._budget = budget
         self._chance = chance
-        self.admission: Admission | None = admission
+        self.admission: AdmissionControl | None = admission
         self.preemption: Preemption | None = preemption
         self._advice: list[RetryAdvice] = [RetryAdvice(chance) for _ in queue.lanes]
         self._shedding: list[CodelLane] = [lane for lane in queue.lanes if isinstance(lane, CodelLane)]

@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from priolb.core.admission import Admission
+from priolb.core.admission import AdmissionControl
 from priolb.core.estimate import WaitEstimate
 from priolb.core.fleet import Fleet
 from priolb.core.queue import PriorityQueue
@@ -32,7 +32,7 @@ class Desk:
             self.estimate = WaitEstimate(3)
             self.estimate.observe(2, service_s, -1000.0)
             self.fleet.estimate = self.estimate
-        self.admission = Admission(self.queue, self.fleet, limit, self.estimate)
+        self.admission = AdmissionControl(self.queue, self.fleet, limit, self.estimate)
         self.scheduler = Scheduler(self.queue, RetryPolicy(1), self.fleet, admission=self.admission)
         self.node = node(1, slots)
         self.fleet.add(self.node, 0.0)
@@ -128,14 +128,14 @@ def test_one_that_would_wait_longer_than_it_has_time_is_refused() -> None:
 
 def test_more_slots_wait_less() -> None:
     desk = Desk(service_s=1.0, slots=4)
-    assert [desk.submit(f"l{number}", 2.5) for number in range(12)] == [None] * 11 + [Reason.WAIT_TOO_LONG]
+    assert [desk.submit(f"l{number}", 2.5) for number in range(11)] == [None] * 10 + [Reason.WAIT_TOO_LONG]
 
 
 def test_one_that_needs_its_answer_by_then_needs_time_for_that_too() -> None:
     desk = Desk(service_s=1.0)
     desk.fill("l1")
-    assert desk.submit("l2", answer_by=1.9) is Reason.WAIT_TOO_LONG
-    assert desk.submit("l2", answer_by=2.0) is None
+    assert desk.submit("l2", answer_by=2.4) is Reason.WAIT_TOO_LONG
+    assert desk.submit("l2", answer_by=2.5) is None
 
 
 def test_without_a_usable_node_all_wait_for_one() -> None:
@@ -147,9 +147,11 @@ def test_without_a_usable_node_all_wait_for_one() -> None:
 
 def test_how_long_one_would_wait() -> None:
     desk = Desk(service_s=0.5)
-    assert desk.admission.wait_s(2, 0.0) == 0.0
+    assert desk.admission.wait_s(2, 0.0) == 0.25, "for half of the service that goes on"
     desk.fill("l1", "l2", "h1")
-    assert [desk.admission.wait_s(lane, 0.0) for lane in (0, 1, 2)] == [0.5, 0.5, 1.5]
+    assert [desk.admission.wait_s(lane, 0.0) for lane in (0, 1, 2)] == [0.75, 0.75, 1.75]
+    desk.fleet.add(node(2), 0.0)
+    assert desk.admission.wait_s(2, 0.0) == 0.0, "with a free slot"
     assert Desk().admission.wait_s(2, 0.0) == 0.0
 
 

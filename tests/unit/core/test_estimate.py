@@ -19,8 +19,8 @@ def test_before_anything_is_known_nobody_waits() -> None:
     assert WaitEstimate(3).wait_s([9, 9, 9], range(2), 1, 0.0) == 0.0
 
 
-def test_with_nobody_ahead_nobody_waits() -> None:
-    assert estimate_of(1.0, 1.0).wait_s([0, 0], range(1), 1, 0.0) == 0.0
+def test_with_nobody_ahead_the_next_slot_is_half_a_service_away() -> None:
+    assert estimate_of(1.0, 1.0).wait_s([0, 0], range(1), 4, 0.0) == 0.5 / 4
 
 
 def test_without_a_slot_nothing_is_known() -> None:
@@ -28,14 +28,14 @@ def test_without_a_slot_nothing_is_known() -> None:
 
 
 def test_the_work_ahead_is_shared_out_over_the_slots() -> None:
-    assert estimate_of(0.5, 2.0).wait_s([4, 3], range(0), 4, 0.0) == (4 * 0.5 + 3 * 2.0) / 4
+    assert estimate_of(0.5, 2.0).wait_s([4, 3], range(0), 4, 0.0) == (4 * 0.5 + 3 * 2.0 + 0.2875) / 4
 
 
 def test_a_lane_of_which_nothing_is_known_is_taken_for_the_others() -> None:
     estimate = WaitEstimate(2)
     estimate.observe(0, 2.0, -1000.0)
     assert estimate.service_s(1) == 2.0
-    assert estimate.wait_s([0, 4], range(0), 2, 0.0) == 4.0
+    assert estimate.wait_s([0, 4], range(0), 2, 0.0) == 4.5
 
 
 def test_service_times_are_averaged() -> None:
@@ -52,18 +52,18 @@ def test_slots_that_better_lanes_keep_busy_are_not_there() -> None:
     now = 199 * 0.5
     # The sum of what fades, in steps of half a second, instead of its integral.
     busy = 0.1 / (1.0 - exp(-0.05))
-    assert estimate.wait_s([0, 6], range(1), 4, now) == pytest.approx(6 / (4 - busy), rel=1e-4)
-    assert estimate.wait_s([0, 6], range(0), 4, now) == 6 / 4
+    assert estimate.wait_s([0, 6], range(1), 4, now) == pytest.approx(6.5 / (4 - busy), rel=1e-4)
+    assert estimate.wait_s([0, 6], range(0), 4, now) == 6.5 / 4
 
 
 def test_what_better_lanes_kept_busy_is_forgotten_in_time() -> None:
     estimate = WaitEstimate(2)
     estimate.observe(0, 30.0, 0.0)
-    assert estimate.wait_s([0, 2], range(1), 6, 0.0) == 60 / 3
-    assert estimate.wait_s([0, 2], range(1), 6, 10.0) == pytest.approx(60 / (6 - 3 * exp(-1)))
+    assert estimate.wait_s([0, 2], range(1), 6, 0.0) == 75 / 3
+    assert estimate.wait_s([0, 2], range(1), 6, 10.0) == pytest.approx(75 / (6 - 3 * exp(-1)))
 
 
 def test_a_twentieth_of_the_slots_is_always_there() -> None:
     estimate = WaitEstimate(2)
     estimate.observe(0, 1000.0, 0.0)
-    assert estimate.wait_s([1, 0], range(1), 2, 0.0) == 1000 / 0.1
+    assert estimate.wait_s([1, 0], range(1), 2, 0.0) == 1500 / 0.1
