@@ -18,6 +18,7 @@ from priolb.core.ticket import Ticket
 
 LOW: Final = 2
 FAST_PER_HIGH: Final = 2
+MAX_WAIT_S: Final = 5.0
 
 
 class Reader:
@@ -39,9 +40,11 @@ class Reader:
 
 def ns_per_task(tasks: int, readers: int) -> float:
     """Return the CPU time of pushing all tasks and of draining them, divided by their number."""
-    queue = PriorityQueue([Lane("fast"), Lane("high"), Lane("low")], FastHighLow(FAST_PER_HIGH))
+    queue = PriorityQueue(
+        [Lane(name, max_wait_s=MAX_WAIT_S) for name in ("fast", "high", "low")], FastHighLow(FAST_PER_HIGH)
+    )
     # Made before the clock starts, as in the original, which pushes one and the same task.
-    tickets = [Ticket(LOW, 0.0, 5.0) for _ in range(tasks)]
+    tickets = [Ticket(LOW, 0.0, MAX_WAIT_S) for _ in range(tasks)]
     turns = [Reader(queue) for _ in range(readers)]
     gc.collect()
     started_at_ns = time.thread_time_ns()

@@ -27,7 +27,7 @@ from priolb.attest.verdict import Verdict
 SEV_LIMIT_MS: Final = 5.0
 SGX_LIMIT_MS: Final = 3.0
 EVENT_LOG_BYTES: Final = 24 * 1024
-# As much as fits into the largest certificate that OpenSSL takes, about 100 KB.
+# As much as fits into the largest certificate that OpenSSL takes, about 100 KB, and into the longest quote.
 HOSTILE_ITEMS: Final = 30_000
 HOSTILE_CHAINS: Final = 12
 

@@ -23,7 +23,7 @@ from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
 from priolb.attest.attestors import Attestors
 from priolb.config.attestation import attestors_of
-from priolb.config.lanes import hedged_lanes, preemption_of, queue_of
+from priolb.config.lanes import hedged_lanes, queue_of, shares_of
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
 from priolb.core.admission import AdmissionControl
@@ -70,8 +70,9 @@ _SIZES_INTERVAL_S: Final = 10.0
 # How long the last answers may take to leave once nothing more is waited for.
 _FLUSH_S: Final = 1.0
 
-# Containers made and not freed before the youngest are looked through; Python's own value is 700.
-_COLLECT_AFTER_OBJECTS: Final = 50_000
+# Containers made and not freed before the youngest are looked through, which takes a millisecond for so many.
+# Python's own value is 700.
+_COLLECT_AFTER_OBJECTS: Final = 10_000
 
 # The unit of the rests before retries on a node that was tried.
 _BACKOFF_S: Final = 0.025
@@ -173,7 +174,6 @@ class _Balancer:
             self._requests,
             time.monotonic,
             time.time,
-            request_timeout_s=settings.request_timeout_s,
             try_timeout_s=settings.request_proxy_timeout_s,
             node_idle_timeout_s=settings.node_idle_timeout_s,
             upgrade_idle_timeout_s=settings.upgrade_idle_timeout_s,
@@ -341,7 +341,7 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
         Hedging(lanes, settings.hedge_max_percent, now) if lanes else None,
         chance,
         AdmissionControl(queue, fleet, settings.queue_max, fleet.estimate) if has_door else None,
-        preemption_of(settings, now),
+        shares_of(settings, queue.lanes, fleet, now),
     )
 
 
@@ -353,7 +353,7 @@ def _calm_garbage_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER_OBJECTS, 20, 100)
+    gc.set_threshold(_COLLECT_AFTER_OBJECTS, 100, 100)
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -438,7 +438,9 @@ def test_without_our_anchors_our_nodes_prove_nothing(
         **dict.fromkeys(flags, "1"),
     )
     assert ": not attested: ask_signature: " in balancer.refused_node(sev_uri(evidence, first.port))
-    assert ": not attested: collateral_invalid: " in balancer.refused_node(sgx_uri(second.port))
+    assert ": not attested: collateral_missing: " in balancer.refused_node(sgx_uri(second.port))
+    told = balancer.wait_for("SGX collateral cannot be fetched")
+    assert told["err"] == "the issuer of the TCB info is not certified by Intel's root"
     assert (first.received_bytes, second.received_bytes) == (0, 0)
 
 

@@ -92,7 +92,7 @@ def test_all_mistakes_of_the_file_are_told_at_once_and_nothing_starts(file: Path
     assert done.stderr.splitlines() == [
         f"prio-load-balancer: {file}:14: [[lane]] limit: '-1' is out of range (0 to 1000000000)",
         f"prio-load-balancer: {file}:15: [[lane]]: needs name (word)",
-        f"prio-load-balancer: {file}:16: [[lane]] weight: is not known",
+        f"prio-load-balancer: {file}:16: [[lane]] weight: '0' is out of range (1 to 1000000)",
     ]
 
 

@@ -25,7 +25,7 @@ name = "high"
 [[lane]]
 name = "low"
 preemptible = true
-codel = true
+order = "codel"
 """
 
 

@@ -1,7 +1,11 @@
-"""What is fuzzed: functions that take any bytes, and fail when balancer and model disagree on them."""
+"""What is fuzzed: functions that take any bytes, and fail when balancer and model disagree on them.
+
+Those for evidence fail when it is neither accepted nor refused as documented, or accepted and not authentic.
+"""
 
 from collections.abc import Callable
 
+from fuzz import evidence
 from fuzz.answers import answers
 from fuzz.chunks import chunked_bodies
 from fuzz.connections import connections
@@ -17,4 +21,10 @@ TARGETS: dict[str, tuple[Check, list[bytes]]] = {
     "chunked_bodies": (chunked_bodies, CHUNKED_BODIES),
     "connections": (connections, REQUESTS),
     "answers": (answers, ANSWERS),
+    "certificates": (evidence.certificates, evidence.CERTIFICATES),
+    "documents": (evidence.documents, evidence.DOCUMENTS),
+    "sgx_evidence": (evidence.sgx_evidence, evidence.SGX_EVIDENCE),
+    "collateral": (evidence.collateral, evidence.COLLATERAL),
+    "evidence_parts": (evidence.evidence_parts, evidence.PARTS),
+    "node_uris": (evidence.node_uris, evidence.NODE_URIS),
 }

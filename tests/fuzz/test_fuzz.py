@@ -14,6 +14,12 @@ ROUNDS = {
     "chunked_bodies": 15_000,
     "connections": 4_000,
     "answers": 3_000,
+    "certificates": 2_000,
+    "documents": 500,
+    "sgx_evidence": 200,
+    "collateral": 600,
+    "evidence_parts": 10_000,
+    "node_uris": 15_000,
 }
 
 

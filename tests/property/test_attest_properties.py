@@ -13,34 +13,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from priolb.attest.certificate import check_leaf, parse_certificate, pem_blocks
-from priolb.attest.der import Der, integer, oid, time
+from priolb.attest.certificate import check_leaf
 from priolb.attest.expectation import parse_expectation
 from priolb.attest.reader import MalformedError
-from priolb.attest.sev.document import parse_document
-from priolb.attest.sev.measurements import DEFAULTS, decode_user_part, encode_user_part, parse_measurements
-from priolb.attest.sev.report import parse_report
-from priolb.attest.sev.tpm import parse_public, parse_quote, parse_signature
+from priolb.attest.sev.measurements import DEFAULTS, decode_user_part, encode_user_part
+from priolb.attest.sev.tpm import parse_public
 from priolb.attest.sev.verify import verify_sev
 from priolb.attest.sgx.cbor import decode
-from priolb.attest.sgx.collateral import Collateral
-from priolb.attest.sgx.dcap import check_with_intel, platform_of
-from priolb.attest.sgx.quote import parse_sgx_quote
+from priolb.attest.sgx.dcap import check_with_intel
 from priolb.attest.sgx.verify import verify_sgx
-from priolb.attest.verdict import NotProven, Refusal, Verdict
+from priolb.attest.verdict import NotProven
 from priolb.errors import ConfigError
 from priolb.nodes.uri import parse_node_uri
-from support.sev_evidence import ATLS, NONCE, SevNode, ak_public, attest, rsa_key, signature
+from support.evidence_parsers import (
+    DOCUMENT,
+    HELD,
+    LEAF,
+    PARSERS,
+    QUOTE,
+    SEV,
+    SEV_LEAF,
+    SGX,
+    Parser,
+    is_documented,
+)
+from support.sev_evidence import ATLS, NONCE
 from support.sev_evidence import NOW as SEV_NOW
-from support.sgx_evidence import DICE, LEGACY, MRENCLAVE, NOW, PLATFORM, SgxNode, cbor, intel
-
-SEV = SevNode()
-SGX = SgxNode()
-HELD = intel().collateral()
-LEAF = SGX.certificate()
-SEV_LEAF = SEV.certificate()
-DOCUMENT = json.dumps(SEV.document()).encode()
-QUOTE = SGX.quote()
+from support.sgx_evidence import DICE, LEGACY, MRENCLAVE, NOW, PLATFORM, cbor, intel
 
 
 @st.composite
@@ -68,28 +67,6 @@ def anything(good: bytes) -> st.SearchStrategy[bytes]:
     return st.one_of(st.binary(max_size=300), damaged(good), st.just(good))
 
 
-Parser = Callable[[bytes], Any]
-PARSERS: list[tuple[Parser, bytes]] = [
-    (parse_certificate, LEAF),
-    (parse_document, DOCUMENT),
-    (parse_measurements, json.dumps({"4": "00" * 32}).encode()),
-    (parse_report, SEV.report(SEV.runtime_data())),
-    (parse_public, ak_public(rsa_key(5))),
-    (parse_quote, attest(b"extra", {4: bytes(32)})),
-    (parse_signature, signature(rsa_key(5), b"data")),
-    (decode, SGX.dice()),
-    (parse_sgx_quote, QUOTE),
-    (platform_of, QUOTE),
-    (Collateral.from_json, HELD.to_json().encode()),
-    (integer, b"\x01\x00"),
-    (oid, b"\x2a\x86\x48"),
-    (lambda data: time(Der(data)), b"\x17\x0d250101000000Z"),
-    (lambda data: pem_blocks(data.decode("latin-1")), b"-----BEGIN CERTIFICATE-----"),
-    (lambda data: decode_user_part(data.decode("latin-1")), encode_user_part(b"{}").encode()),
-    (encode_user_part, b'{"4": "any"}'),
-]
-
-
 @pytest.mark.parametrize(("parser", "good"), PARSERS)
 @given(data=st.data())
 def test_a_parser_gives_a_value_or_says_what_is_malformed(
@@ -107,11 +84,6 @@ def test_a_leaf_is_taken_or_refused(data: bytes) -> None:
 @given(data=anything(QUOTE))
 def test_the_library_for_quotes_gives_a_state_or_a_refusal(data: bytes) -> None:
     assert outcome_of(lambda: check_with_intel(data, HELD, intel().root.der, NOW), NotProven)
-
-
-def is_documented(verdict: Verdict) -> bool:
-    """Whether a verdict is one of the two outcomes, and no fault of the verifier."""
-    return verdict.refusal is not Refusal.VERIFIER_FAILED and (verdict.ok or verdict.detail != "")
 
 
 @given(data=anything(DOCUMENT))

@@ -22,6 +22,7 @@ from priolb.core.preemption import Preemption
 from priolb.core.retry import RetryPolicy
 from priolb.core.retry_advice import RetryAdvice
 from priolb.core.scheduler import Scheduler
+from priolb.core.shares import Shares
 from priolb.core.ticket import ENDED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
@@ -50,9 +51,8 @@ class OverloadMachine(RuleBasedStateMachine):
         queue, fleet = new_queue(), Fleet()
         self.admission = AdmissionControl(queue, fleet, limit, None)
         preemption = Preemption(frozenset({FAST}), frozenset({LOW}), per_second, self.now)
-        self.scheduler = Scheduler(
-            queue, RetryPolicy(3), fleet, admission=self.admission, preemption=preemption
-        )
+        shares = Shares(queue.lanes, fleet, [0] * 3, [100] * 3, preemption)
+        self.scheduler = Scheduler(queue, RetryPolicy(3), fleet, admission=self.admission, shares=shares)
         self.nodes = [node(1, 1), node(2, 2)]
         for each in self.nodes:
             fleet.add(each, self.now)
@@ -71,7 +71,8 @@ class OverloadMachine(RuleBasedStateMachine):
             self.accepted.append(ticket)
             self.leases.append(lease)
             return
-        worse = [each for each in self.waiting if each.lane > lane]
+        new = [each for each in self.waiting if not each.tries and not each.was_preempted]
+        worse = [each for each in new if each.lane > lane]
         is_full = 0 < self.limit <= len(self.waiting)
         before = len(self.waiting)
         reason = self.scheduler.submit(ticket)
@@ -194,7 +195,7 @@ class CodelMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lane = CodelLane("low", 0, 20.0)
+        self.lane = CodelLane("low", 0, 0, 20.0)
         self.now = 0.0
         self.count = 0
         self.fresh: list[Ticket] = []

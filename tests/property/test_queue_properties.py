@@ -56,24 +56,39 @@ class QueueMachine(RuleBasedStateMachine):
         fast_per_high=st.integers(0, 3),
         drain_fast_first=st.booleans(),
         limits=st.tuples(*[st.sampled_from([0, 0, 1, 3])] * 3),
+        limit_bytes=st.sampled_from([0, 0, 12]),
     )
-    def start(self, fast_per_high: int, drain_fast_first: bool, limits: tuple[int, int, int]) -> None:
+    def start(
+        self, fast_per_high: int, drain_fast_first: bool, limits: tuple[int, int, int], limit_bytes: int
+    ) -> None:
         self.limits = limits
-        self.queue = new_queue(fast_per_high, drain_fast_first, limits)
+        self.limit_bytes = limit_bytes
+        self.queue = new_queue(fast_per_high, drain_fast_first, limits, limit_bytes, WAIT_S)
         self.rule = NaiveRule(fast_per_high, drain_fast_first)
 
     def in_lane(self, lane: int) -> list[Ticket]:
         """The waiting tickets of a lane in the order of their arrival."""
         return sorted((t for t in self.waiting if t.lane == lane), key=lambda ticket: ticket.sequence)
 
-    def new_ticket(self, lane: int) -> Ticket:
-        return Ticket(lane, self.now, self.now + WAIT_S)
+    def new_ticket(self, lane: int, wait_s: float = WAIT_S, body_bytes: int = 0) -> Ticket:
+        ticket = Ticket(lane, self.now, self.now + wait_s)
+        ticket.body_bytes = body_bytes
+        return ticket
 
-    @rule(lane=st.integers(0, 2))
-    def push(self, lane: int) -> None:
-        ticket = self.new_ticket(lane)
-        limit = self.limits[lane]
+    def held_bytes(self, lane: int) -> int:
+        return sum(ticket.body_bytes for ticket in self.in_lane(lane))
+
+    @rule(
+        lane=st.integers(0, 2),
+        wait_s=st.sampled_from([WAIT_S, WAIT_S, 1.0, 2.0]),
+        body_bytes=st.sampled_from([0, 3, 10]),
+    )
+    def push(self, lane: int, wait_s: float, body_bytes: int) -> None:
+        ticket = self.new_ticket(lane, wait_s, body_bytes)
+        limit, limit_bytes = self.limits[lane], self.limit_bytes
         has_room = limit == 0 or len(self.in_lane(lane)) < limit
+        if limit_bytes and self.held_bytes(lane) + body_bytes > limit_bytes:
+            has_room = False
         assert self.queue.push(ticket) is has_room
         if has_room:
             self.accepted += 1
@@ -168,7 +183,13 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(most=st.sampled_from([0, 1, 2, 100]))
     def pop_expired(self, most: int) -> None:
-        expected = [t for lane in (0, 1, 2) for t in self.in_lane(lane) if t.start_by <= self.now][:most]
+        late = [
+            t
+            for lane in (0, 1, 2)
+            for t in sorted(self.in_lane(lane), key=lambda ticket: ticket.start_by)
+            if t.start_by <= self.now
+        ]
+        expected = late[:most]
         assert self.queue.pop_expired(self.now, most) == expected
         for ticket in expected:
             self.waiting.remove(ticket)
@@ -179,6 +200,7 @@ class QueueMachine(RuleBasedStateMachine):
     def the_lengths_are_those_of_the_list(self) -> None:
         assert self.queue.lengths() == tuple(len(self.in_lane(lane)) for lane in (0, 1, 2))
         assert self.queue.length == len(self.waiting)
+        assert [lane.held_bytes for lane in self.queue.lanes] == [self.held_bytes(lane) for lane in (0, 1, 2)]
 
     @invariant()
     def the_next_deadline_is_the_lowest(self) -> None:

@@ -76,6 +76,7 @@ HOP_BY_HOP = [
     b"Trailer: X-Sum\r\n",
     b"Upgrade: x\r\n",
     b"Connection: host, via\r\n",
+    b"Connection: content-type\r\nContent-Type: x/y\r\n",
     b"connection: X-A\r\nCONNECTION: x-b\r\nx-a: 1\r\nX-B: 2\r\nx-A: 3\r\n",
 ]
 
@@ -90,6 +91,7 @@ def test_7_6_1_fields_of_the_connection_do_not_reach_the_node(fields: bytes) -> 
     "fields",
     [
         b"Connection: X-Mine\r\nX-Mine: 1\r\n",
+        b"Connection: date, content-type\r\nDate: never\r\nContent-Type: x/y\r\n",
         b"Keep-Alive: timeout=5\r\n",
         b"Proxy-Connection: close\r\n",
         b"Proxy-Authenticate: Basic\r\n",

@@ -18,6 +18,8 @@ def answer(fields: bytes, body: bytes = b"", line: bytes = b"HTTP/1.1 200 OK") -
 BROKEN_HEADS = [
     ("2.2 a bare LF ends the status line", b"HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n"),
     ("2.2 a bare LF ends a field", b"HTTP/1.1 200 OK\r\nContent-Length: 0\nX: y\r\n\r\n"),
+    ("2.2 bare LFs end all lines", b"HTTP/1.1 200 OK\nContent-Length: 0\n\n"),
+    ("2.2 bare CRs end all lines", b"HTTP/1.1 200 OK\rContent-Length: 0\r\r"),
     ("2.2 a bare CR in a value", answer(b"X: a\rb\r\nContent-Length: 0\r\n")),
     ("2.2 empty lines before it", b"\r\n\r\n\r\n\r\n"),
     ("2.3 version 2.0", answer(b"", line=b"HTTP/2.0 200 OK")),

@@ -29,6 +29,9 @@ REFUSED = [
     # 2.2 Message parsing
     ("2.2 a bare LF ends the request line", 400, b"GET /a HTTP/1.1\nHost: balancer\r\n\r\n"),
     ("2.2 a bare LF ends a field", 400, request(b"Host: balancer\nX: y\r\n")),
+    ("2.2 bare LFs end all lines", 400, b"GET /a HTTP/1.1\nHost: balancer\n\n"),
+    ("2.2 bare CRs end all lines", 400, b"GET /a HTTP/1.1\rHost: balancer\r\r"),
+    ("2.2 a bare LF before the request", 400, b"\nGET /a HTTP/1.1\r\n"),
     ("2.2 a bare CR in the request line", 400, request(line=b"GET /a\rb HTTP/1.1")),
     ("2.2 a bare CR in a value", 400, request(HOST + b"X: a\rb\r\n")),
     ("2.2 a bare CR at the end of a value", 400, request(HOST + b"X: a\r\r\n")),

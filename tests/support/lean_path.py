@@ -93,7 +93,9 @@ class LeanPath:
             that no other has had.
         clock: monotonic seconds; None for a time that stands still, in the log too.
         nodes: how many nodes take turns.
-        waiting: how many clients stand in line; 0 for one whose requests go at once.
+        waiting: how many clients stand in line; 0 for one whose requests go at once. As many others rest: one
+            of them, at random, takes the place of whoever has got an answer, so that what is in line lies
+            anywhere in memory, as it does in a program that has run for long.
     """
 
     def __init__(
@@ -120,8 +122,7 @@ class LeanPath:
         for _ in range(nodes):
             self._rig.node(slots=slots)
         for _ in range(max(nodes, waiting + 1)):
-            self._asking.append(FrontConnection(self._rig.listener))
-            self._asking[-1].connection_made(self._to_client)
+            self._asking.append(self._connected())
             self._asking[-1].data_received(self._request())
         self._rig.run()  # connects to every node
         engine._loop = cast(asyncio.AbstractEventLoop, self._turn)
@@ -130,8 +131,9 @@ class LeanPath:
             self._to_nodes.append(_ToNode(connection, self._asked))
             connection.connection_made(self._to_nodes[-1])
             self._asked.append(connection)
-        self._is_waiting = waiting > 0
-        if not self._is_waiting:
+        self._resting = [self._connected() for _ in range(waiting)]
+        self._random = _SEED
+        if not self._resting:
             while self._asked:
                 self._answer_next()
 
@@ -145,9 +147,14 @@ class LeanPath:
 
     def exchange(self) -> None:
         """Bring one request to a node, and the answer of one to its client."""
-        if self._is_waiting:
-            client = self._asking[0]
-            self._answer_next()
+        if self._resting:
+            self._random = (_FACTOR * self._random + _SUMMAND) % _MODULUS
+            chosen = (self._random >> 8) % len(self._resting)
+            answered, client = self._asking.popleft(), self._resting[chosen]
+            self._asking.append(client)
+            self._resting[chosen] = answered
+            self._asked.popleft().data_received(self._answer())
+            self._turn.end()
             self._ask(client)
         else:
             self._ask(self._asking[0])
@@ -156,6 +163,11 @@ class LeanPath:
     def last_sent(self) -> tuple[bytes, bytes]:
         """Return what was last sent to the one node, and to the client."""
         return self._to_nodes[0].sent, self._to_client.sent
+
+    def _connected(self) -> FrontConnection:
+        client = FrontConnection(self._rig.listener)
+        client.connection_made(self._to_client)
+        return client
 
     def _ask(self, client: FrontConnection) -> None:
         client.data_received(self._request())
@@ -172,6 +184,9 @@ class LeanPath:
     def _answer(self) -> bytes:
         return _ANSWER if self._repeats else _OWN_ANSWER % next(_ids)
 
+
+# Random numbers that cost next to nothing (Numerical Recipes, 2nd edition, chapter 7.1).
+_FACTOR, _SUMMAND, _MODULUS, _SEED = 1664525, 1013904223, 2**32, 1
 
 _ids = count()  # over all paths, as the program remembers heads for as long as it runs
 _REQUEST = (

@@ -15,6 +15,7 @@ from priolb.core.preemption import Preemption
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.core.shares import Shares
 from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors
@@ -224,9 +225,12 @@ class Rig:
         self._keeps_host = keeps_host
         head_limits = head_limits or HeadLimits(65536, 100)
         asyncio._set_running_loop(self.loop)
-        queue = queue or new_queue(limits=lane_limits)
+        queue = queue or new_queue(limits=lane_limits, max_wait_s=request_timeout_s)
         fleet = fleet or Fleet()
         fleet.estimate = estimate
+        shares = None
+        if preemption is not None:
+            shares = Shares(queue.lanes, fleet, [0] * 3, [100] * 3, preemption)
         has_door = queue_max > 0 or estimate is not None
         self.scheduler = Scheduler(
             queue,
@@ -234,7 +238,7 @@ class Rig:
             fleet,
             hedging=hedging,
             admission=AdmissionControl(queue, fleet, queue_max, estimate) if has_door else None,
-            preemption=preemption,
+            shares=shares,
         )
         self.engine = Engine(
             self.scheduler,
@@ -243,7 +247,6 @@ class Rig:
             self.notes,
             self.clock,
             lambda: NOON,
-            request_timeout_s=request_timeout_s,
             try_timeout_s=try_timeout_s,
             node_idle_timeout_s=30.0,
             upgrade_idle_timeout_s=600.0,

@@ -34,9 +34,15 @@ def names(tickets: list[Ticket]) -> list[str]:
 
 
 def new_queue(
-    fast_per_high: int = 2, drain_fast_first: bool = False, limits: tuple[int, int, int] = (0, 0, 0)
+    fast_per_high: int = 2,
+    drain_fast_first: bool = False,
+    limits: tuple[int, int, int] = (0, 0, 0),
+    limit_bytes: int = 0,
+    max_wait_s: float = inf,
 ) -> PriorityQueue:
-    lanes = [Lane(name, limit) for name, limit in zip(LANE_NAMES, limits, strict=True)]
+    lanes = [
+        Lane(name, limit, limit_bytes, max_wait_s) for name, limit in zip(LANE_NAMES, limits, strict=True)
+    ]
     return PriorityQueue(lanes, FastHighLow(fast_per_high, drain_fast_first))
 
 

@@ -39,6 +39,7 @@ _DEBUG: Final = b"/debug/"
 _OWN_PATHS: Final = frozenset(_METHODS) - {b"/"}
 
 _MAX_LOGGED_PATH_BYTES: Final = 256
+_MAX_SHOWN_NAME: Final = 80
 
 
 class Nodes(Protocol):
@@ -204,7 +205,7 @@ def _members_of(body: bytes) -> dict[str, object]:
         ClientError: it is none.
     """
     try:
-        payload = json.loads(body)
+        payload = json.loads(body, object_pairs_hook=_once_each)
     except RecursionError:
         raise ClientError(400, "the body is nested too deep") from None
     except ValueError as error:
@@ -212,6 +213,20 @@ def _members_of(body: bytes) -> dict[str, object]:
     if not isinstance(payload, dict):
         raise ClientError(400, 'the body is not a JSON object like {"uri": "http://host:port"}')
     return payload
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the members of a JSON object.
+
+    Raises:
+        ClientError: one is there twice, and readers of JSON differ about which of them counts.
+    """
+    members: dict[str, object] = {}
+    for name, value in pairs:
+        if name in members:
+            raise ClientError(400, f'"{name[:_MAX_SHOWN_NAME]}" is given twice')
+        members[name] = value
+    return members
 
 
 def _uri_of(members: dict[str, object]) -> str:

@@ -4,5 +4,5 @@ evidence in, verdict out      verdict, der, certificate, signatures, sev/*, sgx/
 what a node is held to        expectation (from its URI), sev.policy, sgx.policy
 at the handshake              context: no byte leaves before the verdict
 one node, and all of them     attestation, attestors
-collateral of Intel           sgx.library keeps it in memory, sgx.sources fetch it, off the handshake
+collateral of Intel           sgx.library keeps in memory what sgx.sources fetch, off the handshake
 """

@@ -62,11 +62,6 @@ class Attestation:
         """What has to prove itself: "SEV" or "SGX"."""
         return self._verifier.kind
 
-    @property
-    def is_attested(self) -> bool:
-        """Whether the last verdict was that the node has proven itself; False before the first."""
-        return self.verdict is not None and self.verdict.ok
-
     def greet(self, host: str | None) -> tuple[str | None, bytes]:
         """Return the name to send in the handshake of a new connection (SNI), and its nonce."""
         return self._verifier.greet(host)

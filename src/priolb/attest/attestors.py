@@ -127,7 +127,12 @@ class Attestors:
             if source is None:
                 self._log.warning("SGX_COLLATERAL is not set, so no SGX node can prove itself")
             self._library = CollateralLibrary(
-                source, self._clock, self._log, self._platforms_in_use, self._recheck
+                source,
+                self._sgx_policy.root,
+                self._clock,
+                self._log,
+                self._platforms_in_use,
+                self._recheck,
             )
             self._library.start()
         return self._library

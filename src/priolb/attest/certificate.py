@@ -46,7 +46,6 @@ class Certificate:
 
     Args:
         tbs: the signed part.
-        issuer: DER of the issuer's name.
         not_before: Unix seconds.
         not_after: Unix seconds.
         spki: DER of SubjectPublicKeyInfo.
@@ -56,7 +55,6 @@ class Certificate:
     """
 
     tbs: bytes
-    issuer: bytes
     not_before: float
     not_after: float
     spki: bytes
@@ -110,17 +108,16 @@ def parse_certificate(data: bytes) -> Certificate:
     der.integer(fields.content(der.INTEGER))
     if fields.raw(der.SEQUENCE) != algorithm:
         raise MalformedError("the certificate names two algorithms for one signature")
-    issuer = fields.raw(der.SEQUENCE)
+    fields.raw(der.SEQUENCE)  # the issuer's name
     validity = fields.inside(der.SEQUENCE)
     not_before, not_after = der.time(validity), der.time(validity)
     validity.end()
-    fields.raw(der.SEQUENCE)
+    fields.raw(der.SEQUENCE)  # the subject's name
     spki = fields.raw(der.SEQUENCE)
     extensions = _extensions(fields) if fields.next_is(0xA3) else ()
     fields.end()
     return Certificate(
         tbs=tbs,
-        issuer=issuer,
         not_before=not_before,
         not_after=not_after,
         spki=spki,

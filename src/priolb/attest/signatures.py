@@ -83,10 +83,10 @@ def is_signed_by_ec_key(key: EcKey, signature: bytes, data: bytes, algorithm: st
     return True
 
 
-def is_signed_by_p384(key: EcKey, r: int, s: int, data: bytes) -> bool:
-    """Return whether r and s are an ECDSA signature with SHA-384 of the data."""
+def is_signed_by_numbers(key: EcKey, r: int, s: int, data: bytes, digest: str) -> bool:
+    """Return whether r and s are an ECDSA signature with this hash."""
     try:
-        key.verify(encode_dss_signature(r, s), data, ECDSA(_SHA384))
+        key.verify(encode_dss_signature(r, s), data, ECDSA(_HASHES[digest]))
     except InvalidSignature:
         return False
     return True

@@ -1,13 +1,15 @@
 """`prio-load-balancer attest`: make, read and try the URIs of nodes that prove what they run."""
 
+import re
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from priolb.attest.attestors import packages_missing
-from priolb.attest.expectation import SEV_PREFIX, SGX_PREFIX, SevExpectation
+from priolb.attest.expectation import PARAMETERS, SEV_PREFIX, SGX_PREFIX, SevExpectation
 from priolb.attest.reader import MalformedError
 from priolb.attest.sev.measurements import (
     DEFAULTS,
@@ -21,12 +23,14 @@ from priolb.config.words import did_you_mean, escaped, shown
 from priolb.errors import ConfigError
 from priolb.nodes.uri import NodeURI, parse_node_uri
 
-# Each action and the words that follow it, for errors.
-_ACTIONS: Final = {
-    "uri": "the host of a node",
-    "show": "the URI of a node",
-    "probe": "the URI of a node",
-    "collateral": "the word fetch and a directory",
+_SCHEME: Final = re.compile("([A-Za-z][A-Za-z0-9+.-]*)://")
+
+# Each action: the words that follow it, for errors, and the options that it has.
+_ACTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "uri": ("the host of a node", ("measurements", "mrenclave")),
+    "show": ("the URI of a node", ()),
+    "probe": ("the URI of a node", ()),
+    "collateral": ("the word fetch and a directory", ("url", "fmspc", "ca")),
 }
 
 
@@ -47,14 +51,19 @@ def run(options: Namespace) -> int:
     """Do what was asked for and return the exit status: 1 when a node or a service is not as it should be.
 
     Raises:
-        ConfigError: the action is unknown, a word is missing, or something given cannot be used.
+        ConfigError: the action is unknown, a word is missing, or something given is of no use to it.
     """
     action, words = options.action, options.words
     if action not in _ACTIONS:
         raise ConfigError(f"attest: unknown action {shown(action)}{did_you_mean(action, list(_ACTIONS))}")
+    needed, useful = _ACTIONS[action]
     is_fetch = action == "collateral"
     if len(words) != 1 + is_fetch or (is_fetch and words[0] != "fetch"):
-        raise ConfigError(f"attest: {action} needs {_ACTIONS[action]}, and nothing else")
+        raise ConfigError(f"attest: {action} needs {needed}, and nothing else")
+    for _, names in _ACTIONS.values():
+        for name in names:
+            if name not in useful and getattr(options, name) is not None:
+                raise ConfigError(f"attest: --{name} is not for {action}")
     if action == "uri":
         return _make(words[0], options.measurements, options.mrenclave)
     if action == "show":
@@ -85,6 +94,11 @@ def attested_uri(text: str) -> NodeURI:
 def _make(host: str, measurements: str | None, mrenclave: str | None) -> int:
     if (measurements is None) == (mrenclave is None):
         raise ConfigError("attest: uri needs either --measurements or --mrenclave")
+    scheme = _SCHEME.match(host)
+    if scheme is not None and scheme[1].lower() != "https":
+        raise ConfigError(
+            "attest: uri needs a host, with or without https:// in front; an attested node needs https"
+        )
     if measurements is None:
         user_part = f"{SGX_PREFIX}{mrenclave}"
     else:
@@ -96,7 +110,7 @@ def _make(host: str, measurements: str | None, mrenclave: str | None) -> int:
             raise ConfigError(f"--measurements: {shown(measurements)}: {error.strerror}") from None
         except MalformedError as error:
             raise ConfigError(f"--measurements: {shown(measurements)}: {error}") from None
-    uri = attested_uri(f"https://{user_part}@{host}")
+    uri = attested_uri(f"https://{user_part}@{host[scheme.end() :] if scheme is not None else host}")
     if isinstance(uri.expectation, SevExpectation):
         for line in _warnings(uri.expectation.measurements):
             print(f"prio-load-balancer: {line}", file=sys.stderr)
@@ -124,8 +138,9 @@ def _lines(uri: NodeURI) -> Iterator[str]:
     else:
         yield "kind       SGX: Intel SGX with DCAP, as Gramine's RA-TLS"
         yield f"MRENCLAVE  {expectation.mrenclave.hex()}"
-    for name in sorted(expectation.changes):
-        yield f"policy     {name} is set for this node alone"
+    for parameter in urlsplit(uri.uri).query.split("&"):
+        if parameter.partition("=")[0] in PARAMETERS:
+            yield f"policy     {parameter} for this node alone"
 
 
 def _warnings(measurements: Measurements) -> Iterator[str]:

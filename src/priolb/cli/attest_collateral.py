@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from priolb.attest.anchors import INTEL_SGX_ROOT
 from priolb.attest.reader import MalformedError
 from priolb.attest.sgx.collateral import Collateral, Platform
+from priolb.attest.sgx.origin import check_origin
 from priolb.attest.sgx.sources import PccsSource
 from priolb.config.load import load_settings, read_value
 from priolb.config.parse import UrlOrDirectory
@@ -71,6 +73,7 @@ def _file(directory: Path, platform: Platform) -> Path:
 def _save(directory: Path, platform: Platform, collateral: Collateral) -> None:
     if collateral.platform != platform:
         raise MalformedError(f"the service gave collateral for {collateral.platform}")
+    check_origin(collateral, INTEL_SGX_ROOT)
     file = _file(directory, platform)
     unfinished = file.with_suffix(".new")
     unfinished.write_text(collateral.to_json())

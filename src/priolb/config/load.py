@@ -7,10 +7,10 @@ from typing import Any, Final, TypeVar
 from priolb.config.document import Document, read_document
 from priolb.config.flags import parse_flags
 from priolb.config.parse import Kind
-from priolb.config.policy import PolicyReader
+from priolb.config.policy import PolicyReader, too_long_waits
 from priolb.config.settings import SETTINGS, Settings
-from priolb.config.words import shown
-from priolb.errors import ConfigError
+from priolb.config.words import escaped, shown
+from priolb.errors import ConfigError, ConfigFileError
 
 T = TypeVar("T")
 
@@ -52,6 +52,9 @@ def load_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         raise ConfigError("TLS_KEY: a key without a certificate (TLS_CERT)")
     if settings.admin_listen == settings.listen and settings.listen.port:
         raise ConfigError(f"ADMIN_LISTEN: '{settings.admin_listen}' is the address for clients (LISTEN_ADDR)")
+    too_long = list(too_long_waits(settings.lanes, settings.request_timeout_s))
+    if too_long:
+        raise ConfigFileError(escaped(path), too_long)
     names = [lane.name for lane in settings.lanes]
     if not set(settings.hedge_lanes) <= set(names):
         hedged = ",".join(settings.hedge_lanes)

@@ -1,12 +1,12 @@
 """From the configuration file to `Policy`: every table read by its records, and held against the others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from priolb.config.document import Document, Place
 from priolb.config.parse import Kind
 from priolb.config.record import Key, Table, keys_of, tables_of
-from priolb.config.tables import ORIGINAL, Entry, LaneSpec, Policy
+from priolb.config.tables import AGED, AGING_STEP_S, ORIGINAL, WEIGHT, WEIGHTED, Entry, LaneSpec, Policy
 from priolb.config.toml_text import named, toml_text
 from priolb.config.words import did_you_mean, escaped
 from priolb.errors import ConfigFileError
@@ -129,10 +129,37 @@ def mistakes_of(policy: Policy) -> Iterator[tuple[int, str]]:
         if lane.name in lines:
             yield line, f"[[lane]] name: {lane.name!r} is the name of that in line {lines[lane.name]}, too"
         lines.setdefault(lane.name, line)
+    yield from _discipline_mistakes(policy)
     yield from _preemption_mistakes(policy.lanes)
-    if policy.lanes and policy.discipline == ORIGINAL and len(policy.lanes) != 3:
-        line = policy.lanes[-1].place.line_of()
-        yield line, f"[[lane]]: the discipline original takes 3 lanes, and there are {len(policy.lanes)}"
+
+
+def too_long_waits(lanes: Iterable[LaneSpec], most_s: float) -> Iterator[tuple[int, str]]:
+    """Return which lanes let a request wait for longer than any may: line and text of each mistake."""
+    for lane in lanes:
+        if lane.max_wait_s is not None and lane.max_wait_s > most_s:
+            what = f"[[lane]] max_wait: {lane.max_wait_s:g} is more than REQUEST_TIMEOUT ({most_s:g})"
+            yield lane.place.line_of("max_wait"), what
+
+
+def _discipline_mistakes(policy: Policy) -> Iterator[tuple[int, str]]:
+    """Return what the discipline and the lanes say that does not fit together."""
+    lanes, discipline = policy.lanes, policy.discipline
+    if discipline == ORIGINAL and len(lanes) not in {0, 3}:
+        line = lanes[-1].place.line_of()
+        yield line, f"[[lane]]: the discipline original takes 3 lanes, and there are {len(lanes)}"
+    if discipline == WEIGHTED and all(lane.strict for lane in lanes):
+        what = "all lanes are strict" if lanes else "needs lanes, with weights"
+        yield policy.place.line_of("discipline"), f"discipline: weighted: {what}"
+    if discipline != AGED and policy.aging_step_s != AGING_STEP_S:
+        yield policy.place.line_of("aging_step"), f"aging_step: the discipline {discipline} does not heed it"
+    for lane in lanes:
+        if lane.strict and lane.weight != WEIGHT:
+            yield lane.place.line_of("weight"), "[[lane]] weight: a strict lane has none"
+        elif discipline != WEIGHTED:
+            for name, is_set in (("strict", lane.strict), ("weight", lane.weight != WEIGHT)):
+                if is_set:
+                    what = f"[[lane]] {name}: the discipline {discipline} does not heed it"
+                    yield lane.place.line_of(name), what
 
 
 def _preemption_mistakes(lanes: tuple[LaneSpec, ...]) -> Iterator[tuple[int, str]]:

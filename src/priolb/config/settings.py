@@ -35,7 +35,7 @@ from priolb.config.parse import (
     seconds,
 )
 from priolb.config.record import setting, settings_of
-from priolb.config.tables import LaneSpec, Policy
+from priolb.config.tables import ARRIVAL, ORDERS, LaneSpec, Policy
 from priolb.core.classify import LANE_NAMES
 
 # One setting is one short paragraph of the table; a line for each argument would make it twice as long.
@@ -132,6 +132,11 @@ class Settings:
     queue_max_mb: int = setting(
         Count(1, 10**6), "QUEUE_MAX_MB", "1024", "MB of 1048576 bytes",
         meaning="Request bodies held in memory over all queues; beyond it requests are refused with 503.",
+    )
+
+    lane_order: str = setting(
+        Choice(ORDERS), "LANE_ORDER", ARRIVAL, "word",
+        meaning="Order of lanes that say none: by arrival, by deadline, fair to tenants, or by codel.",
     )
 
     # Overload

@@ -2,7 +2,8 @@
 
 Invariants:
   1. With a limit, no new ticket makes more wait than that: each that gets in beyond it takes the place of one
-     of a worse lane, the newest of the worst.
+     of a worse lane, the newest of the worst. Those that a node has had, and that are back in line, are
+     spared: they are no more than the slots.
   2. A ticket is refused for its wait only while no slot is free.
   3. What is displaced has left the line, once, when `take_displaced` hands it over.
 """
@@ -11,13 +12,17 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
+from typing import Final
 
 from priolb.core.estimate import WaitEstimate
 from priolb.core.fleet import Fleet
 from priolb.core.node import NodeState
 from priolb.core.queue import PriorityQueue
-from priolb.core.ticket import ENDED, Ticket
+from priolb.core.ticket import ENDED, WAITING, Ticket
 from priolb.errors import Reason
+
+# So many of those who have left the line are not worth the work.
+_SLACK: Final = 64
 
 
 class AdmissionControl:
@@ -30,7 +35,7 @@ class AdmissionControl:
         estimate: tells how long a new ticket will wait; None for letting all in who can still wait.
     """
 
-    __slots__ = ("_displaced", "_fleet", "_limit", "_queue", "estimate")
+    __slots__ = ("_arrivals", "_displaced", "_fleet", "_limit", "_most_kept", "_queue", "estimate")
 
     def __init__(self, queue: PriorityQueue, fleet: Fleet, limit: int, estimate: WaitEstimate | None) -> None:
         self._queue = queue
@@ -38,6 +43,9 @@ class AdmissionControl:
         self._limit = limit
         self.estimate: WaitEstimate | None = estimate
         self._displaced: deque[Ticket] = deque()
+        # By lane, those that may be displaced, in the order in which they came. Others are left out lazily.
+        self._arrivals: list[list[Ticket]] = [[] for _ in queue.lanes]
+        self._most_kept: list[int] = [_SLACK] * len(queue.lanes)
 
     def refusal(self, lane: int, start_by: float, answer_by: float, now: float) -> Reason | None:
         """Return why a new ticket may not get in line now; None when it may.
@@ -58,14 +66,21 @@ class AdmissionControl:
             return Reason.QUEUE_FULL
         return None
 
-    def make_room(self, lane: int) -> None:
-        """Let a worse ticket go for one of `lane` that has just got in line, if that was beyond the limit."""
-        if 0 < self._limit < self._queue.length:
-            ticket = self._worst_below(lane)
-            assert ticket is not None
-            self._queue.remove(ticket)
-            ticket.state = ENDED
-            self._displaced.append(ticket)
+    def admit(self, ticket: Ticket) -> None:
+        """Take note of a ticket that has just got in line, and let a worse one go for it if it has to."""
+        if not self._limit:
+            return
+        arrivals = self._arrivals[ticket.lane]
+        arrivals.append(ticket)
+        if len(arrivals) > self._most_kept[ticket.lane]:
+            arrivals[:] = [each for each in arrivals if _is_new(each)]
+            self._most_kept[ticket.lane] = 2 * len(arrivals) + _SLACK
+        if self._limit < self._queue.length:
+            worst = self._worst_below(ticket.lane)
+            assert worst is not None
+            self._queue.remove(worst)
+            worst.state = ENDED
+            self._displaced.append(worst)
 
     @property
     def has_displaced(self) -> bool:
@@ -93,9 +108,16 @@ class AdmissionControl:
         )
 
     def _worst_below(self, lane: int) -> Ticket | None:
-        """Return the newest ticket of the worst lane below `lane`; None when none waits there."""
-        lanes = self._queue.lanes
-        for worst in range(len(lanes) - 1, lane, -1):
-            if lanes[worst].length:
-                return lanes[worst].newest()
+        """Return the newest ticket of the worst lane below `lane`; None when none is new there."""
+        for worst in range(len(self._arrivals) - 1, lane, -1):
+            arrivals = self._arrivals[worst]
+            while arrivals:
+                if _is_new(arrivals[-1]):
+                    return arrivals[-1]
+                arrivals.pop()
         return None
+
+
+def _is_new(ticket: Ticket) -> bool:
+    """Return whether a ticket that was in line still is, and has not been at a node yet."""
+    return ticket.state == WAITING and not ticket.tries and not ticket.was_preempted

@@ -32,14 +32,15 @@ class CodelLane(Lane):
     Args:
         name: as in `Lane`.
         limit: as in `Lane`.
+        limit_bytes: as in `Lane`.
         max_wait_s: longest wait when it is not congested, seconds. A twentieth of it is the interval, a
             fiftieth the target.
     """
 
     __slots__ = ("_interval_s", "_newest_at", "_stands_since", "_target_s")
 
-    def __init__(self, name: str, limit: int, max_wait_s: float) -> None:
-        super().__init__(name, limit)
+    def __init__(self, name: str, limit: int, limit_bytes: int, max_wait_s: float) -> None:
+        super().__init__(name, limit, limit_bytes, max_wait_s)
         self._interval_s: float = max_wait_s * _INTERVAL_SHARE
         self._target_s: float = max_wait_s * _TARGET_SHARE
         self._stands_since: float = inf

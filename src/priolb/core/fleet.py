@@ -54,6 +54,7 @@ class Fleet:
         candidates: the usable nodes by id.
         joins: grows whenever a node becomes usable.
         estimate: is told how long tries take, None for nobody; set before there is any node.
+        revision: grows whenever a node may have come in or out of use, or got another number of slots.
         has_news: whether `changes`, `overdue` or `next_due` have something new since `take_changes`.
     """
 
@@ -74,6 +75,7 @@ class Fleet:
         "joins",
         "nodes",
         "policy",
+        "revision",
     )
 
     def __init__(self, free: Selection | None = None, policy: HealthPolicy | None = None) -> None:
@@ -82,6 +84,7 @@ class Fleet:
         self.nodes: dict[int, NodeState] = {}
         self.candidates: dict[int, NodeState] = {}
         self.joins: int = 0
+        self.revision: int = 0
         self.has_news: bool = False
         self.estimate: WaitEstimate | None = None
         self._fit: set[int] = set()
@@ -333,6 +336,7 @@ class Fleet:
     def _admit(self, node: NodeState, reason: str, now: float) -> None:
         """Bring `node` in or out of use, and tell when it does something else than before."""
         node_id = node.node_id
+        self.revision += 1
         if self._tier == _PANIC:
             usable = node.enabled and node.attested and node_id in self.nodes
         else:

@@ -9,13 +9,22 @@ Invariants:
      different sets of tried nodes that wait right now (one, while nothing fails).
   5. Of the Fifo of those who rest nobody is served. They count as waiting, keep their place and expire as all
      others do.
+  6. Of those that may wait as long as the lane lets anybody, `start_by` never falls with the sequence. All
+     others, who have an earlier deadline of their own, stand among the early, too. So the first to expire is
+     the oldest, or the first of the early.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING
 
+from priolb.core import deadlines
 from priolb.core.ticket import RUNNING, WAITING, Ticket
+
+if TYPE_CHECKING:
+    from priolb.core.node import Lease
 
 
 class Fifo:
@@ -69,51 +78,78 @@ class Fifo:
 
 
 class Lane:
-    """The waiting tickets of one priority.
+    """The waiting tickets of one priority, in the order of their arrival; base of lanes with another order.
 
     Args:
         name: for logs and metrics.
         limit: most tickets that may wait here, 0 for no limit. Tickets put back for a retry keep the
             place they had and are not refused by it.
+        limit_bytes: most bytes of bodies that may wait here, 0 for no limit; as with `limit`.
+        max_wait_s: `start_by` of a ticket without a deadline of its own is so much later than its arrival,
+            seconds. Infinity when nobody knows: then each ticket is taken for one with a deadline of its own.
+
+    `held_bytes` of bodies wait here.
     """
 
-    __slots__ = ("fresh", "length", "limit", "name", "resting", "retries")
+    __slots__ = (
+        "_early",
+        "fresh",
+        "held_bytes",
+        "length",
+        "limit",
+        "limit_bytes",
+        "max_wait_s",
+        "name",
+        "resting",
+        "retries",
+    )
 
-    def __init__(self, name: str, limit: int = 0) -> None:
+    def __init__(self, name: str, limit: int = 0, limit_bytes: int = 0, max_wait_s: float = inf) -> None:
         self.name: str = name
         self.limit: int = limit
+        self.limit_bytes: int = limit_bytes
         self.length: int = 0
-        self.fresh: Fifo = Fifo()
-        self.resting: Fifo = Fifo()
+        self.held_bytes: int = 0
+        self.max_wait_s: float = max_wait_s
+        self._early: list[deadlines.Entry] | None = None  # none as long as there has been nobody for it
         self.retries: dict[frozenset[int], Fifo] = {}
+        self.fresh: Fifo = self._new_fifo()
+        self.resting: Fifo = self._new_fifo()
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no new ticket may wait here."""
-        return 0 < self.limit <= self.length
+    def has_room(self, body_bytes: int) -> bool:
+        """Return whether a new ticket with a body of `body_bytes` may wait here."""
+        if 0 < self.limit <= self.length:
+            return False
+        return self.limit_bytes == 0 or self.held_bytes + body_bytes <= self.limit_bytes
+
+    def admits(self, ticket: Ticket) -> bool:
+        """Return whether `ticket`, a new one, may wait here."""
+        return self.has_room(ticket.body_bytes)
 
     def append(self, ticket: Ticket) -> None:
         """Add a new ticket at the end."""
         ticket.state = WAITING
         self.fresh.append(ticket)
         self.length += 1
+        self.held_bytes += ticket.body_bytes
+        if ticket.start_by < ticket.enqueued_at + self.max_wait_s:
+            self._add_early(ticket)
 
     def put_back(self, ticket: Ticket) -> None:
         """Give a ticket whose try failed its old place in line."""
-        ticket.state = WAITING
         self._insert(ticket)
-        self.length += 1
+        self._returned(ticket)
 
     def rest(self, ticket: Ticket) -> None:
         """Give a ticket whose try failed its old place in line, and serve it no more before `wake`."""
-        ticket.state = WAITING
         self.resting.insert(ticket)
-        self.length += 1
+        self._returned(ticket)
 
     def wake(self, ticket: Ticket) -> None:
-        """Let a ticket that rests be served again."""
-        self.resting.remove(ticket)
-        self._insert(ticket)
+        """Let a ticket that rested be served again, if it is still there."""
+        if ticket.fifo is self.resting:
+            self.resting.remove(ticket)
+            self._insert(ticket)
 
     def remove(self, ticket: Ticket) -> None:
         """Take a waiting ticket out, wherever it stands."""
@@ -122,6 +158,7 @@ class Lane:
         fifo.remove(ticket)
         ticket.state = RUNNING
         self.length -= 1
+        self.held_bytes -= ticket.body_bytes
         if fifo.head is None and fifo is not self.fresh and fifo is not self.resting:
             del self.retries[ticket.tried]
 
@@ -150,17 +187,42 @@ class Lane:
                 best = head
         return best
 
-    def newest(self) -> Ticket | None:
-        """Return the ticket that came last."""
-        best = self.fresh.tail
-        for fifo in (self.resting, *self.retries.values()):
-            tail = fifo.tail
-            if tail is not None and (best is None or tail.sequence > best.sequence):
-                best = tail
-        return best
+    def first_to_expire(self) -> Ticket | None:
+        """Return the ticket with the earliest `start_by`; of several the oldest."""
+        oldest = self.oldest()
+        if self._early:
+            early = deadlines.first(self._early, None)
+            if early is not None and oldest is not None and early.start_by < oldest.start_by:
+                return early
+        return oldest
+
+    # Who runs; told only where somebody keeps accounts of it
+
+    def begin(self, lease: Lease) -> None:
+        """Take note that a try of a ticket of this lane begins, which is not in line any more."""
+
+    def end(self, lease: Lease, took_s: float) -> None:
+        """Take note that a try has ended which took so many seconds."""
+
+    def _new_fifo(self) -> Fifo:
+        """Return an empty line, for those who have tried the same nodes."""
+        return Fifo()
 
     def _insert(self, ticket: Ticket) -> None:
         fifo = self.retries.get(ticket.tried)
         if fifo is None:
-            fifo = self.retries[ticket.tried] = Fifo()
+            fifo = self.retries[ticket.tried] = self._new_fifo()
         fifo.insert(ticket)
+
+    def _returned(self, ticket: Ticket) -> None:
+        """Count a ticket that is back in line."""
+        ticket.state = WAITING
+        self.length += 1
+        self.held_bytes += ticket.body_bytes
+        if ticket.start_by < ticket.enqueued_at + self.max_wait_s:
+            self._add_early(ticket)
+
+    def _add_early(self, ticket: Ticket) -> None:
+        if self._early is None:
+            self._early = []
+        deadlines.add(self._early, ticket, None, self.length)

@@ -49,14 +49,21 @@ class Preemption:
         """Take note of a try that has ended."""
         self._running.pop(lease, None)
 
-    def victim_of(self, ticket: Ticket, now: float) -> Lease | None:
-        """Return the lease that ends so that `ticket` gets its slot; None when none has to."""
+    def victim_of(self, ticket: Ticket, spared: frozenset[int], now: float) -> Lease | None:
+        """Return the lease that ends so that `ticket` gets its slot; None when none has to.
+
+        Args:
+            ticket: the ticket.
+            spared: indices of lanes that need all of the slots which they have.
+            now: monotonic seconds.
+        """
         if ticket.lane not in self._preempting or not self._has_token(now):
             return None
         for lease in islice(reversed(self._running), _LOOKED_AT):
             loser, node = lease.ticket, lease.node
             if (
                 loser.lane > ticket.lane
+                and loser.lane not in spared
                 and not loser.was_preempted
                 and now < loser.start_by
                 and node.usable

@@ -7,8 +7,9 @@ Where a ticket can be, and who moves it:
      to the same place, but not to be popped before its time or `wake`.
   3. WAITING -> out of the queue by `remove` (cancelled) or `pop_expired`.
   4. Sequence numbers are given once, at `push`; inside a lane they are the order of service.
-  5. Inside a lane `start_by` never falls with the sequence, because all may wait equally long: the oldest
-     expires first, and nobody behind it has to be looked at.
+  5. Of a lane only one ticket has to be looked at to know who expires next: its `first_to_expire`. Mostly
+     that is the oldest, as all may wait equally long; a ticket whose own deadline is earlier is looked for
+     apart.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class PriorityQueue:
     def push(self, ticket: Ticket) -> bool:
         """Add a new ticket at the end of its lane; False, and nothing done, when the lane is full."""
         lane = self.lanes[ticket.lane]
-        if lane.is_full:
+        if not lane.admits(ticket):
             return False
         self.accepted += 1
         ticket.sequence = self.accepted
@@ -65,7 +66,11 @@ class PriorityQueue:
         """
         if self.length == 0:
             return None
-        ticket = self._discipline.pick(self.lanes, has_node_for)
+        return self.pop_from(self.lanes, has_node_for)
+
+    def pop_from(self, lanes: list[Lane], has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
+        """Take the next ticket out of some of the lanes; the others are replaced by empty ones in `lanes`."""
+        ticket = self._discipline.pick(lanes, has_node_for)
         if ticket is not None:
             self.remove(ticket)
         return ticket
@@ -97,9 +102,7 @@ class PriorityQueue:
         resting = self._resting
         while resting and resting[0][0] <= now:
             ticket = heappop(resting)[2]
-            lane = self.lanes[ticket.lane]
-            if ticket.fifo is lane.resting:  # else it has left the line meanwhile
-                lane.wake(ticket)
+            self.lanes[ticket.lane].wake(ticket)
 
     def next_wake(self) -> float:
         """Return when to call `wake` next, in monotonic seconds; infinity when nobody rests."""
@@ -111,21 +114,21 @@ class PriorityQueue:
         self.length -= 1
 
     def pop_expired(self, now: float, most: int) -> list[Ticket]:
-        """Take out up to `most` tickets that may not start any more, oldest first in each lane."""
+        """Take out up to `most` tickets that may not start any more, first to expire first in each lane."""
         expired: list[Ticket] = []
         for lane in self.lanes:
-            ticket = lane.oldest()
+            ticket = lane.first_to_expire()
             while ticket is not None and ticket.start_by <= now and len(expired) < most:
                 self.remove(ticket)
                 expired.append(ticket)
-                ticket = lane.oldest()
+                ticket = lane.first_to_expire()
         return expired
 
     def next_deadline(self) -> float:
         """Return when the first waiting ticket expires, in monotonic seconds; infinity when none waits."""
         deadline = inf
         for lane in self.lanes:
-            ticket = lane.oldest()
+            ticket = lane.first_to_expire()
             if ticket is not None and ticket.start_by < deadline:
                 deadline = ticket.start_by
         return deadline

@@ -11,6 +11,8 @@ Invariants:
      of its node take.
   6. Extra tries stay within their budgets. A try that found nobody there, or a node that did not prove what
      it runs, is no try: its node is out of use, so that it cannot be repeated there.
+  7. Where lanes have shares of the slots, these hear of every lease; and for 3. a slot that may not be taken
+     by a lane is none for its tickets.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from priolb.core.preemption import Preemption
 from priolb.core.queue import PriorityQueue, any_node
 from priolb.core.retry import RetryPolicy
 from priolb.core.retry_advice import RetryAdvice
+from priolb.core.shares import Shares
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
@@ -63,7 +66,9 @@ class Scheduler:
         hedging: which lanes get second tries, None for none.
         chance: spreads the rests before retries.
         admission: who may get in line; None for all as long as there is room in their lane.
-        preemption: whose slots may be taken for better requests, None for nobody's.
+        shares: bounds and accounts of the slots that lanes have, None for none; of the same fleet.
+
+    `preemption` says whose slots may be taken for better requests, None for nobody's.
     """
 
     __slots__ = (
@@ -74,6 +79,7 @@ class Scheduler:
         "_joins",
         "_judge",
         "_retry",
+        "_shares",
         "_shedding",
         "admission",
         "fleet",
@@ -91,7 +97,7 @@ class Scheduler:
         hedging: Hedging | None = None,
         chance: Chance = _MIDDLE,
         admission: AdmissionControl | None = None,
-        preemption: Preemption | None = None,
+        shares: Shares | None = None,
     ) -> None:
         self.queue: PriorityQueue = queue
         self.fleet: Fleet = Fleet() if fleet is None else fleet
@@ -100,8 +106,9 @@ class Scheduler:
         self._retry = retry
         self._budget = budget
         self._chance = chance
+        self._shares = shares
         self.admission: AdmissionControl | None = admission
-        self.preemption: Preemption | None = preemption
+        self.preemption: Preemption | None = None if shares is None else shares.preemption
         self._advice: list[RetryAdvice] = [RetryAdvice(chance) for _ in queue.lanes]
         self._shedding: list[CodelLane] = [lane for lane in queue.lanes if isinstance(lane, CodelLane)]
         self._expired: deque[Ticket] = deque()
@@ -130,18 +137,27 @@ class Scheduler:
         queue, free = self.queue, self.fleet.free
         if queue.length or not free.length or ticket.answer_by < inf:
             return None
+        if self._shares is None:  # as mostly
+            queue.pass_by(ticket)
+            ticket.tries = 1
+            return Lease(ticket, free.reserve_best(ticket), now)
+        if not self._shares.may_start(ticket.lane):
+            return None
         queue.pass_by(ticket)
-        ticket.tries = 1
-        lease = Lease(ticket, free.reserve_best(ticket), now)
-        if self.preemption is not None:
-            self.preemption.started(lease)
-        return lease
+        node = free.best(NO_NODES_TRIED, ticket)
+        assert node is not None
+        return self._lease(ticket, node, now)
 
-    def refusal(self, lane: int) -> Reason | None:
-        """Return why `submit` would refuse a new ticket of `lane`, or None."""
+    def refusal(self, lane: int, body_bytes: int = 0) -> Reason | None:
+        """Return why `submit` would refuse a new ticket of `lane`, or None.
+
+        Args:
+            lane: index of the lane.
+            body_bytes: as much of its body as is known to be going to wait, bytes.
+        """
         if not self.fleet.nodes:
             return Reason.NO_NODES
-        return Reason.QUEUE_FULL if self.queue.lanes[lane].is_full else None
+        return None if self.queue.lanes[lane].has_room(body_bytes) else Reason.QUEUE_FULL
 
     def retry_after_s(self, lane: int, now: float) -> int:
         """Take note that a request of `lane` is refused; return when its client should come back, seconds."""
@@ -160,7 +176,7 @@ class Scheduler:
         if not self.queue.push(ticket):
             return Reason.QUEUE_FULL
         if admission is not None:
-            admission.make_room(ticket.lane)
+            admission.admit(ticket)
         return None
 
     def next_dispatch(self, now: float) -> Lease | None:
@@ -171,8 +187,12 @@ class Scheduler:
         if self._joins != self.fleet.joins:
             self._joins = self.fleet.joins
             self.queue.wake(inf)  # those who rest did so because no other node was there
+        shares = self._shares
         while self.fleet.free.length:
-            ticket = self.queue.pop(self._has_node_for)
+            if shares is None:
+                ticket = self.queue.pop(self._has_node_for)
+            else:
+                ticket = self.queue.pop_from(shares.open_lanes(), self._has_node_for)
             if ticket is None:
                 return None
             if ticket.start_by <= now:
@@ -205,14 +225,16 @@ class Scheduler:
             node.answered += 1
             node.busy_s += now - lease.started_at
             self.fleet.free.release(node)
-            if self.preemption is not None:
-                self.preemption.ended(lease)
+            if self._shares is not None:
+                self._shares.end(lease, now)
             ticket.state = ENDED
             return False
-        self._end(lease)
+        lease.end()
         is_back = outcome.failed and self.may_retry(ticket, outcome, repeatable, now)
         is_counted = not self._is_nobody(outcome)
         self._judge.ended(lease, outcome, is_back, now)
+        if self._shares is not None:
+            self._shares.end(lease, now)
         if is_back:
             _remember(ticket, node, outcome)
             if not is_counted:
@@ -256,8 +278,10 @@ class Scheduler:
         second tries is spent.
         """
         ticket = lease.ticket
-        hedging = self.hedging
+        hedging, shares = self.hedging, self._shares
         if hedging is None or self.queue.length or hedging.delay_s(ticket.lane) == inf:
+            return None
+        if shares is not None and not shares.may_start(ticket.lane):
             return None
         if not hedging.budget.has_one(self.queue.accepted, now):
             return None
@@ -276,10 +300,12 @@ class Scheduler:
             outcome: how the try ended; one that was given up was ended by us.
             now: monotonic seconds.
         """
-        self._end(lease)
+        lease.end()
         ticket = lease.ticket
         is_open = ticket.state == RUNNING
         self._judge.ended(lease, outcome, is_open, now)
+        if self._shares is not None:
+            self._shares.end(lease, now)
         if outcome.failed and is_open:
             _remember(ticket, lease.node, outcome)
 
@@ -287,10 +313,15 @@ class Scheduler:
 
     def victim_of(self, lane: int, now: float) -> Lease | None:
         """Return the lease that is to be cut short for the next ticket of `lane`; None when none is."""
-        if self.preemption is None or self.fleet.free.length:
+        if self._shares is None or self.fleet.free.length:
             return None
         ticket = self.queue.lanes[lane].first(any_node)
-        return None if ticket is None else self.preemption.victim_of(ticket, now)
+        if ticket is None or ticket.start_by <= now:
+            return None
+        victim = self._shares.victim_of(ticket, now)
+        if victim is None or self.admission is None:
+            return victim
+        return None if self.admission.is_too_late(ticket, victim.node, now) else victim
 
     def preempt(self, victim: Lease, lane: int, now: float) -> Lease:
         """Give the slot of a lease, whose try has been cut short, to the next ticket of `lane`.
@@ -301,10 +332,11 @@ class Scheduler:
             now: monotonic seconds.
         """
         loser, winner = victim.ticket, self.queue.lanes[lane].first(any_node)
-        assert self.preemption is not None and winner is not None
+        assert self.preemption is not None and self._shares is not None and winner is not None
         self.preemption.preempt(victim)
         victim.end()
         self._judge.ended(victim, PREEMPTED, True, now)
+        self._shares.end(victim, now)
         loser.tries -= 1
         self.queue.put_back(loser)
         self.queue.remove(winner)
@@ -358,11 +390,6 @@ class Scheduler:
 
     # Slots
 
-    def _end(self, lease: Lease) -> None:
-        lease.end()
-        if self.preemption is not None:
-            self.preemption.ended(lease)
-
     def _is_nobody(self, outcome: Outcome) -> bool:
         """Return whether a try found nobody to send to, which takes its node out of use until it is back."""
         if outcome.is_unproven:
@@ -390,8 +417,8 @@ class Scheduler:
         self.fleet.free.reserve(node)
         ticket.tries += 1
         lease = Lease(ticket, node, now, REPEATED if ticket.tries > 1 else FIRST)
-        if self.preemption is not None:
-            self.preemption.started(lease)
+        if self._shares is not None:
+            self._shares.begin(lease)
         return lease
 
     def _has_node_for(self, tried: frozenset[int]) -> bool:

@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from priolb.core.lanes import Fifo
+    from priolb.core.lanes import Fifo, Lane
 
 NEW: Final = 0
 WAITING: Final = 1
@@ -23,6 +23,7 @@ class Ticket:
         lane: index of the lane it waits in.
         enqueued_at: monotonic seconds of the request's arrival.
         start_by: monotonic seconds after which no try may start.
+        body_bytes: bytes of its body that are held while it waits; the same as long as it is in line.
 
     Whoever runs requests derives its own class from this one and finds it again in every lease.
     """
@@ -30,8 +31,10 @@ class Ticket:
     __slots__ = (
         "affinity",
         "answer_by",
+        "body_bytes",
         "enqueued_at",
         "fifo",
+        "flow",
         "lane",
         "next",
         "previous",
@@ -39,15 +42,17 @@ class Ticket:
         "start_by",
         "state",
         "suspects",
+        "tenant",
         "tried",
         "tries",
         "was_preempted",
     )
 
-    def __init__(self, lane: int, enqueued_at: float, start_by: float) -> None:
+    def __init__(self, lane: int, enqueued_at: float, start_by: float, body_bytes: int = 0) -> None:
         self.lane: int = lane
         self.enqueued_at: float = enqueued_at
         self.start_by: float = start_by
+        self.body_bytes: int = body_bytes
         self.state: int = NEW
         self.sequence: int = 0
         self.answer_by: float = inf
@@ -60,6 +65,10 @@ class Ticket:
         """Those of them whose fault the failure seems to be."""
         self.affinity: bytes = b""
         """The key by which requests prefer the same node, empty for none."""
+        self.tenant: bytes = b""
+        """Among whom a fair lane is shared."""
+        self.flow: Lane | None = None
+        """Where in a fair lane it stands, or stood last."""
         self.fifo: Fifo | None = None
         self.previous: Ticket | None = None
         self.next: Ticket | None = None

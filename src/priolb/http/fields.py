@@ -66,6 +66,10 @@ RESPONSE_ROLES: Final[dict[bytes, int]] = {
     b"x-priolb-queuesizeend": 0,
 }
 
+# Looked at, and written anew for the other side: not if Connection names them. What frames a message or
+# tells its way cannot be named away.
+_NAMEABLE: Final = frozenset({*PROXY_CLAIMS, b"content-type", b"date"})
+
 # RFC 9110, section 6.5.1: what a trailer section must not say, since it was needed before the body: framing,
 # routing, conditions, credentials, and what the body is.
 _NOT_IN_TRAILERS: Final = frozenset(
@@ -127,7 +131,7 @@ def sort_fields(
         nominated.discard(b"close")
         if nominated:
             parts = _without(parts, nominated)
-            for name in nominated.intersection(PROXY_CLAIMS):
+            for name in nominated.intersection(_NAMEABLE):
                 known.pop(name, None)
     return known, b"".join(parts)
 

@@ -14,6 +14,8 @@ from priolb.http.fields import PROXY_CLAIMS
 from priolb.http.messages import RequestHead
 
 _UNKNOWN: Final = b"unknown"  # RFC 7239, section 6.2
+# So many peers are remembered by their address; with one more, all are forgotten.
+_MAX_REMEMBERED_PEERS: Final = 4096
 
 
 class Peer:
@@ -43,7 +45,18 @@ class Forwarding:
         trusted: networks of the proxies that are believed.
     """
 
-    __slots__ = ("_name", "_proto", "_tells_client", "_trusted", "_via")
+    __slots__ = (
+        "_last_fields",
+        "_last_head",
+        "_last_is_rpc",
+        "_last_peer",
+        "_name",
+        "_peers",
+        "_proto",
+        "_tells_client",
+        "_trusted",
+        "_via",
+    )
 
     def __init__(
         self, name: str, proto: str, tells_client: bool, trusted: Sequence[IPv4Network | IPv6Network]
@@ -53,9 +66,23 @@ class Forwarding:
         self._tells_client = tells_client
         self._trusted: tuple[IPv4Network | IPv6Network, ...] = tuple(trusted)
         self._via: tuple[bytes, bytes] = (b"1.0 " + self._name, b"1.1 " + self._name)
+        self._peers: dict[str, Peer] = {}
+        # What was rendered last: of many connections of one program it is the same, so they share it.
+        self._last_head: RequestHead | None = None
+        self._last_is_rpc: bool = False
+        self._last_peer: Peer | None = None
+        self._last_fields: bytes = b""
 
     def peer(self, address: str) -> Peer:
         """Return what is to know of a peer with this address, empty for none."""
+        known = self._peers.get(address)
+        if known is None:
+            if len(self._peers) >= _MAX_REMEMBERED_PEERS:
+                self._peers.clear()
+            known = self._peers[address] = self._new_peer(address)
+        return known
+
+    def _new_peer(self, address: str) -> Peer:
         if not address:
             return Peer(b"", _UNKNOWN, is_trusted=False)
         spelled = address.encode()
@@ -74,13 +101,22 @@ class Forwarding:
             return False
         return any(self._name in member.split()[1:2] for member in via.split(b","))
 
-    def fields(self, head: RequestHead, peer: Peer) -> bytes:
-        """Return the fields that tell a node of the way of a request, rendered.
+    def fields(self, head: RequestHead, is_rpc: bool, peer: Peer) -> bytes:
+        """Return the fields of a request as a node shall see them, rendered, without Host and framing.
 
         Args:
-            head: the request's head; its own fields of these names are in what is returned, or dropped.
+            head: the request's head; what it claims of its way is in what is returned, or dropped.
+            is_rpc: whether the body is JSON-RPC for the node's own path.
             peer: who sent it.
         """
+        if head is not self._last_head or is_rpc is not self._last_is_rpc or peer is not self._last_peer:
+            fields = head.rpc_forwarded if is_rpc else head.forwarded
+            self._last_head, self._last_is_rpc, self._last_peer = head, is_rpc, peer
+            self._last_fields = fields + self._way(head, peer)
+        return self._last_fields
+
+    def _way(self, head: RequestHead, peer: Peer) -> bytes:
+        """Return the fields that tell of the way of a request, rendered."""
         known = head.known
         earlier = known.get(b"via")
         via = self._via[head.minor] if earlier is None else b"%s, %s" % (earlier, self._via[head.minor])

@@ -7,7 +7,7 @@ from typing import Final
 from priolb.errors import ClientError
 from priolb.http.familiar import Familiar, learn
 from priolb.http.messages import RequestHead
-from priolb.http.parser import HEAD_END, HeadLimits, parse_request_head
+from priolb.http.parser import HEAD_END, HeadLimits, breaks_lines, parse_request_head
 
 _CARRIAGE_RETURN: Final = 13
 # Of two heads in a row little can be learned when these many pairs have taught nothing.
@@ -88,7 +88,7 @@ class Inbox:
             if data.find(b"\r\n", 0, max_bytes) < 0:
                 raise ClientError(414, "the request line is too long")
             raise ClientError(431, "the head of the request is too large")
-        if data[0] == _CARRIAGE_RETURN and len(data) > 1:
+        if breaks_lines(data, self._scanned):
             raise ClientError(400, "malformed request: a line that does not end in CR LF")
         self._scanned = max(0, len(data) - 3)
         return None

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from priolb.http.messages import ResponseHead
+
 # An error stands near the start of an answer, and answers that carry one are short.
-_LOOKED_THROUGH_BYTES: Final = 512
+LOOKED_THROUGH_BYTES: Final = 512
 _MAX_PARSED_BYTES: Final = 65536
+_JSON_STARTS: Final = (b"{", b"[", b"")
 # More than a day is a slip of the unit.
 _MAX_RETRY_AFTER_S: Final = 86_400
 
@@ -30,7 +33,7 @@ class NodeErrors:
         Args:
             body: the whole body of the answer.
         """
-        if body.find(b'"error"', 0, _LOOKED_THROUGH_BYTES) < 0 or not self._codes:
+        if body.find(b'"error"', 0, LOOKED_THROUGH_BYTES) < 0 or not self._codes:
             return False
         if len(body) > _MAX_PARSED_BYTES:
             return False
@@ -41,6 +44,32 @@ class NodeErrors:
         if isinstance(answer, list):
             return bool(answer) and all(self._is_one(member) for member in answer)
         return self._is_one(answer)
+
+    def may_follow(self, head: ResponseHead, body_bytes: int) -> bool:
+        """Return whether the body that follows a head may be one of `are_in`.
+
+        Args:
+            head: the head of an answer to JSON-RPC.
+            body_bytes: length of its body, as in `framing`.
+        """
+        if not self._codes or body_bytes > _MAX_PARSED_BYTES:
+            return False
+        content_type = head.known.get(b"content-type")
+        return content_type is None or content_type[:16].lower() == b"application/json"
+
+    def may_become(self, start: bytes, size_bytes: int) -> bool:
+        """Return whether a body of which a part is there may turn out to be one of `are_in`.
+
+        Args:
+            start: its first `LOOKED_THROUGH_BYTES`, or what there is of them.
+            size_bytes: how much is there of it.
+        """
+        if size_bytes > _MAX_PARSED_BYTES or start.lstrip(b" \t\r\n")[:1] not in _JSON_STARTS:
+            return False
+        error, result = start.find(b'"error"'), start.find(b'"result"')
+        if error < 0:
+            return result < 0 and size_bytes < LOOKED_THROUGH_BYTES
+        return result < 0 or error < result
 
     def _is_one(self, answer: object) -> bool:
         error = answer.get("error") if isinstance(answer, dict) else None

@@ -83,6 +83,21 @@ class _Collector:
         self.complete = True
 
 
+def breaks_lines(data: bytes, start: int = 0) -> bool:
+    """Return whether half an end of a line stands alone in a head that is not all there.
+
+    RFC 9112, section 2.2: who took a bare LF for one would see the end of the head where others see none.
+
+    Args:
+        data: what there is of the head; the other half of its last byte may still come.
+        start: before it, all has been looked at.
+    """
+    before = max(0, start - 1)
+    ends = data.count(b"\r\n", before)
+    carriage_returns = data.count(b"\r", before) - data.endswith(b"\r")
+    return data.count(b"\n", start) != ends or carriage_returns != ends
+
+
 def parse_request_head(data: bytes, max_fields: int) -> RequestHead:
     """Parse the head of a request.
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from priolb.http.framing import CHUNKED, UNTIL_CLOSE
 from priolb.http.messages import LocalResponse, ResponseHead
+from priolb.http.numbers import NUMBERS, THREE_DIGITS, decimal
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -99,6 +100,40 @@ def _answer_start(head: ResponseHead, method: bytes, body_bytes: int, minor: int
 def is_chunked_to_client(body_bytes: int, minor: int) -> bool:
     """Return whether a body of `body_bytes` reaches a client of HTTP/1.`minor` in chunks."""
     return minor == 1 and body_bytes in (CHUNKED, UNTIL_CLOSE)
+
+
+def timing_fields(queue_us: int, node_us: int, size_at_start: int, size_at_end: int) -> bytes:
+    """Return the fields that tell where an answer spent its time.
+
+    Args:
+        queue_us: from the arrival of the request to the start of the try that was answered, microseconds.
+        node_us: from there to the answer, microseconds.
+        size_at_start: length of the request's lane when it came, itself included.
+        size_at_end: the same now.
+    """
+    node_ms = node_us // 1000
+    node_time = b"%d" % node_us
+    queue_time, queue_span, total_time = b"0", b"0.000", node_time  # of one that started at once, as mostly
+    if queue_us:
+        queue_ms = queue_us // 1000
+        queue_time = b"%d" % queue_us
+        queue_span = b"%b.%b" % (decimal(queue_ms), THREE_DIGITS[queue_us - 1000 * queue_ms])
+        total_time = b"%d" % (queue_us + node_us)
+    return (
+        b"X-PrioLB-QueueDurationUs: %b\r\nX-PrioLB-SimDurationUs: %b\r\nX-PrioLB-TotalDurationUs: %b\r\n"
+        b"X-PrioLB-QueueSizeStart: %b\r\nX-PrioLB-QueueSizeEnd: %b\r\n"
+        b"Server-Timing: queue;dur=%b, node;dur=%b.%b\r\n"
+        % (
+            queue_time,
+            node_time,
+            total_time,
+            NUMBERS[size_at_start] if size_at_start < 1000 else b"%d" % size_at_start,
+            NUMBERS[size_at_end] if size_at_end < 1000 else b"%d" % size_at_end,
+            queue_span,
+            NUMBERS[node_ms] if node_ms < 1000 else b"%d" % node_ms,
+            THREE_DIGITS[node_us - 1000 * node_ms],
+        )
+    )
 
 
 def interim_answer(head: ResponseHead) -> bytes:

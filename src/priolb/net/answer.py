@@ -6,6 +6,7 @@ from typing import Final
 
 from priolb.http.framing import CHUNKED
 from priolb.http.messages import RequestHead, ResponseHead
+from priolb.http.node_errors import LOOKED_THROUGH_BYTES
 
 SWITCHING_PROTOCOLS: Final = 101
 
@@ -30,17 +31,30 @@ class AnswerStream:
         self.until_close = body_bytes < 0 and not is_chunked
 
 
-class FailingAnswer:
-    """An answer that will be tried again, collected in case no later try brings a better one."""
+class HeldAnswer:
+    """An answer of which the client sees nothing yet, collected because there may be a better one.
 
-    __slots__ = ("_parts", "head", "size_bytes")
+    Args:
+        head: its head.
+        body_bytes: length of its body, as in `framing`.
+        is_failing: its status says that it failed; else only its body can say so.
 
-    def __init__(self, head: ResponseHead) -> None:
+    `start` is the first of its body: as much as tells whether that may say so.
+    """
+
+    __slots__ = ("_parts", "body_bytes", "head", "is_failing", "size_bytes", "start")
+
+    def __init__(self, head: ResponseHead, body_bytes: int, is_failing: bool) -> None:
         self.head = head
+        self.body_bytes = body_bytes
+        self.is_failing = is_failing
+        self.start: bytes = b""
         self.size_bytes: int = 0
         self._parts: list[bytes] = []
 
     def add(self, data: bytes) -> None:
+        if self.size_bytes < LOOKED_THROUGH_BYTES:
+            self.start += data[: LOOKED_THROUGH_BYTES - self.size_bytes]
         self._parts.append(data)
         self.size_bytes += len(data)
 

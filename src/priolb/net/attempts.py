@@ -8,7 +8,7 @@ from priolb.core.node import Lease
 from priolb.core.outcome import Outcome, Phase, Source
 from priolb.core.ticket import Ticket
 from priolb.http.messages import RequestHead
-from priolb.net.answer import AnswerStream, FailingAnswer
+from priolb.net.answer import AnswerStream, HeldAnswer
 from priolb.net.upload import Upload
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ class Attempts(Ticket):
     __slots__ = (
         "_backend",
         "_engine",
-        "_failing",
         "_head",
+        "_held",
         "_is_repeatable",
         "_lease",
         "_link",
@@ -47,7 +47,7 @@ class Attempts(Ticket):
     _link: NodeLink | None
     _backend: BackendConnection | None
     _try_at: float
-    _failing: FailingAnswer | None
+    _held: HeldAnswer | None
     _second: SecondTry | None
     # Answer
     _stream: AnswerStream | None
@@ -70,7 +70,7 @@ class Attempts(Ticket):
         return (
             self._is_repeatable
             and self._stream is None
-            and self._failing is None
+            and self._held is None
             and not self.upgrade
             and (second is None or not second.is_running)
         )

@@ -10,7 +10,7 @@ from priolb.errors import FramingError, NodeError, Reason
 from priolb.http.body import BodyReader, OpenReader, body_reader
 from priolb.http.fields import tokens
 from priolb.http.messages import ResponseHead
-from priolb.http.parser import HEAD_END, parse_response_head
+from priolb.http.parser import HEAD_END, breaks_lines, parse_response_head
 from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.node import AWAITING_HEAD, CLOSED, CLOSING, IDLE, IN_BODY, NodeConnection
 
@@ -138,6 +138,9 @@ class BackendConnection(NodeConnection):
             end = data.find(HEAD_END) + 4
             if (end if end >= 4 else len(data)) > limits.max_bytes:
                 self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "the head of the answer is too large")
+                return None
+            if end < 4 and breaks_lines(data):
+                self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "a line of the head does not end in CR LF")
                 return None
             if end < 4:
                 self._buffer = data

@@ -11,6 +11,7 @@ from priolb.http.forwarding import Peer
 from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.writer import local_response
 from priolb.net.flushing import Flushing
+from priolb.net.peers import network_of
 
 if TYPE_CHECKING:
     from priolb.net.listener import Listener
@@ -49,6 +50,7 @@ class ClientConnection(Flushing):
         "_peer",
         "_rests",
         "_state",
+        "_tenant",
         "_transport",
         "_unsent_bytes",
         "_writing_paused",
@@ -70,10 +72,18 @@ class ClientConnection(Flushing):
         # Who it is
         self.peer_address: str = ""
         self._peer: Peer | None = None
+        self._tenant: bytes | None = None
         # What nodes were told of its last request: the same as of the next if its head is the same, as mostly
         self._last_head: RequestHead | None = None
         self._last_is_rpc: bool = False
         self._last_fields: bytes = b""
+
+    @property
+    def tenant(self) -> bytes:
+        """With whom this client shares its part of a fair lane: its network."""
+        if self._tenant is None:
+            self._tenant = str(network_of(self.peer_address)).encode()
+        return self._tenant
 
     def write(self, data: bytes) -> None:
         """Send a part of an answer, at the end of this turn of the loop."""
@@ -114,9 +124,8 @@ class ClientConnection(Flushing):
             forwarding = self._listener.forwarding
             if self._peer is None:
                 self._peer = forwarding.peer(self.peer_address)
-            fields = head.rpc_forwarded if is_rpc else head.forwarded
             self._last_head, self._last_is_rpc = head, is_rpc
-            self._last_fields = fields + forwarding.fields(head, self._peer)
+            self._last_fields = forwarding.fields(head, is_rpc, self._peer)
         return self._last_fields
 
     # For whoever reads from it

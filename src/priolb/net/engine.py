@@ -8,6 +8,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, Protocol
 
+from priolb.core.fair_lane import FairLane
 from priolb.core.fleet import Fleet
 from priolb.core.health_check import HealthCheck
 from priolb.core.limits import ByteBudget
@@ -17,7 +18,6 @@ from priolb.core.status import NodeChange
 from priolb.core.timers import Lapsing, TimingWheel
 from priolb.errors import Reason
 from priolb.http.fields import FieldFinder
-from priolb.http.messages import RequestHead
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
 from priolb.http.refusal import Refusals
@@ -31,6 +31,9 @@ from priolb.tasks import Tasks
 
 # Event loops round delays to whole milliseconds: never wake up just before the time.
 _TIMER_SLACK_S: Final = 0.001
+
+# So many tries start in one turn of the loop, so that thousands for which slots come at once hold nobody up.
+_STARTS_PER_TURN: Final = range(16)
 
 
 def _ignore(change: NodeChange) -> None:
@@ -74,7 +77,6 @@ class Engine:
         instrument: is told of every request.
         clock: monotonic seconds.
         wall_clock: seconds since 1970.
-        request_timeout_s: longest time from a request's arrival to the start of a try, seconds.
         try_timeout_s: longest wait for the head of a node's answer, connecting included, seconds.
         node_idle_timeout_s: longest silence between two parts of an answer's body, seconds.
         upgrade_idle_timeout_s: longest silence on a connection that has switched protocols, seconds.
@@ -88,6 +90,8 @@ class Engine:
         affinity: finds the value by which requests prefer the same node, None for none.
 
     Attributes:
+        max_waits_s: longest time from a request's arrival to the start of a try, for each lane, seconds.
+        has_tenants: whether any lane is shared among them.
         on_node_change: is told of every node that does something else than before.
         upgrades: requests under way that ask for another protocol, or have got it.
     """
@@ -101,20 +105,22 @@ class Engine:
         "_links",
         "_loop",
         "_next_node_id",
+        "_starts_later",
         "_unflushed",
         "_wheel",
         "affinity",
         "body_budget",
         "clock",
+        "has_tenants",
         "head_limits",
         "health_check",
         "idle",
         "instrument",
+        "max_waits_s",
         "node_errors",
         "node_idle_timeout_s",
         "on_node_change",
         "refusals",
-        "request_timeout_s",
         "retry_methods",
         "scheduler",
         "tasks",
@@ -134,7 +140,6 @@ class Engine:
         instrument: Instrument,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
-        request_timeout_s: float,
         try_timeout_s: float,
         node_idle_timeout_s: float,
         upgrade_idle_timeout_s: float,
@@ -158,7 +163,6 @@ class Engine:
         self.wall_clock = wall_clock
         self._date: bytes = b""
         self._date_until: float = -inf
-        self.request_timeout_s = request_timeout_s
         self.try_timeout_s = try_timeout_s
         self.retry_methods = retry_methods
         self.refusals = Refusals(via_name, legacy_errors)
@@ -169,6 +173,8 @@ class Engine:
         self.idle = idle
         self.node_idle_timeout_s = node_idle_timeout_s
         self.head_limits = head_limits
+        self.max_waits_s: tuple[float, ...] = tuple([lane.max_wait_s for lane in scheduler.queue.lanes])
+        self.has_tenants: bool = any(isinstance(lane, FairLane) for lane in scheduler.queue.lanes)
         lanes = range(len(scheduler.queue.lanes))
         # Lengths of the lanes with nobody in line but a request of this lane.
         self._alone: tuple[tuple[int, ...], ...] = tuple(
@@ -179,6 +185,7 @@ class Engine:
         self.tasks = Tasks()
         self._links: dict[int, NodeLink] = {}
         self._next_node_id = 0
+        self._starts_later: bool = False
         self._unflushed: list[Flushing] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float = inf
@@ -207,29 +214,47 @@ class Engine:
         if scheduler.preemption is not None:
             self._preempt_for(exchange.lane, exchange.enqueued_at)
 
-    def refusal(self, lane: int, head: RequestHead) -> Reason | None:
-        """Return why a request would be refused now of which only the head is there, or None."""
+    def refusal(self, lane: int, body_bytes: int, timeout_s: float) -> Reason | None:
+        """Return why a request would be refused now whose body is still to come; None when it would not.
+
+        Args:
+            lane: index of its lane.
+            body_bytes: as much of its body as is known to be going to wait, bytes.
+            timeout_s: for how long its client waits, seconds; infinity when it does not say.
+        """
         scheduler = self.scheduler
-        reason = scheduler.refusal(lane)
+        reason = scheduler.refusal(lane, body_bytes)
         if reason is None and scheduler.admission is not None:
             now = self.clock()
-            answer_by = now + head.timeout_s
-            start_by = min(now + self.request_timeout_s, answer_by)
+            answer_by = now + timeout_s
+            start_by = min(now + self.max_waits_s[lane], answer_by)
             reason = scheduler.admission.refusal(lane, start_by, answer_by, now)
         return reason
 
     def pump(self, now: float) -> None:
-        """Start every try that can start now."""
+        """Start every try that can start now; when those are many, some of them in the next turns."""
+        if self.scheduler.queue.length:
+            self._start_waiting(now)
+        if self.scheduler.fleet.has_news:
+            self._take_news(now)
+
+    def _start_waiting(self, now: float) -> None:
         scheduler = self.scheduler
-        while scheduler.queue.length:
-            lease = scheduler.next_dispatch(now)
+        for _ in _STARTS_PER_TURN:
+            lease = scheduler.next_dispatch(now) if scheduler.queue.length else None
             if lease is None:
-                break
+                return
             exchange = lease.ticket
             assert isinstance(exchange, Exchange)
             exchange.begin(lease, self._links[lease.node.node_id], now)
-        if scheduler.fleet.has_news:
-            self._take_news(now)
+        if not self._starts_later:
+            self._starts_later = True
+            self._loop.call_soon(self._start_later)
+
+    def _start_later(self) -> None:
+        """Start more, now that other connections had their turn."""
+        self._starts_later = False
+        self.pump(self.clock())
 
     def _preempt_for(self, lane: int, now: float) -> None:
         """Take slots from other requests for those of `lane`, as long as that is allowed."""

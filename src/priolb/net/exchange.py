@@ -25,7 +25,7 @@ from priolb.net.answer import (
     MAX_KEPT_ANSWER_BYTES,
     SWITCHING_PROTOCOLS,
     AnswerStream,
-    FailingAnswer,
+    HeldAnswer,
     framing_of_upload,
 )
 from priolb.net.attempts import Attempts
@@ -82,12 +82,15 @@ class Exchange(Attempts):
         lane: int,
         now: float,
     ) -> None:
-        super().__init__(lane, now, now + engine.request_timeout_s)
+        body_bytes = len(body) if upload is None else upload.received_bytes
+        super().__init__(lane, now, now + engine.max_waits_s[lane], body_bytes)
         if head.is_special:
             self.answer_by = now + head.timeout_s
             self.start_by = min(self.start_by, self.answer_by)
         if engine.affinity is not None:
             self.affinity = engine.affinity.value_in(head)
+        if engine.has_tenants:
+            self.tenant = client.tenant
         # Request
         self._engine = engine
         self._client = client
@@ -96,7 +99,7 @@ class Exchange(Attempts):
         self.upgrade: bytes = head.upgrade
         self.body: bytes = body
         self._upload: Upload | None = upload
-        self.payload_bytes: int = len(body) if upload is None else upload.received_bytes
+        self.payload_bytes: int = body_bytes
         self._is_repeatable: bool = upload is None and head.method in engine.retry_methods
         self.request_id: bytes = head.request_id
         self.size_at_start: int = 1
@@ -106,7 +109,7 @@ class Exchange(Attempts):
         self._link: NodeLink | None = None
         self._backend: BackendConnection | None = None
         self._try_at: float = 0.0
-        self._failing: FailingAnswer | None = None
+        self._held: HeldAnswer | None = None
         self._second: SecondTry | None = None
         # Answer
         self._stream: AnswerStream | None = None
@@ -231,46 +234,45 @@ class Exchange(Attempts):
             self._complete(outcome, now)
 
     def on_head(self, head: ResponseHead, body_bytes: int, now: float) -> None:
-        outcome = Outcome(Source.NODE, Phase.HEAD, None, head.status, True, False)
-        if head.status >= 400 and self._may_go_on(outcome, now):
-            self._failing = FailingAnswer(head)
+        if head.status < 400:
+            if self._head.is_rpc and self._engine.node_errors.may_follow(head, body_bytes):
+                self._held = HeldAnswer(head, body_bytes, is_failing=False)
+            else:
+                self._begin_answer(head, body_bytes, now)
+                self._note_answering(now)
+        elif self._may_go_on(Outcome(Source.NODE, Phase.HEAD, None, head.status, True, False), now):
+            self._held = HeldAnswer(head, body_bytes, is_failing=True)
             assert self._backend is not None
             self._backend.limit_body(self.try_until(self._try_at))
-            return
-        if self._second is not None:
-            self._second.cancel(now)
-            self._second = None
-        minor = self._head.minor
-        self._stream = stream = AnswerStream(head.status, body_bytes, is_chunked_to_client(body_bytes, minor))
-        if stream.until_close:
-            self._keep_alive = False
-        self._client.write(self._start_of_answer(head, body_bytes, b"", now))
-        if head.status < 400:
-            self._note_answering(now)
+        else:
+            self._begin_answer(head, body_bytes, now)
 
     def on_body(self, data: bytes) -> None:
-        failing = self._failing
-        if failing is None:
-            stream = self._stream
-            assert stream is not None
-            self._client.write(chunk(data) if stream.is_chunked else data)
+        held = self._held
+        if held is None:
+            self._write_part(data)
             return
-        failing.add(data)
-        if failing.size_bytes > MAX_KEPT_ANSWER_BYTES:
+        held.add(data)
+        if not held.is_failing:
+            if not self._engine.node_errors.may_become(held.start, held.size_bytes):
+                self._let_go(held, self._engine.clock())
+        elif held.size_bytes > MAX_KEPT_ANSWER_BYTES:
             assert self._backend is not None
             self._backend.abort()
             self._backend = None
             self._end_try(
-                Outcome(Source.NODE, Phase.BODY, None, failing.head.status, True, False), self._engine.clock()
+                Outcome(Source.NODE, Phase.BODY, None, held.head.status, True, False), self._engine.clock()
             )
 
     def on_end(self, trailers: bytes, now: float) -> None:
         self._backend = None
-        failing = self._failing
-        if failing is not None:
-            self._keep_answer(failing.head, failing.body())
-            self._end_try(self.outcome_of(failing.head, b""), now)
-            return
+        held = self._held
+        if held is not None:
+            if self.outcome_of(held.head, held.body()).failed:
+                self._held = None
+                self.on_answer(held.head, held.body(), now)
+                return
+            self._let_go(held, now)
         stream = self._stream
         assert stream is not None
         if stream.is_chunked:
@@ -280,7 +282,7 @@ class Exchange(Attempts):
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
         self._backend = None
-        if reason is Reason.NODE_TIMEOUT and self._stream is None and self.is_out_of_time(now):
+        if reason is Reason.NODE_TIMEOUT and self.is_out_of_time(now) and not self._has_good_head():
             self.run_out_of_time(phase, now)
             return
         lease = self._lease
@@ -339,7 +341,7 @@ class Exchange(Attempts):
     def _end_try(self, outcome: Outcome, now: float) -> None:
         """End a try that failed: back in line, or give up with the last thing a node said."""
         engine = self._engine
-        self._failing = None
+        self._held = None
         if self._stream is None and self._second is not None and self._second.is_running:
             self._take_over(outcome, now)
             engine.pump(now)
@@ -366,9 +368,13 @@ class Exchange(Attempts):
         self._client.exchange_done(self._keep_alive, now)
         self._engine.pump(now)
 
+    def _has_good_head(self) -> bool:
+        """Return whether the answer of its try has begun as it should."""
+        return self._stream is not None or (self._held is not None and not self._held.is_failing)
+
     def run_out_of_time(self, phase: Phase, now: float) -> None:
         """End it at the node, whose fault it is not that the client has no more time."""
-        self._failing = None
+        self._held = None
         self._drop_backend()
         self._give_back(Outcome(Source.CLIENT, phase, None, 0, True, answering=False), now)
         self.expire(Reason.DEADLINE, now)
@@ -379,7 +385,7 @@ class Exchange(Attempts):
     @property
     def slow_lease(self) -> Lease | None:
         """The lease of the first try, as long as nothing is known of its answer."""
-        return self._lease if self._stream is None and self._failing is None else None
+        return self._lease if self._stream is None and self._held is None else None
 
     def forget_second_try(self) -> None:
         """Take note that the second try has failed: the first one goes on."""
@@ -389,7 +395,7 @@ class Exchange(Attempts):
         """Go on with the second try alone, which has the better answer."""
         if self._backend is not None:
             self._backend.abort()
-        self._failing = None
+        self._held = None
         self._take_over(GIVEN_UP, now)
 
     def _take_over(self, outcome: Outcome, now: float) -> None:
@@ -404,6 +410,30 @@ class Exchange(Attempts):
         self._engine.scheduler.end_aside(lease, outcome, now)
 
     # The answer
+
+    def _begin_answer(self, head: ResponseHead, body_bytes: int, now: float) -> None:
+        """Let the client see an answer whose body follows: no other one will come."""
+        if self._second is not None:
+            self._second.cancel(now)
+            self._second = None
+        minor = self._head.minor
+        self._stream = stream = AnswerStream(head.status, body_bytes, is_chunked_to_client(body_bytes, minor))
+        if stream.until_close:
+            self._keep_alive = False
+        self._client.write(self._start_of_answer(head, body_bytes, b"", now))
+
+    def _let_go(self, held: HeldAnswer, now: float) -> None:
+        """Let the client see an answer that was held: it is a good one."""
+        self._held = None
+        self._begin_answer(held.head, held.body_bytes, now)
+        self._note_answering(now)
+        if held.size_bytes:
+            self._write_part(held.body())
+
+    def _write_part(self, data: bytes) -> None:
+        stream = self._stream
+        assert stream is not None
+        self._client.write(chunk(data) if stream.is_chunked else data)
 
     def _keep_answer(self, head: ResponseHead, body: bytes) -> None:
         if len(body) <= MAX_KEPT_ANSWER_BYTES:

@@ -283,7 +283,10 @@ class FrontConnection(Pipeline):
         waiting = self._inbox.data
         if head.expects_continue and not waiting:
             # RFC 9110, section 10.1.1: what will be refused anyway shall not be uploaded first.
-            reason = None if self._is_local else engine.refusal(lane_of(head.known), head)
+            waiting_bytes = min(max(body_bytes, 0), listener.replay_max_bytes)
+            reason = (
+                None if self._is_local else engine.refusal(lane_of(head.known), waiting_bytes, head.timeout_s)
+            )
             if reason is not None:
                 self._refuse(reason)
                 return

@@ -26,7 +26,7 @@ class PeerCount:
         """Count a connection; False when it is one too many. Each is taken off again by `remove`."""
         if not self._limit or not address:
             return True
-        key = _key(address)
+        key = network_of(address)
         count = self._counts[key] = self._counts.get(key, 0) + 1
         return count <= self._limit or self._forwarding.peer(address).is_trusted
 
@@ -34,7 +34,7 @@ class PeerCount:
         """Count a connection no more."""
         if not self._limit or not address:
             return
-        key = _key(address)
+        key = network_of(address)
         count = self._counts[key] - 1
         if count:
             self._counts[key] = count
@@ -42,7 +42,8 @@ class PeerCount:
             del self._counts[key]
 
 
-def _key(address: str) -> str | int:
+def network_of(address: str) -> str | int:
+    """Return what stands for the network of one host: its IPv4 address, or its /64 of IPv6."""
     if ":" not in address:
         return address
     known = ip_address(address.partition("%")[0])

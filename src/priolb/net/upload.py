@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Protocol
+from typing import Final, Protocol
 
 from priolb.core.limits import ByteBudget
 from priolb.errors import Reason
 from priolb.http.body import BodyReader, OpenReader
 from priolb.http.writer import chunk, last_chunk
+
+_SMALL_BYTES: Final = 1024
 
 
 class BodySource(Protocol):
@@ -133,7 +135,11 @@ class Upload:
             if not self._budget.take(len(body)):
                 return Reason.QUEUE_FULL
             self.held_bytes += len(body)
-            self._parts.append(body)
+            parts = self._parts
+            if parts and len(parts[-1]) < _SMALL_BYTES:
+                parts[-1] += body  # an object for every few bytes would take many times what is counted
+            else:
+                parts.append(body)
             return None
         if body:
             sink.pass_on(chunk(body) if self._is_chunked else body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from priolb.core.chance import Chance
@@ -65,14 +66,18 @@ class Checks:
         node: the node, attached.
         traffic: asks it and takes note.
         rhythm: how often.
+        on_failure: called with the cause after a check that did not pass, in words for the operator.
     """
 
-    __slots__ = ("_is_wanted", "_node", "_rhythm", "_traffic")
+    __slots__ = ("_is_wanted", "_node", "_on_failure", "_rhythm", "_traffic")
 
-    def __init__(self, node: NodeState, traffic: Checked, rhythm: Rhythm) -> None:
+    def __init__(
+        self, node: NodeState, traffic: Checked, rhythm: Rhythm, on_failure: Callable[[str], None]
+    ) -> None:
         self._node = node
         self._traffic = traffic
         self._rhythm = rhythm
+        self._on_failure = on_failure
         self._is_wanted = asyncio.Event()
 
     def hurry(self) -> None:
@@ -101,6 +106,8 @@ class Checks:
         except NodeError as error:
             failure, is_late = str(error), error.is_late
         self._traffic.checked(self._node, failure, is_late)
+        if failure is not None:
+            self._on_failure(failure)
         self._is_wanted.clear()  # whoever wanted it, also because of it, has it now
         return self._rhythm.pause_s(is_well=failure is None and self._node.healthy)
 

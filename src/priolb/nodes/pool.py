@@ -224,10 +224,20 @@ class NodePool:
         node = link.node
         member = self._by_id[node.node_id] = _Member(link)
         self._traffic.attach(node, has_passed)
-        member.checks = Checks(node, self._traffic, self._rhythm)
+        member.checks = Checks(node, self._traffic, self._rhythm, lambda failure: self._failed(link, failure))
         name = f"health checks {node.name}"
         member.cancel_checks = self._tasks.spawn(member.checks.run(has_passed), name)
         return member
+
+    def _failed(self, link: Link, failure: str) -> None:
+        """Tell why a node that has shown nothing yet proves nothing; all else is told with its state."""
+        node, proof = link.node, link.proof
+        if proof is None or proof.changed_at is not None or node.reason == failure:
+            return
+        self._log.warning(
+            "Node cannot be asked to prove what it runs and gets nothing", nodeURI=node.name, err=failure
+        )
+        self._traffic.attested(node, failure)
 
     def _release(self, member: _Member) -> None:
         if member.cancel_checks is not None:

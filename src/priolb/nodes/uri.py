@@ -33,6 +33,7 @@ _PRINTABLE: Final = re.compile(r"[!-~]+")
 # Label by label, so that there is one way to match and time is linear in the length.
 _HOST_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _ATTESTED: Final = (SEV_PREFIX, SGX_PREFIX)
+_USER_PART: Final = re.compile(r"(SEV_|SGX_)[\w%=-]+", re.IGNORECASE)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -99,6 +100,14 @@ def parse_node_uri(uri: str) -> NodeURI:
     Raises:
         ConfigError: it is no http URL, or a part of it cannot be used; the text names the part.
     """
+    try:
+        return _parse(uri)
+    except ConfigError as error:
+        # Wherever a slip has put it: a user part belongs neither in the log nor in an answer.
+        raise ConfigError(_USER_PART.sub(r"\1...", str(error))) from None
+
+
+def _parse(uri: str) -> NodeURI:
     if len(uri) > MAX_URI_CHARACTERS:
         raise ConfigError(f"node URI: longer than {MAX_URI_CHARACTERS} characters")
     if not _PRINTABLE.fullmatch(uri):
@@ -182,7 +191,8 @@ def _own_parameters(parts: SplitResult) -> tuple[NodeParameters, dict[str, str],
             raise ConfigError(f"node URI {_shown(parts)}: {name} is given twice")
         else:
             ours[name] = value
-    policy = {name: ours.pop(name) for name in list(ours) if name in PARAMETERS}
+    # A comma may have to be written as %2C: in settings, commas stand between URIs.
+    policy = {name: unquote(ours.pop(name)) for name in list(ours) if name in PARAMETERS}
     try:
         return parse_parameters(ours), policy, "&".join(theirs)
     except ConfigError as error:
@@ -191,8 +201,10 @@ def _own_parameters(parts: SplitResult) -> tuple[NodeParameters, dict[str, str],
 
 def _shown(parts: SplitResult) -> str:
     """Return the URI fit for logs and strangers: no user part, no query."""
-    host = parts.netloc.rpartition("@")[2]
-    return repr(f"{parts.scheme}://{host}{parts.path}" if parts.scheme else f"{host}{parts.path}")
+    host, path = parts.netloc.rpartition("@")[2], parts.path
+    if not parts.netloc:  # what was meant as one is in the path
+        path = path.rpartition("@")[2]
+    return repr(f"{parts.scheme}://{host}{path}" if parts.scheme else f"{host}{path}")
 
 
 def _shown_raw(uri: str) -> str:

@@ -334,6 +334,22 @@ def test_an_order_that_cannot_be_carried_out_is_400_with_the_parameter() -> None
     assert answer == (400, b"weight must be a number from 1 to 100\n", TEXT, b"")
 
 
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"uri":"http://a:1","workers":1,"weight":2,"workers":3}', b'"workers" is given twice\n'),
+        (b'{"uri":"http://a:1","state":"drained","state":"drained"}', b'"state" is given twice\n'),
+        (b'{"uri":"http://a:1","uri":"http://b:1"}', b'"uri" is given twice\n'),
+        (b'{"%s":1,"%s":1}' % (b"x" * 90, b"x" * 90), b'"%s" is given twice\n' % (b"x" * 80)),
+    ],
+)
+def test_a_member_that_is_given_twice_contradicts_itself(method: str, body: bytes, text: bytes) -> None:
+    desk = Desk()
+    assert desk.ask(local_request(method, "/nodes", body)) == (400, text, TEXT, b"")
+    assert desk.nodes.changes == []
+
+
 def test_further_members_mean_nothing_when_a_node_is_added() -> None:
     """As in the original."""
     desk = Desk()

@@ -47,7 +47,7 @@ def made(*outcomes: Verdict | Exception | None) -> tuple[Attestation, Script, li
 
 def test_before_anything_was_shown_nothing_is_proven() -> None:
     attestation, script, news = made()
-    assert (attestation.is_attested, attestation.verdict, news) == (False, None, [])
+    assert (attestation.verdict, news) == (None, [])
     assert attestation.kind == "SGX"
     attestation.recheck()
     assert script.asked == []
@@ -63,7 +63,7 @@ def test_verdicts_are_kept_and_counted_and_changes_told() -> None:
     assert news == [GOOD, BAD, WORSE, GOOD, WARNED, GOOD]
     assert (attestation.accepted, attestation.warned) == (6, 2)
     assert attestation.refused == {Refusal.MRENCLAVE: 2, Refusal.TCB_REVOKED: 1}
-    assert (attestation.is_attested, attestation.verdict) == (True, GOOD)
+    assert attestation.verdict == GOOD
 
 
 def test_a_verifier_that_fails_proves_nothing() -> None:
@@ -71,7 +71,7 @@ def test_a_verifier_that_fails_proves_nothing() -> None:
     attestation.judge(b"leaf", b"nonce")
     verdict = attestation.judge(b"leaf", b"nonce")
     assert (verdict.refusal, verdict.detail) == (Refusal.VERIFIER_FAILED, "TypeError: a bug")
-    assert (attestation.is_attested, news[-1]) == (False, verdict)
+    assert (attestation.verdict, news[-1]) == (verdict, verdict)
     assert attestation.refused == {Refusal.VERIFIER_FAILED: 1}
 
 
@@ -82,4 +82,4 @@ def test_the_last_evidence_is_judged_again_without_being_counted() -> None:
         attestation.recheck()
     assert script.asked[1:] == [(b"leaf", None)] * 4
     assert [verdict.refusal for verdict in news] == [None, Refusal.TCB_REVOKED, Refusal.VERIFIER_FAILED]
-    assert (attestation.accepted, attestation.refused, attestation.is_attested) == (1, {}, False)
+    assert (attestation.accepted, attestation.refused, attestation.verdict) == (1, {}, news[-1])

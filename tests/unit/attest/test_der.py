@@ -109,6 +109,7 @@ def test_short_times_from_50_on_are_of_the_last_century() -> None:
     [
         (der.UTC_TIME, b"2501010000Z", "DER has a time that is not in the form of certificates"),
         (der.UTC_TIME, b"250101000000+", "DER has a time that is not in the form of certificates"),
+        (der.UTC_TIME, b"2501 1000000Z", "DER has a time that is not in the form of certificates"),
         (der.UTC_TIME, b"25010100000\xb2Z", "DER has a time that is not in the form of certificates"),
         (
             der.GENERALIZED_TIME,

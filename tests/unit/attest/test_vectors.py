@@ -7,12 +7,13 @@ import hashlib
 import json
 import ssl
 import struct
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from priolb.attest.anchors import ARK_MILAN
+from priolb.attest.anchors import ARK_GENOA, ARK_MILAN
 from priolb.attest.certificate import check_leaf, parse_certificate, pem_blocks
 from priolb.attest.sev.chain import check_chain
 from priolb.attest.sev.document import BankQuote, Document, parse_document
@@ -21,17 +22,19 @@ from priolb.attest.sev.measurements import DEFAULTS, Measurement
 from priolb.attest.sev.policy import SevPolicy
 from priolb.attest.sev.report import REPORT_BYTES, check_chip, check_report
 from priolb.attest.sev.tpm import parse_quote
-from priolb.attest.sev.verify import check_document, verify_sev
+from priolb.attest.sev.verify import check_document, check_guest, check_tcb, verify_sev
 from priolb.attest.sgx.collateral import Collateral
 from priolb.attest.sgx.dcap import check_with_intel
 from priolb.attest.sgx.evidence import find_evidence
+from priolb.attest.sgx.origin import check_origin
 from priolb.attest.sgx.policy import SgxPolicy, TcbState
 from priolb.attest.sgx.quote import parse_sgx_quote
 from priolb.attest.sgx.verify import verify_sgx
 from priolb.attest.signatures import is_signed_pkcs1
 from priolb.attest.verdict import NotProven, Refusal
 from support import vectors
-from support.sev_evidence import ak_public, rsa_key, sized
+from support.sev_evidence import ak_public, ark, rsa_key, sized
+from support.sgx_evidence import intel
 from support.vectors import base64url, needed, raw, text
 
 pytestmark = needed
@@ -121,6 +124,25 @@ def test_the_quote_of_another_attestation_key_is_refused() -> None:
     assert refusal_of(other, SevPolicy()) is Refusal.QUOTE_SIGNATURE
 
 
+def test_its_quote_in_another_form_is_the_same_quote() -> None:
+    document = parse_document(raw(f"{AZURE}/assembled_golayout_doc.json"))
+    signature, message, pcrs = bincode_quote(f"{AZURE}/quote.bin")
+    quote = vectors.document(f"{AZURE}/tpm-quote-v1.json")
+    assert (message.hex(), signature.hex()) == (quote["message"], quote["signature"])
+    whole = made(raw(f"{AZURE}/hcl-report.bin"), document.vcek, document.chain, message, signature, pcrs)
+    assert check(whole, SevPolicy())["pcr_4"] == pcrs[4].hex()
+    pcrs[4] = bytes(32)
+    changed = made(raw(f"{AZURE}/hcl-report.bin"), document.vcek, document.chain, message, signature, pcrs)
+    assert refusal_of(changed, SevPolicy()) is Refusal.QUOTE_PCRS
+
+
+def test_a_real_machine_is_nothing_under_other_roots() -> None:
+    document = parse_document(raw(f"{AZURE}/assembled_golayout_doc.json"))
+    for roots in ((ARK_GENOA,), (ark(),), ()):
+        assert refusal_of(document, SevPolicy(arks=roots)) is Refusal.ASK_SIGNATURE
+    assert check(document, SevPolicy(arks=(ARK_GENOA, ARK_MILAN)))["vmpl"] == "0"
+
+
 def evidence_v0() -> Document:
     evidence = vectors.document(f"{AZURE}/evidence-v0.json")
     quote = evidence["quote"]
@@ -170,9 +192,16 @@ def test_the_chain_of_azure_cvm_tooling_is_good_and_from_another_chip() -> None:
     assert caught.value.refusal is Refusal.REPORT_SIGNATURE
 
 
-def bincode_quote() -> tuple[bytes, bytes, list[bytes]]:
-    """Return signature, message and PCRs of azure-cvm-tooling's quote."""
-    data = raw("azure-cvm-tooling/quote.bin")
+def test_runtime_data_of_another_guest_are_refused() -> None:
+    azure = parse_document(raw(f"{AZURE}/assembled_golayout_doc.json"))
+    other = replace(azure, runtime_data=raw("azure-cvm-tooling/var-data.bin"))
+    assert json.loads(other.runtime_data)["keys"][0]["kid"] == "HCLAkPub"
+    assert refusal_of(other, SevPolicy()) is Refusal.RUNTIME_DATA
+
+
+def bincode_quote(path: str) -> tuple[bytes, bytes, list[bytes]]:
+    """Return signature, message and PCRs of a quote."""
+    data = raw(path)
     parts = []
     for _ in range(2):
         size = struct.unpack_from("<Q", data)[0]
@@ -184,7 +213,7 @@ def bincode_quote() -> tuple[bytes, bytes, list[bytes]]:
 
 
 def test_the_quote_of_azure_cvm_tooling_is_by_its_key() -> None:
-    signature, message, pcrs = bincode_quote()
+    signature, message, pcrs = bincode_quote("azure-cvm-tooling/quote.bin")
     key: Any = load_pem_public_key(raw("azure-cvm-tooling/akpub.pem"))
     report, runtime_data = hcl_parts(raw("azure-cvm-tooling/hcl-report-snp.bin"))
     quote = BankQuote(11, message, struct.pack(">HH", 0x14, 0x0B) + sized(signature), dict(enumerate(pcrs)))
@@ -205,6 +234,12 @@ def test_the_report_of_go_sev_guest_is_authentic_and_debuggable() -> None:
     report = check_report(raw("go-sev-guest/attestation.bin"), vcek)
     check_chip(report, vcek)
     assert (report.policy, report.is_debuggable, str(report.committed_tcb)) == (0xB0000, True, "2.0.5.68")
+    with pytest.raises(NotProven) as caught:
+        check_guest(report)
+    assert caught.value.refusal is Refusal.GUEST_DEBUG
+    with pytest.raises(NotProven, match=r"^snp is 5, the policy wants 6 or later$") as caught:
+        check_tcb(report, SevPolicy())
+    assert caught.value.refusal is Refusal.TCB_MINIMUM
 
 
 def protobuf(data: bytes) -> dict[int, list[Any]]:
@@ -321,6 +356,8 @@ def test_a_production_enclave_is_on_a_platform_that_is_out_of_date() -> None:
     assert "INTEL-SA-00615" in verdict.claims["advisories"]
     assert verify_sgx(leaf, bytes(32), OUT_OF_DATE, shelf, NOW).refusal is Refusal.MRENCLAVE
     assert verify_sgx(leaf, KONVERA, OUT_OF_DATE, {}, NOW).refusal is Refusal.COLLATERAL_MISSING
+    ours = replace(OUT_OF_DATE, root=intel().root.der)
+    assert verify_sgx(leaf, KONVERA, ours, shelf, NOW).refusal is Refusal.COLLATERAL_INVALID
 
 
 @pytest.mark.parametrize(
@@ -339,6 +376,11 @@ def test_debug_enclaves_are_refused(name: str) -> None:
     held = assembled()
     verdict = verify_sgx(leaf_of(name), bytes(32), policy, {held.platform: held}, NOW)
     assert verdict.refusal is Refusal.ENCLAVE_DEBUG
+
+
+def test_collateral_of_intel_is_known_as_such() -> None:
+    check_origin(assembled(), SgxPolicy().root)
+    check_origin(Collateral.from_json(text(QUOTE_COLLATERAL)), SgxPolicy().root)
 
 
 def test_the_documents_of_intel_are_the_ones_in_the_collateral() -> None:

@@ -15,7 +15,7 @@ from priolb.attest.sev import verifier
 from priolb.attest.sev.measurements import encode_user_part
 from priolb.attest.sgx import sources
 from priolb.attest.sgx.collateral import Collateral
-from priolb.cli import attest_probe
+from priolb.cli import attest_collateral, attest_probe
 from priolb.cli.main import main
 from priolb.config.settings import SETTINGS
 from priolb.nodes.uri import parse_node_uri
@@ -84,8 +84,14 @@ def test_a_uri_of_a_sgx_node_is_made_and_shown(capsys: Output) -> None:
         "node       https://foo",
         "kind       SGX: Intel SGX with DCAP, as Gramine's RA-TLS",
         f"MRENCLAVE  {HEX}",
-        "policy     allowed_states is set for this node alone",
+        "policy     _allow_tcb=OutOfDate for this node alone",
     ]
+
+
+@pytest.mark.parametrize("scheme", ["", "https://", "HTTPS://"])
+def test_the_host_may_stand_as_the_uri_that_it_will_be(scheme: str, capsys: Output) -> None:
+    assert main(["attest", "uri", f"{scheme}foo:8545/rpc?a=b://c", "--mrenclave", HEX]) == 0
+    assert capsys.readouterr().out == f"https://SGX_{HEX}@foo:8545/rpc?a=b://c\n"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +117,14 @@ def test_a_uri_of_a_sgx_node_is_made_and_shown(capsys: Output) -> None:
             ["uri", "foo", "--measurements", "/nowhere"],
             "--measurements: '/nowhere': No such file or directory",
         ),
+        (
+            ["uri", "http://foo", "--mrenclave", HEX],
+            "attest: uri needs a host, with or without https:// in front; an attested node needs https",
+        ),
+        (["uri", "foo", "--mrenclave", HEX, "--ca", "platform"], "attest: --ca is not for uri"),
+        (["show", "x", "--measurements", "x"], "attest: --measurements is not for show"),
+        (["probe", "x", "--url", "x"], "attest: --url is not for probe"),
+        (["collateral", "fetch", "/", "--mrenclave", HEX], "attest: --mrenclave is not for collateral"),
         (
             ["show", "https://foo"],
             "attest: https://foo has no user part (SEV_... or SGX_...), so it proves nothing",
@@ -140,6 +154,13 @@ def test_a_mistake_is_one_line_and_exit_status_2(words: list[str], message: str,
 def test_measurements_that_are_none_are_refused(tmp_path: Path, capsys: Output) -> None:
     assert main(["attest", "uri", "foo", "--measurements", file_with(tmp_path, None)]) == 2
     assert capsys.readouterr().err.endswith("measurements.json': measurements is no JSON object\n")
+
+
+def test_a_file_of_measurements_that_is_too_long_is_refused_for_that(tmp_path: Path, capsys: Output) -> None:
+    path = tmp_path / "long.json"
+    path.write_text(json.dumps({"4": HEX}) + " " * 65_536)
+    assert main(["attest", "uri", "foo", "--measurements", str(path)]) == 2
+    assert capsys.readouterr().err.endswith("long.json': the measurements are longer than 65536 bytes\n")
 
 
 def test_without_the_packages_for_it_the_command_says_so(
@@ -291,6 +312,7 @@ def test_collateral_is_fetched_into_files(
     tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = intel().collateral()
+    monkeypatch.setattr(attest_collateral, "INTEL_SGX_ROOT", intel().root.der)
     with Pccs(held) as service:
         monkeypatch.setenv("SGX_COLLATERAL", service.url)
         words = ["attest", "collateral", "fetch", str(tmp_path), "--fmspc", "00606a000000,00606A000000"]
@@ -306,6 +328,15 @@ def test_collateral_is_fetched_into_files(
             "the service gave collateral for 00606A000000 (platform CA)\n"
         )
         assert [each.name for each in tmp_path.iterdir()] == ["00606A000000-platform.json"]
+
+
+def test_collateral_that_intel_has_not_signed_is_not_kept(tmp_path: Path, capsys: Output) -> None:
+    with Pccs(intel().collateral()) as service:
+        words = ["--url", service.url, "--fmspc", "00606A000000", "--ca", "platform"]
+        assert main(["attest", "collateral", "fetch", str(tmp_path), *words]) == 1
+    message = "the issuer of the TCB info is not certified by Intel's root"
+    assert capsys.readouterr().err == f"prio-load-balancer: 00606A000000 (platform CA): {message}\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_uris_of_the_command_are_uris_of_nodes(tmp_path: Path, capsys: Output) -> None:

@@ -10,7 +10,7 @@ from priolb.core.fleet import Fleet
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
-from priolb.core.ticket import ENDED, NEW, RUNNING, Ticket
+from priolb.core.ticket import ENDED, NEW, Ticket
 from priolb.errors import Reason
 from support.tickets import answered, names, new_queue, node, ticket
 
@@ -95,7 +95,7 @@ def test_those_who_are_back_in_line_make_more_wait_but_let_nobody_in_for_it() ->
     desk = Desk(limit=1)
     [waiting] = desk.fill("l1")
     desk.queue.remove(waiting)
-    waiting.state = RUNNING
+    waiting.tries = 1
     desk.fill("l2")
     desk.queue.put_back(waiting)
     assert desk.queue.length == 2
@@ -105,14 +105,36 @@ def test_those_who_are_back_in_line_make_more_wait_but_let_nobody_in_for_it() ->
     assert desk.queue.length == 2
 
 
-def test_the_newest_may_be_one_that_rests() -> None:
+def test_one_that_a_node_has_had_is_spared() -> None:
     desk = Desk(limit=2)
-    _, second = desk.fill("l1", "l2")
+    first, second = desk.fill("l1", "l2")
     desk.queue.remove(second)
-    second.tried = frozenset({1})
+    second.tries, second.tried = 1, frozenset({1})
     desk.queue.rest(second, 5.0)
     desk.fill("f1")
-    assert desk.admission.take_displaced(64) == [second]
+    assert desk.admission.take_displaced(64) == [first]
+    assert desk.submit("f2") is Reason.QUEUE_FULL
+
+
+def test_so_is_one_that_gave_up_its_slot() -> None:
+    desk = Desk(limit=1)
+    [waiting] = desk.fill("l1")
+    desk.queue.remove(waiting)
+    waiting.was_preempted = True
+    desk.queue.put_back(waiting)
+    assert desk.submit("f1") is Reason.QUEUE_FULL
+
+
+def test_what_is_remembered_of_arrivals_is_bounded_by_those_who_wait() -> None:
+    desk = Desk(limit=100)
+    stays = desk.fill("l0")
+    for number in range(1000):
+        for each in desk.fill(f"l{number}"):
+            desk.scheduler.cancel(each)
+    assert len(desk.admission._arrivals[2]) <= 2 * 2 + 64
+    desk.fill(*["h"] * 99)
+    assert desk.submit("f1") is None
+    assert desk.admission.take_displaced(64) == stays
 
 
 # A wait that is too long

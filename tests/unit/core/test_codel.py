@@ -8,7 +8,7 @@ from priolb.core.ticket import NO_NODES_TRIED, RUNNING, WAITING, Ticket
 
 def new_lane() -> CodelLane:
     """Return a lane whose interval is a second, and whose target is 0.4 seconds."""
-    return CodelLane("low", 0, 20.0)
+    return CodelLane("low", 0, 0, 20.0)
 
 
 class Arrivals:
@@ -111,6 +111,7 @@ def test_one_that_comes_back_to_an_empty_lane_does_not_make_it_congested() -> No
 
 
 def test_the_limit_is_that_of_any_lane() -> None:
-    lane = CodelLane("low", 1, 5.0)
+    lane = CodelLane("low", 1, 100, 5.0)
+    assert (lane.name, lane.limit_bytes, lane.max_wait_s, lane.has_room(100)) == ("low", 100, 5.0, True)
     Arrivals(lane, 0.0)
-    assert (lane.is_full, lane.name) == (True, "low")
+    assert not lane.has_room(0)

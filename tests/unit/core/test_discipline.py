@@ -1,8 +1,9 @@
-"""The rule of the original, against series worked out by hand."""
+"""The disciplines, against series worked out by hand."""
 
 import pytest
 
-from priolb.core.discipline import FastHighLow
+from priolb.core.discipline import Aged, Discipline, FastHighLow, Strict, Weighted
+from priolb.core.lanes import Lane
 from priolb.core.queue import PriorityQueue
 from priolb.core.ticket import Ticket
 from support.tickets import name_of, names, new_queue, ticket
@@ -120,3 +121,177 @@ def test_a_lane_of_which_no_node_may_serve_any_ticket_is_passed_over() -> None:
     ]
     assert queue.lengths() == (1, 0, 0)
     assert name_of(queue.pop()) == "f1"
+
+
+LETTERS = "abcd"
+
+
+def queue_of(discipline: Discipline, count: int) -> PriorityQueue:
+    return PriorityQueue([Lane(LETTERS[index]) for index in range(count)], discipline)
+
+
+def push(queue: PriorityQueue, lanes: str, arrivals: list[float] | None = None) -> None:
+    """Push a ticket for each letter; `arrivals` are the times, 0 for all by default."""
+    for index, letter in enumerate(lanes):
+        at = arrivals[index] if arrivals else 0.0
+        assert queue.push(Ticket(LETTERS.index(letter), at, 1e9)) is True
+
+
+def served(queue: PriorityQueue, most: int = 1000) -> str:
+    letters = ""
+    while len(letters) < most and (each := queue.pop()) is not None:
+        letters += LETTERS[each.lane]
+    return letters
+
+
+@pytest.mark.parametrize(
+    ("pushed", "popped"), [("ccbbaa", "aabbcc"), ("cabcab", "aabbcc"), ("c", "c"), ("", "")]
+)
+def test_strict_serves_a_lane_only_while_all_better_ones_are_empty(pushed: str, popped: str) -> None:
+    queue = queue_of(Strict(), 3)
+    push(queue, pushed)
+    assert served(queue) == popped
+
+
+def test_strict_lets_a_better_lane_overtake_at_any_time() -> None:
+    queue = queue_of(Strict(), 2)
+    push(queue, "bbb")
+    assert served(queue, 1) == "b"
+    push(queue, "a")
+    assert served(queue) == "abb"
+
+
+@pytest.mark.parametrize(
+    ("weights", "pushed", "popped"),
+    [
+        pytest.param([3, 1], "a" * 7 + "b" * 3, "aaabaaabab", id="in the ratio, and what is left of b"),
+        pytest.param(
+            [3, 1], "b" * 2 + "a" * 4, "aaabab", id="the order of arrival between lanes does not count"
+        ),
+        pytest.param([2, 1, 1], "a" * 4 + "b" * 2 + "c" * 2, "aabcaabc", id="three lanes"),
+        pytest.param([1, 3], "aab", "aba", id="a turn ends when nobody is left"),
+        pytest.param([1, 3], "bbbbbb", "bbbbbb", id="a lane alone is served each time"),
+        pytest.param([0, 2, 1], "c" * 2 + "b" * 3 + "a" * 2, "aabbcbc", id="strict goes before"),
+        pytest.param(
+            [2, 0, 1, 0], "abcd" * 2, "bbddaacc", id="strict lanes in their order, wherever they stand"
+        ),
+        pytest.param([1], "aa", "aa", id="one lane"),
+    ],
+)
+def test_weighted_lanes_take_turns(weights: list[int], pushed: str, popped: str) -> None:
+    queue = queue_of(Weighted(weights), len(weights))
+    push(queue, pushed)
+    assert served(queue) == popped
+
+
+def test_ten_to_one_is_exact_over_a_hundred_thousand_tickets_while_both_wait() -> None:
+    """At every moment, too: after 11 n tickets 10 n are of the first lane, and n of the second."""
+    queue = queue_of(Weighted([10, 1]), 2)
+    push(queue, "ab" * 3)
+    counts = [0, 0]
+    for number in range(1, 100_001):
+        each = queue.pop()
+        assert each is not None
+        counts[each.lane] += 1
+        push(queue, LETTERS[each.lane])  # so that there are always three of each
+        if number % 11 == 0:
+            assert counts == [10 * number // 11, number // 11]
+    assert counts == [90_910, 9_090]
+
+
+def test_what_is_left_of_a_turn_is_not_saved_and_not_lost_to_others() -> None:
+    """Lane a has three left when it runs empty: b is served at once, and a begins a turn of its own later."""
+    queue = queue_of(Weighted([5, 2]), 2)
+    push(queue, "aabbb")
+    assert served(queue, 3) == "aab"
+    push(queue, "a" * 6)
+    assert served(queue) == "baaaaaba"
+
+
+def test_a_strict_lane_in_between_takes_no_part_of_a_turn() -> None:
+    queue = queue_of(Weighted([0, 2, 1]), 3)
+    push(queue, "bbbcc")
+    assert served(queue, 1) == "b"
+    push(queue, "aa")
+    assert served(queue) == "aabcbc"
+
+
+def test_a_weighted_lane_of_which_nobody_can_be_served_gives_its_turn_away() -> None:
+    queue = queue_of(Weighted([2, 1]), 2)
+    push(queue, "abb")
+    first = queue.pop()
+    assert first is not None
+    first.tried = frozenset({1})
+    queue.put_back(first)
+    assert queue.pop(lambda tried: not tried) is not None
+    assert queue.lengths() == (1, 1)
+    queue.remove(queue.lanes[1].fresh.head)  # type: ignore[arg-type]
+    assert queue.pop(lambda tried: not tried) is None
+    assert served(queue) == "a"
+
+
+def test_a_pick_in_vain_changes_no_turn() -> None:
+    queue = queue_of(Weighted([3, 1]), 2)
+    push(queue, "a" * 5 + "b" * 2)
+    assert served(queue, 1) == "a"
+    lanes, queue.lanes = queue.lanes, [Lane("a"), Lane("b")]
+    assert queue.pop() is None
+    queue.lanes = lanes
+    assert served(queue) == "aabaab"
+
+
+@pytest.mark.parametrize("passing", [0, 1, 2])
+@pytest.mark.parametrize("before", range(5))
+def test_with_weights_too_passing_by_is_push_and_pop(passing: int, before: int) -> None:
+    orders = []
+    for is_passed_by in (False, True):
+        queue = queue_of(Weighted([0, 2, 1]), 3)
+        push(queue, "bcbcb"[:before])
+        assert len(served(queue)) == before
+        if is_passed_by:
+            queue.pass_by(Ticket(passing, 0.0, 1e9))
+        else:
+            push(queue, LETTERS[passing])
+            assert served(queue) == LETTERS[passing]
+        push(queue, "bbbbbcccc")
+        orders.append(served(queue))
+    assert orders[0] == orders[1]
+
+
+@pytest.mark.parametrize(
+    ("pushed", "arrivals", "popped"),
+    [
+        pytest.param("ba", [0.0, 0.9], "ab", id="within the step the better lane overtakes"),
+        pytest.param("ba", [0.0, 1.0], "ab", id="after just the step too"),
+        pytest.param("ba", [0.0, 1.1], "ba", id="but not later"),
+        pytest.param("ca", [0.0, 2.0], "ac", id="two lanes worse, two steps"),
+        pytest.param("ca", [0.0, 2.1], "ca", id="and no more"),
+        pytest.param("cba", [0.0, 0.5, 3.0], "bca", id="each against each"),
+        pytest.param("aab", [0.0, 5.0, 0.0], "aba", id="a lane keeps its order"),
+    ],
+)
+def test_aged_is_strict_for_a_step(pushed: str, arrivals: list[float], popped: str) -> None:
+    queue = queue_of(Aged(1.0), 3)
+    push(queue, pushed, arrivals)
+    assert served(queue) == popped
+
+
+def test_aged_passes_over_whom_no_free_node_may_serve() -> None:
+    queue = queue_of(Aged(1.0), 2)
+    push(queue, "ab")
+    first = queue.pop()
+    assert first is not None
+    first.tried = frozenset({1})
+    queue.put_back(first)
+    second = queue.pop(lambda tried: not tried)
+    assert second is not None
+    assert second.lane == 1
+    assert queue.pop(lambda tried: not tried) is None
+
+
+def test_strict_and_aged_remember_nothing_of_who_passed_by() -> None:
+    for discipline in (Strict(), Aged(1.0)):
+        queue = queue_of(discipline, 2)
+        queue.pass_by(Ticket(1, 0.0, 1e9))
+        push(queue, "ba")
+        assert served(queue) == "ab"

@@ -211,3 +211,136 @@ def test_cancelling_costs_the_same_in_a_long_line_as_in_a_short_one() -> None:
         assert lane.length == length - 1
     assert costs[0] == costs[1]
     assert costs[0] > 0
+
+
+def due(sequence: int, start_by: float, body_bytes: int = 0) -> Ticket:
+    (each,) = numbered(sequence)
+    each.start_by = start_by
+    each.body_bytes = body_bytes
+    return each
+
+
+def expiring(lane: Lane) -> list[int]:
+    """Take everything out in the order in which it expires."""
+    found = []
+    while (first := lane.first_to_expire()) is not None:
+        found.append(first.sequence)
+        lane.remove(first)
+    return found
+
+
+def test_a_limit_of_bytes_refuses_what_would_exceed_it_and_nothing_else() -> None:
+    lane = Lane("low", limit_bytes=100)
+    assert (lane.has_room(100), lane.has_room(101)) == (True, False)
+    one, two = due(1, 5.0, 60), due(2, 5.0, 40)
+    assert lane.admits(one)
+    lane.append(one)
+    assert (lane.has_room(40), lane.has_room(41)) == (True, False)
+    assert lane.admits(two)
+    lane.append(two)
+    assert (lane.held_bytes, lane.has_room(0), lane.has_room(1)) == (100, True, False)
+    lane.remove(one)
+    assert (lane.held_bytes, lane.has_room(60), lane.has_room(61)) == (40, True, False)
+
+
+def test_both_limits_hold() -> None:
+    lane = Lane("low", limit=1, limit_bytes=100)
+    lane.append(due(1, 5.0, 60))
+    assert (lane.has_room(0), lane.has_room(40)) == (False, False)
+
+
+def test_retries_and_those_who_rest_are_counted_in_bytes_and_not_refused() -> None:
+    lane = Lane("low", limit_bytes=100)
+    one, two = due(1, 5.0, 70), due(2, 5.0, 70)
+    one.tried = two.tried = frozenset({7})
+    lane.put_back(one)
+    lane.rest(two)
+    assert lane.held_bytes == 140
+    lane.wake(two)
+    assert (lane.length, lane.held_bytes) == (2, 140)
+    lane.remove(two)
+    lane.remove(one)
+    assert (lane.length, lane.held_bytes) == (0, 0)
+
+
+def test_without_a_limit_of_bytes_any_body_has_room() -> None:
+    assert Lane("low").has_room(1 << 60) is True
+
+
+def arrived(sequence: int, enqueued_at: float, wait_s: float = 5.0) -> Ticket:
+    each = Ticket(2, enqueued_at, enqueued_at + wait_s)
+    each.sequence = sequence
+    return each
+
+
+def test_a_ticket_with_a_deadline_of_its_own_expires_before_older_ones() -> None:
+    lane = Lane("low", max_wait_s=5.0)
+    for number, wait_s in enumerate((5.0, 5.0, 1.5, 5.0, 0.3, 4.5)):
+        lane.append(arrived(number, 0.1 * number, wait_s))
+    assert expiring(lane) == [4, 2, 0, 5, 1, 3]
+
+
+def test_it_is_served_in_the_order_of_arrival_all_the_same() -> None:
+    lane = Lane("low", max_wait_s=5.0)
+    for each in (arrived(1, 0.1), arrived(2, 0.2, 1.0), arrived(3, 0.3)):
+        lane.append(each)
+    served = []
+    while (first := lane.first(any_node)) is not None:
+        lane.remove(first)
+        served.append(first.sequence)
+    assert served == [1, 2, 3]
+
+
+def test_as_long_as_all_may_wait_equally_long_nobody_is_looked_for_apart() -> None:
+    lane = Lane("low", max_wait_s=5.0)
+    one, two, three = (arrived(1, 0.1), arrived(2, 0.1), arrived(3, 0.7))
+    for each in (one, two, three):
+        lane.append(each)
+    lane.remove(one)
+    one.tried = frozenset({7})
+    lane.put_back(one)
+    assert lane._early is None
+    assert expiring(lane) == [1, 2, 3]
+
+
+def test_of_those_that_expire_together_the_oldest_is_first() -> None:
+    lane = Lane("low")
+    for each in (due(1, 7.0), due(2, 12.0), due(3, 7.0), due(4, 7.0)):
+        lane.append(each)
+    assert expiring(lane) == [1, 3, 4, 2]
+
+
+def test_who_was_never_in_line_before_expires_after_who_came_later_with_an_earlier_deadline() -> None:
+    lane = Lane("low", max_wait_s=5.0)
+    passed_by, early = arrived(1, 0.0), arrived(2, 0.5, 1.0)
+    lane.append(early)
+    retry(lane, passed_by, 7)
+    assert expiring(lane) == [2, 1]
+
+
+@pytest.mark.parametrize("rests", [False, True])
+def test_who_comes_back_still_has_the_deadline_of_its_own(rests: bool) -> None:
+    """Even when it was looked for meanwhile, and not found in line."""
+    lane = Lane("low")
+    early = due(2, 7.0)
+    for each in (due(1, 10.0), early):
+        lane.append(each)
+    lane.remove(early)
+    first = lane.first_to_expire()
+    assert first is not None
+    assert first.sequence == 1
+    early.tried = frozenset({7})
+    if rests:
+        lane.rest(early)
+    else:
+        lane.put_back(early)
+    assert expiring(lane) == [2, 1]
+
+
+def test_a_ticket_that_no_longer_waits_is_not_woken() -> None:
+    lane = Lane("low")
+    (one,) = numbered(1)
+    lane.rest(one)
+    lane.remove(one)
+    lane.wake(one)
+    assert (lane.length, lane.first(any_node)) == (0, None)

@@ -3,10 +3,12 @@
 import pytest
 
 from priolb.core.classify import FAST_TRACK, HIGH_PRIORITY, LOW_PRIORITY
+from priolb.core.fleet import Fleet
 from priolb.core.node import FIRST, Lease
 from priolb.core.preemption import Preemption
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.core.shares import Shares
 from priolb.core.ticket import RUNNING, WAITING, Ticket
 from support.tickets import answered, name_of, new_queue, node, ticket
 
@@ -21,9 +23,13 @@ class Desk:
         max_tries: int = 1,
         preempting: frozenset[int] = frozenset({FAST_TRACK}),
         preemptible: frozenset[int] = frozenset({LOW_PRIORITY}),
+        reserved: tuple[int, int, int] = (0, 0, 0),
+        most_percent: tuple[int, int, int] = (100, 100, 100),
     ) -> None:
-        self.preemption = Preemption(preempting, preemptible, per_second, 0.0)
-        self.scheduler = Scheduler(new_queue(), RetryPolicy(max_tries), preemption=self.preemption)
+        queue, fleet = new_queue(), Fleet()
+        preemption = Preemption(preempting, preemptible, per_second, 0.0)
+        shares = Shares(queue.lanes, fleet, list(reserved), list(most_percent), preemption)
+        self.scheduler = Scheduler(queue, RetryPolicy(max_tries), fleet, shares=shares)
         self.node = node(1, slots)
         self.scheduler.fleet.add(self.node, 0.0)
 
@@ -188,6 +194,37 @@ def test_nobody_preempts_on_a_node_that_has_failed_it() -> None:
     desk.start("l1")
     desk.scheduler.queue.put_back(fast)
     assert desk.preempt(fast) is None
+
+
+def test_a_slot_that_is_kept_for_its_lane_stays_there() -> None:
+    desk = Desk(slots=3, reserved=(0, 0, 2))
+    for number in range(3):
+        desk.start(f"l{number}")
+    waiting = [desk.wait("f1"), desk.wait("f2")]
+    assert [desk.preempt(each) is not None for each in waiting] == [True, False]
+
+
+def test_a_lane_takes_back_the_slots_that_are_kept_for_it() -> None:
+    desk = Desk(slots=2, reserved=(1, 0, 1))
+    desk.scheduler.fleet.set_workers(desk.node, 1, None, 0.0)
+    desk.start("l1")
+    assert desk.preempt(desk.wait("f1")) is not None, "its own, though the other lane has no more"
+
+
+def test_no_lane_takes_more_slots_than_its_share() -> None:
+    desk = Desk(slots=4, most_percent=(25, 100, 100))
+    for number in range(4):
+        desk.start(f"l{number}")
+    waiting = [desk.wait("f1"), desk.wait("f2")]
+    assert [desk.preempt(each) is not None for each in waiting] == [True, False]
+
+
+def test_one_that_may_not_start_any_more_takes_no_slot() -> None:
+    desk = Desk(slots=1)
+    desk.start("l1")
+    late = ticket("f1", 1.0)
+    assert desk.scheduler.submit(late) is None
+    assert desk.preempt(late, 1.0) is None
 
 
 def test_there_are_no_more_in_a_second_than_tokens() -> None:

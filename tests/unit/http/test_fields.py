@@ -34,6 +34,15 @@ def test_fields_are_known_travel_on_or_both() -> None:
     )
 
 
+def test_what_connection_names_is_not_even_known_if_it_could_be_written_anew_from_that() -> None:
+    fields = [(b"Connection", b"content-type, Date, content-length, via")]
+    fields += [(name, b"1") for name in (b"Content-Type", b"Date", b"Content-Length", b"Via")]
+    known, rendered = sort_fields(fields, RESPONSE_ROLES)
+    assert (sorted(known), rendered) == ([b"connection", b"content-length"], b"")
+    known, rendered = sort_fields(fields, REQUEST_ROLES)
+    assert (sorted(known), rendered) == ([b"connection", b"content-length", b"via"], b"")
+
+
 def test_what_connection_names_stays_behind() -> None:
     fields = [(b"X", b"1"), (b"Connection", b"x, Y-Y, close"), (b"y-y", b"2"), (b"Z", b"3"), (b"Close", b"4")]
     assert sort_fields(fields, RESPONSE_ROLES) == ({b"connection": b"x, Y-Y, close"}, b"Z: 3\r\nClose: 4\r\n")

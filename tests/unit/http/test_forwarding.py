@@ -18,7 +18,7 @@ def head(*lines: str, version: str = "1.1", host: str = "a:1") -> RequestHead:
 
 def told(peer: str, *lines: str, proto: str = "http", host: str = "a:1") -> list[str]:
     forwarding = Forwarding("lb", proto, tells_client=True, trusted=FRIENDS)
-    rendered = forwarding.fields(head(*lines, host=host), forwarding.peer(peer))
+    rendered = forwarding.fields(head(*lines, host=host), False, forwarding.peer(peer))
     assert rendered.endswith(b"\r\n")
     return rendered.decode().split("\r\n")[:-1]
 
@@ -46,7 +46,49 @@ def test_a_peer_is_spelled_as_rfc_7239_says_and_trusted_by_its_network(
     assert (peer.address, peer.node_id, peer.is_trusted) == (address.encode(), node_id, is_trusted)
 
 
+def test_of_many_peers_those_of_late_are_remembered() -> None:
+    forwarding = Forwarding("lb", "http", tells_client=True, trusted=FRIENDS)
+    first = forwarding.peer("10.0.0.0")
+    for number in range(1, 4096):
+        forwarding.peer(f"10.0.{number // 256}.{number % 256}")
+    assert forwarding.peer("10.0.0.0") is first
+    last = forwarding.peer("10.1.0.0")
+    assert forwarding.peer("10.1.0.0") is last
+    again = forwarding.peer("10.0.0.0")
+    assert again is not first
+    assert (again.address, again.is_trusted) == (b"10.0.0.0", True)
+
+
 # Fields
+
+
+def test_connections_of_one_program_share_what_is_told_and_nobody_else_does() -> None:
+    forwarding = Forwarding("lb", "http", tells_client=True, trusted=FRIENDS)
+    one, other = head("X: 1"), head("X: 2")
+    peer, neighbour = forwarding.peer("1.2.3.4"), forwarding.peer("1.2.3.5")
+    told = forwarding.fields(one, False, peer)
+    assert forwarding.fields(one, False, peer) is told
+    way = (
+        b'Via: 1.1 lb\r\nForwarded: for=%s;proto=http;host="a:1"\r\n'
+        b"X-Forwarded-For: %s\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a:1\r\n"
+    )
+    mine, yours = way % (b"1.2.3.4", b"1.2.3.4"), way % (b"1.2.3.5", b"1.2.3.5")
+    typed = b"Content-Type: application/json\r\n"
+    assert [
+        told,
+        forwarding.fields(one, False, neighbour),
+        forwarding.fields(other, False, neighbour),
+        forwarding.fields(other, True, neighbour),
+        forwarding.fields(one, True, peer),
+        forwarding.fields(one, False, peer),
+    ] == [
+        b"X: 1\r\n" + mine,
+        b"X: 1\r\n" + yours,
+        b"X: 2\r\n" + yours,
+        b"X: 2\r\n" + typed + yours,
+        b"X: 1\r\n" + typed + mine,
+        b"X: 1\r\n" + mine,
+    ]
 
 
 def test_a_stranger_is_told_of_as_he_is() -> None:
@@ -109,8 +151,8 @@ def test_a_peer_without_an_address_is_unknown() -> None:
 def test_nothing_is_told_of_the_client_when_that_is_not_wished() -> None:
     forwarding = Forwarding("lb", "http", tells_client=False, trusted=FRIENDS)
     lines = ["Forwarded: for=9.9.9.9", "X-Forwarded-For: 9.9.9.9", "X-Real-IP: 9.9.9.9"]
-    assert forwarding.fields(head(*lines), forwarding.peer("1.2.3.4")) == b"Via: 1.1 lb\r\n"
-    friend = forwarding.fields(head(*lines), forwarding.peer("10.0.0.1"))
+    assert forwarding.fields(head(*lines), False, forwarding.peer("1.2.3.4")) == b"Via: 1.1 lb\r\n"
+    friend = forwarding.fields(head(*lines), False, forwarding.peer("10.0.0.1"))
     assert friend == b"Via: 1.1 lb\r\nx-real-ip: 9.9.9.9\r\n"
 
 

@@ -159,6 +159,16 @@ def test_a_carriage_return_alone_is_malformed(data: bytes) -> None:
     assert refused(inbox(data)) == (400, "malformed request: a line that does not end in CR LF")
 
 
+@pytest.mark.parametrize("cut", [*range(1, 20), 0])
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nA: \n", b"GET / HTTP/1.1\r\nA: \rb"])
+def test_half_an_end_of_a_line_is_malformed_before_the_head_is_there(data: bytes, cut: int) -> None:
+    taken = inbox(data[:cut] or data)
+    if cut:
+        assert taken.take_head() is None  # where a read ends between both halves, the other one may come
+        taken.data += data[cut:]
+    assert refused(taken) == (400, "malformed request: a line that does not end in CR LF")
+
+
 def test_what_was_cleared_is_forgotten_with_how_far_it_was_looked_through() -> None:
     taken = inbox(b"GET /" + b"x" * 50)
     assert taken.take_head() is None

@@ -3,6 +3,7 @@
 import pytest
 
 from priolb.http.node_errors import NodeErrors, retry_after_s
+from priolb.http.parser import parse_response_head
 
 ERRORS = NodeErrors(frozenset({-32002, -32005}))
 
@@ -44,6 +45,53 @@ def test_an_error_far_behind_the_start_is_not_looked_for() -> None:
 
 def test_without_codes_no_error_means_the_node() -> None:
     assert NodeErrors(frozenset()).are_in(b'{"error":{"code":-32005}}') is False
+
+
+@pytest.mark.parametrize(
+    ("fields", "may"),
+    [
+        (b"Content-Length: 65536\r\n", True),
+        (b"Content-Length: 65537\r\n", False),
+        (b"Transfer-Encoding: chunked\r\n", True),
+        (b"Connection: close\r\n", True),
+        (b"Content-Length: 9\r\nContent-Type: application/JSON; charset=utf-8\r\n", True),
+        (b"Content-Length: 9\r\nContent-Type: text/event-stream\r\n", False),
+        (b"Content-Length: 9\r\nContent-Type: application/x-ndjson\r\n", False),
+    ],
+)
+def test_by_its_head_an_answer_may_be_an_error_when_it_is_short_and_may_be_json(
+    fields: bytes, may: bool
+) -> None:
+    head = parse_response_head(b"HTTP/1.1 200 OK\r\n%s\r\n" % fields, 100)
+    assert ERRORS.may_follow(head, head.body_bytes) is may
+    assert NodeErrors(frozenset()).may_follow(head, head.body_bytes) is False
+
+
+@pytest.mark.parametrize(
+    ("start", "may"),
+    [
+        (b"", True),
+        (b" \r\n", True),
+        (b"{", True),
+        (b"[", True),
+        (b"hello", False),
+        (b'{"jsonrpc":"2.0","id":1,"err', True),
+        (b'{"jsonrpc":"2.0","id":1,"result":', False),
+        (b'{"error":{"data":{"result":1', True),
+        (b'{"result":{"error":', False),
+        (b"{" + b" " * 510, True),
+        (b"{" + b" " * 511, False),
+    ],
+)
+def test_by_its_start_a_body_may_be_an_error_as_long_as_no_result_and_not_much_has_come(
+    start: bytes, may: bool
+) -> None:
+    assert ERRORS.may_become(start, len(start)) is may
+
+
+def test_a_body_over_64_kb_is_none() -> None:
+    assert ERRORS.may_become(b'{"error":', 65536) is True
+    assert ERRORS.may_become(b'{"error":', 65537) is False
 
 
 @pytest.mark.parametrize(

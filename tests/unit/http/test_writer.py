@@ -14,6 +14,7 @@ from priolb.http.writer import (
     is_chunked_to_client,
     last_chunk,
     local_response,
+    timing_fields,
     via_field,
 )
 
@@ -170,3 +171,27 @@ def test_trailers_are_announced_where_they_can_come() -> None:
 @pytest.mark.parametrize(("minor", "field"), [(0, b"Via: 1.0 lb-1\r\n"), (1, b"Via: 1.1 lb-1\r\n")])
 def test_via_tells_the_version_in_which_an_answer_came(minor: int, field: bytes) -> None:
     assert via_field(minor, "lb-1") == field
+
+
+@pytest.mark.parametrize(
+    ("queue_us", "node_us", "start", "end", "expected"),
+    [
+        (0, 7, 1, 0, (b"0", b"7", b"7", b"1", b"0", b"0.000", b"0.007")),
+        (999, 1_000, 999, 1000, (b"999", b"1000", b"1999", b"999", b"1000", b"0.999", b"1.000")),
+        (
+            1_000_050,
+            1_234_567_890,
+            1000,
+            999,
+            (b"1000050", b"1234567890", b"1235567940", b"1000", b"999", b"1000.050", b"1234567.890"),
+        ),
+    ],
+)
+def test_times_are_told_in_microseconds_and_to_browsers_in_milliseconds(
+    queue_us: int, node_us: int, start: int, end: int, expected: tuple[bytes, ...]
+) -> None:
+    assert timing_fields(queue_us, node_us, start, end) == (
+        b"X-PrioLB-QueueDurationUs: %b\r\nX-PrioLB-SimDurationUs: %b\r\nX-PrioLB-TotalDurationUs: %b\r\n"
+        b"X-PrioLB-QueueSizeStart: %b\r\nX-PrioLB-QueueSizeEnd: %b\r\n"
+        b"Server-Timing: queue;dur=%b, node;dur=%b\r\n" % expected
+    )

@@ -106,6 +106,40 @@ def test_a_node_that_passes_its_health_check_is_given_what_waits_at_once() -> No
         assert client.take() == answer_at_client(times=timings(2_000_000, 0, 2_000_000))
 
 
+def test_of_many_who_may_start_at_once_sixteen_do_in_each_turn_of_the_loop() -> None:
+    with Rig() as rig:
+        node, clients = rig.node(slots=40, is_healthy=False), [rig.client() for _ in range(41)]
+        for client in clients:
+            client.send(POST)
+        rig.engine.set_healthy(node.state, True)
+        started = [rig.scheduler.running]
+        for _ in range(3):
+            rig.loop.turn()
+            started.append(rig.scheduler.running)
+        assert started == [16, 32, 40, 40]
+        rig.run()
+        for call in node.connections:
+            call.send(ANSWER)
+        node.connections[0].send(ANSWER)
+        assert [len(client.take()) > 0 for client in clients] == [True] * 41
+
+
+def test_more_starts_are_put_off_once_a_turn_however_often_that_is_asked_for() -> None:
+    with Rig() as rig:
+        node, clients = rig.node(slots=64, is_healthy=False), [rig.client() for _ in range(100)]
+        for client in clients:
+            client.send(POST)
+        rig.engine.set_healthy(node.state, True)
+        rig.engine.settle()
+        assert rig.scheduler.running == 32
+        rig.loop.turn()
+        assert rig.scheduler.running == 48
+        rig.run()
+        assert rig.counts() == (36, 64, 200)
+        for client in clients:
+            client.break_off()
+
+
 def test_a_node_that_fails_its_health_check_gets_no_new_request() -> None:
     with Rig() as rig:
         first, second, client = rig.node(), rig.node(), rig.client()

@@ -43,6 +43,116 @@ def test_an_error_of_the_list_in_an_answer_to_json_rpc_is_tried_again(
         assert first.state.record.failed == is_retried
 
 
+LIMITED = b'{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"m"}}'
+SIZED = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+REST = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [SIZED % len(LIMITED), LIMITED],
+        [SIZED % len(LIMITED) + LIMITED[:9], LIMITED[9:40], LIMITED[40:]],
+        [CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(LIMITED), LIMITED)],
+        [
+            CHUNKED,
+            b"9\r\n%s\r\n" % LIMITED[:9],
+            b"%x\r\n%s\r\n" % (len(LIMITED) - 9, LIMITED[9:]),
+            b"0\r\n\r\n",
+        ],
+    ],
+    ids=["head first", "three parts", "one chunk", "chunks"],
+)
+def test_an_error_of_the_list_is_seen_however_its_answer_comes(parts: list[bytes]) -> None:
+    with Rig(node_errors=frozenset({-32005})) as rig:
+        first, second, client = rig.node(), rig.node(), rig.client()
+        client.send(POST)
+        call = first.accept()
+        for part in parts:
+            assert client.take() == b""
+            call.send(part)
+        second.accept().send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+        assert (first.state.record.failed, first.state.record.last_error) == (1, "an error of the node's own")
+        assert rig.notes.take("completed") == [("completed", b"", 200, "http://node-2", 2)]
+
+
+def test_it_is_seen_when_only_the_end_of_the_connection_ends_it() -> None:
+    with Rig(node_errors=frozenset({-32005})) as rig:
+        first, second, client = rig.node(), rig.node(), rig.client()
+        client.send(POST)
+        call = first.accept()
+        call.send(REST + LIMITED)
+        assert client.take() == b""
+        call.end()
+        second.accept().send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+
+
+@pytest.mark.parametrize(
+    ("head", "start"),
+    [
+        (b"Content-Length: 100000\r\n", b""),
+        (b"Transfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\n", b""),
+        (b"Content-Length: 1000\r\n", b'{"jsonrpc":"2.0","id":1,"result":'),
+        (b"Content-Length: 1000\r\n", b"hello"),
+        (b"Content-Length: 1000\r\n", b'{"id":"' + b"x" * 505),
+    ],
+    ids=["too long", "no JSON by its type", "a result", "no JSON", "far behind the start"],
+)
+def test_what_cannot_be_such_an_error_goes_on_at_once(head: bytes, start: bytes) -> None:
+    with Rig(node_errors=frozenset({-32005})) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\n%s\r\n" % head)
+        assert (client.take() == b"") is (start != b"")
+        if start:
+            call.send(start)
+            assert client.take().endswith(start)
+        client.break_off()
+
+
+def test_what_might_have_been_one_reaches_the_client_whole_and_framed_as_it_came() -> None:
+    with Rig(node_errors=frozenset({-32005})) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(CHUNKED + b"3\r\n[{}\r\n")
+        assert client.take() == b""
+        call.send(b"1\r\n]\r\n0\r\nX-Sum: 7\r\n\r\n")
+        answer = client.take()
+        assert b"\r\nTransfer-Encoding: chunked\r\n" in answer
+        assert answer.endswith(b"\r\n\r\n4\r\n[{}]\r\n0\r\nX-Sum: 7\r\n\r\n")
+        assert (node.state.answered, node.state.record.failed) == (1, 0)
+
+
+def test_one_that_breaks_off_before_the_client_has_seen_of_it_is_tried_again() -> None:
+    with Rig(node_errors=frozenset({-32005})) as rig:
+        first, second, client = rig.node(), rig.node(), rig.client()
+        client.send(POST)
+        call = first.accept()
+        call.send(SIZED % 1000 + LIMITED[:30])
+        call.end()
+        second.accept().send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+
+
+def test_one_that_grows_over_64_kb_goes_on() -> None:
+    with Rig(node_errors=frozenset({-32005})) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        start = b'{"error":{"code":-32005,"data":"'
+        call.send(CHUNKED + b"%x\r\n%s" % (1 << 20, start))
+        call.send(b"x" * (65536 - len(start)))
+        assert client.take() == b""
+        call.send(b"x")
+        assert client.take().endswith(b"x" * 1000 + b"\r\n")
+        client.break_off()
+
+
 def test_when_all_nodes_say_so_the_client_gets_what_the_last_one_said() -> None:
     with Rig(node_errors=frozenset({-32005})) as rig:
         client = rig.client()

@@ -236,7 +236,6 @@ def real_listener(notes: Notes) -> Listener:
         notes,
         time.monotonic,
         lambda: NOON,
-        request_timeout_s=5.0,
         try_timeout_s=3.0,
         node_idle_timeout_s=30.0,
         upgrade_idle_timeout_s=600.0,

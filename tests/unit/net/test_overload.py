@@ -164,7 +164,10 @@ def test_one_that_has_too_little_time_left_when_a_slot_is_free_is_told_then() ->
 
 def codel_queue() -> PriorityQueue:
     """Return a queue whose low lane has an interval of a quarter of a second, and 0.1 s as its target."""
-    return PriorityQueue([Lane("fast"), Lane("high"), CodelLane("low", 0, 5.0)], FastHighLow(2))
+    return PriorityQueue(
+        [Lane("fast", max_wait_s=5.0), Lane("high", max_wait_s=5.0), CodelLane("low", 0, 0, 5.0)],
+        FastHighLow(2),
+    )
 
 
 def test_a_congested_lane_sheds_what_has_waited_too_long_and_serves_the_newest() -> None:

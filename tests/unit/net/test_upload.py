@@ -1,9 +1,15 @@
 """Bodies that pass through: when they flow, how fast, and what becomes of them when somebody leaves."""
 
+import tracemalloc
+
 import pytest
 
+from priolb.core.limits import ByteBudget
+from priolb.http.body import body_reader
+from priolb.http.framing import CHUNKED as CHUNKED_BODY
 from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.front import FrontConnection
+from priolb.net.upload import Upload
 from support.memory import HIGH_WATER_BYTES, MemoryTransport
 from support.messages import (
     ANSWER,
@@ -131,7 +137,7 @@ def test_a_chunked_body_passes_through_as_soon_as_it_is_longer_than_what_is_held
         client.send(b"1\r\ny\r\n")
         call = node.accept()
         start = b"PUT /a HTTP/1.1\r\nHost: node-1\r\n" + VIA + b"Transfer-Encoding: chunked\r\n\r\n"
-        assert call.take() == start + b"64\r\n" + b"x" * 100 + b"\r\n1\r\ny\r\n"
+        assert call.take() == start + b"65\r\n" + b"x" * 100 + b"y\r\n"
         client.send(b"A;ext\r\n01234")
         assert call.take() == b"5\r\n01234\r\n"
         client.send(b"56789\r\n0\r\nX-Sum: 1\r\n\r\n")
@@ -580,3 +586,47 @@ def test_a_client_that_reads_again_has_its_time_to_send_anew() -> None:
         assert not client.is_lost
         rig_.advance(0.2)
         assert client.was_reset
+
+
+# What is held of it
+
+
+class StillClient:
+    """A client's connection that does nothing."""
+
+    def hold_body(self) -> None: ...
+
+    def read_body_on(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("length", "piece", "counted"),
+    [(200_000, b"ab", 2), (CHUNKED_BODY, b"1\r\na\r\n", 1)],
+    ids=["sized", "chunked"],
+)
+@pytest.mark.parametrize("step", [2, 3])
+def test_a_body_in_tiny_pieces_takes_hardly_more_memory_than_it_counts(
+    length: int, piece: bytes, counted: int, step: int
+) -> None:
+    """An object for every two bytes would take thirty times as much, and nobody would count it."""
+    budget = ByteBudget(1 << 20)
+    upload = Upload(
+        StillClient(),
+        body_reader(length),
+        0,
+        budget,
+        is_chunked=False,
+        max_silence_s=30.0,
+        min_bytes_per_s=0,
+    )
+    count = 50_000
+    stream = piece * count
+    tracemalloc.start()
+    for start in range(0, len(stream), step):
+        assert upload.feed(stream[start : start + step]) is None
+    taken_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert upload.held_bytes == budget.held_bytes == counted * count
+    assert taken_bytes < 2 * upload.held_bytes + 10_000
+    assert upload.collected() == (piece if length > 0 else b"a") * count
+    assert upload.first_part() == upload.collected()[: len(upload.first_part())] != b""

@@ -63,7 +63,8 @@ class Scripted:
         self.timeouts: list[float] = []
         self.node = NodeState(1, "http://a", 8)
         self.never = asyncio.Event()
-        self.checks = Checks(self.node, self, _Noted(self))
+        self.failures: list[str] = []
+        self.checks = Checks(self.node, self, _Noted(self), self.failures.append)
 
     async def probe(self, node: NodeState, timeout_s: float) -> None:
         assert node is self.node
@@ -105,6 +106,7 @@ def test_each_check_is_reported_and_followed_by_a_pause() -> None:
         task = asyncio.create_task(traffic.checks.run(has_passed=False))
         await eventually(lambda: len(traffic.pauses) == 3)
         assert traffic.reports == [("refused", False), ("late", True), (None, False)]
+        assert traffic.failures == ["refused", "late"]
         assert traffic.pauses == [False, False, True]
         assert traffic.timeouts == [3.0, 3.0, 3.0]
         task.cancel()

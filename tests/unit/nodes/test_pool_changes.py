@@ -379,6 +379,32 @@ def test_one_that_stops_proving_itself_is_told_by_its_verdict_and_asked_at_once_
     run(main)
 
 
+def test_a_node_that_cannot_even_be_asked_for_its_proof_is_told_once_for_each_cause(tmp_path: Path) -> None:
+    message = "Node cannot be asked to prove what it runs and gets nothing"
+
+    async def main() -> None:
+        async with desk(SGX, attestors=under_our_root(tmp_path)) as at:
+            at.traffic.down.add(SGX_NAME)
+            await at.pool.start([])
+            node = at.traffic.node(SGX_NAME)
+            await eventually(lambda: len(at.traffic.probes) >= 3)
+            assert (node.status.value, node.reason) == ("unattested", f"{SGX_NAME} is down")
+            assert at.messages() == [message]
+            assert at.log.lines[-1][2] == {"nodeURI": SGX_NAME, "err": f"{SGX_NAME} is down"}
+            at.traffic.late.add(SGX_NAME)
+            await eventually(lambda: at.messages() == [message, message])
+            assert node.reason == f"{SGX_NAME} is late"
+            at.traffic.leaves[SGX_NAME] = SgxNode(Intel(60)).certificate()
+            await eventually(lambda: node.reason.startswith("collateral_missing: "))
+            del at.traffic.leaves[SGX_NAME]
+            probes = len(at.traffic.probes)
+            await eventually(lambda: len(at.traffic.probes) >= probes + 2)
+            assert at.messages() == [message, message]
+            assert node.reason.startswith("collateral_missing: "), "the last that it has shown is what counts"
+
+    run(main)
+
+
 def test_details_tell_of_proofs() -> None:
     async def main() -> None:
         async with desk(A, SGX) as at:

@@ -152,8 +152,16 @@ def test_what_begins_like_a_user_part_is_never_taken_for_a_host(uri: str) -> Non
     [
         (f"https://{SEV}@foo", SevExpectation(DEFAULTS)),
         (f"https://{SEV.replace('=', '%3D').replace('S', '%53', 1)}@foo", SevExpectation(DEFAULTS)),
+        (f"https://{SEV[:20]}%0A{SEV[20:]}%0D%0A@foo", SevExpectation(DEFAULTS)),
         (f"https://{SEV}@foo?_min_tcb=1.2.3.4", SevExpectation(DEFAULTS, {"minimum_tcb": Tcb(1, 2, 3, 4)})),
         (f"https://{SGX}@foo", SgxExpectation(b"\xab" * 32)),
+        (
+            f"https://{SGX}@foo?_allow_tcb=SWHardeningNeeded%2cUpToDate",
+            SgxExpectation(
+                b"\xab" * 32,
+                {"allowed_states": frozenset({TcbState.UP_TO_DATE, TcbState.SW_HARDENING_NEEDED})},
+            ),
+        ),
         (
             f"https://{SGX}@foo?_allow_tcb=UpToDate",
             SgxExpectation(b"\xab" * 32, {"allowed_states": frozenset({TcbState.UP_TO_DATE})}),
@@ -196,6 +204,7 @@ def test_nothing_of_the_user_part_or_the_policy_is_meant_for_the_node_or_the_log
         (f"https://{encoded(b'[]')}@foo", "measurements is no JSON object"),
         (f"https://{SGX}@foo?_min_tcb=hidden", "_min_tcb has no meaning for a SGX node"),
         (f"https://{SEV}@foo?_arks=hidden", "_arks is not a list of milan, genoa"),
+        (f"https://{SEV}@foo?_arks=milan%2Chidden%0a", "_arks is not a list of milan, genoa"),
         (f"https://{SEV}@foo?_arks=milan&_arks=milan", "_arks is given twice"),
         (f"https://{SEV}@foo?_id_key=00", "unknown parameter _id_key; did you mean _id_keys?"),
         (f"https://{SGX}@foo?_insecure=1", "_insecure has no meaning for an attested node"),
@@ -231,6 +240,15 @@ def test_a_port_or_bracket_that_is_wrong_is_refused(uri: str) -> None:
         "http://user:hidden@foo bar",
         "http://foo/?key=hidden\n",
         "https://SEV_hid/hidden@foo\n",
+        "user:hidden@foo",
+        "https:user:hidden@foo",
+        "SGX_hidden@foo",
+        "SEV_hidden",
+        "https:/SEV_hidden@foo",
+        "https;//SEV_hidden@foo",
+        "https:\\\\SEV_hidden@foo",
+        "https://@SGX_hidden==",
+        "https://SGX_00@foo:SGX_hidden",
     ],
 )
 def test_what_may_be_secret_is_not_repeated(uri: str) -> None:

@@ -82,9 +82,12 @@ def parse_measurements(text: bytes | str) -> dict[int, Measurement]:
 def decode_user_part(text: str) -> dict[int, Measurement]:
     """Return the measurements that stand behind `SEV_` in a URI: JSON, in gzip, in base64url with padding.
 
+    Line ends in the base64 are ignored, as in the original.
+
     Raises:
         MalformedError: it is not that, or is longer than JSON_MAX_BYTES when unpacked.
     """
+    text = _without_line_ends(text)
     try:
         if not _USER_PART.fullmatch(text):
             raise binascii.Error
@@ -98,12 +101,18 @@ def encode_user_part(document: bytes) -> str:
     """Return what stands behind `SEV_` in a URI for a JSON of measurements.
 
     Raises:
-        MalformedError: it is no such JSON.
+        MalformedError: it is no such JSON, or longer than JSON_MAX_BYTES.
     """
+    _check_length(document)
     parse_measurements(document)
     compact = json.dumps(json.loads(document), separators=(",", ":")).encode()
     packer = zlib.compressobj(9, zlib.DEFLATED, _GZIP_WINDOW)
     return base64.urlsafe_b64encode(packer.compress(compact) + packer.flush()).decode()
+
+
+def _check_length(document: bytes) -> None:
+    if len(document) > JSON_MAX_BYTES:
+        raise MalformedError(f"the measurements are longer than {JSON_MAX_BYTES} bytes")
 
 
 def _measurement(value: Any, what: str) -> Measurement:
@@ -130,12 +139,16 @@ def _expected(text: str, what: str) -> bytes:
         value = binascii.unhexlify(text)
     except ValueError:  # binascii.Error is one
         try:
-            value = base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
+            value = base64.b64decode(_without_line_ends(text), validate=True)
         except ValueError:
             raise MalformedError(f"{what} is neither hex nor base64") from None
     if len(value) != PCR_BYTES:
         raise MalformedError(f"{what} is not {PCR_BYTES} bytes")
     return value
+
+
+def _without_line_ends(text: str) -> str:
+    return text.replace("\r", "").replace("\n", "")
 
 
 def _unpack(packed: bytes) -> bytes:
@@ -147,8 +160,7 @@ def _unpack(packed: bytes) -> bytes:
             unpacked += member.decompress(packed, JSON_MAX_BYTES + 1 - len(unpacked))
         except zlib.error:
             raise MalformedError("what follows SEV_ is no gzip") from None
-        if len(unpacked) > JSON_MAX_BYTES:
-            raise MalformedError(f"the measurements are longer than {JSON_MAX_BYTES} bytes")
+        _check_length(unpacked)
         if not member.eof:
             raise MalformedError("what follows SEV_ is a gzip that ends early")
         packed = member.unused_data

@@ -8,7 +8,7 @@ from typing import Final
 from priolb.attest.reader import MalformedError
 from priolb.attest.sev.chain import Vcek
 from priolb.attest.sev.policy import Tcb
-from priolb.attest.signatures import is_signed_by_p384
+from priolb.attest.signatures import is_signed_by_numbers
 from priolb.attest.verdict import NotProven, Refusal, refusing
 
 REPORT_BYTES: Final = 0x4A0
@@ -98,7 +98,7 @@ def check_report(data: bytes, vcek: Vcek) -> Report:
     r_end = _SIGNED_BYTES + _NUMBER_BYTES
     r = int.from_bytes(report.raw[_SIGNED_BYTES:r_end], "little")
     s = int.from_bytes(report.raw[r_end : r_end + _NUMBER_BYTES], "little")
-    if not is_signed_by_p384(vcek.key, r, s, report.raw[:_SIGNED_BYTES]):
+    if not is_signed_by_numbers(vcek.key, r, s, report.raw[:_SIGNED_BYTES], "sha384"):
         raise NotProven(Refusal.REPORT_SIGNATURE, "the report is not signed by the chip's key")
     return report
 

@@ -75,8 +75,8 @@ def check_document(
     key = check_attestation_key(document, report)
     pcrs = check_quote(document, key, extra_data)
     claims.update({f"pcr_{index}": value.hex() for index, value in sorted(pcrs.items())})
-    _check_guest(report)
-    _check_tcb(report, policy)
+    check_guest(report)
+    check_tcb(report, policy)
     if report.id_key_digest not in policy.id_keys:
         raise NotProven(Refusal.ID_KEY, f"the id key {report.id_key_digest.hex()} is not accepted")
     return _compare(expected, pcrs)
@@ -106,7 +106,12 @@ def _claims_of(report: Report) -> dict[str, str]:
     }
 
 
-def _check_guest(report: Report) -> None:
+def check_guest(report: Report) -> None:
+    """Make sure that the host cannot look into the guest.
+
+    Raises:
+        NotProven: it can, or something in the guest below the highest privilege level asked for the report.
+    """
     if report.is_debuggable:
         raise NotProven(
             Refusal.GUEST_DEBUG, "the host may read and change the guest's memory: debug is allowed"
@@ -117,7 +122,12 @@ def _check_guest(report: Report) -> None:
         )
 
 
-def _check_tcb(report: Report, policy: SevPolicy) -> None:
+def check_tcb(report: Report, policy: SevPolicy) -> None:
+    """Make sure that the firmware is not older than the policy allows, and was not at launch.
+
+    Raises:
+        NotProven: a part of it is or was.
+    """
     committed, minimum = report.committed_tcb, policy.minimum_tcb
     for part, value, least in zip(minimum._fields, committed, minimum, strict=True):
         if value < least:

@@ -1,7 +1,7 @@
 """Collateral: what Intel publishes about a kind of platform, without which no quote can be verified.
 
 It is signed by Intel and valid for about a month. Here it is only read for whom it is and until when it may
-be used; its signatures are checked with every quote, by `dcap`.
+be used; its signatures are checked when it comes, by `origin`, and with every quote, by `dcap`.
 """
 
 from __future__ import annotations

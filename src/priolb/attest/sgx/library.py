@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from priolb.attest.reader import MalformedError
 from priolb.attest.sgx.collateral import Collateral, Platform
+from priolb.attest.sgx.origin import check_origin
 from priolb.tasks import Tasks
 
 REFRESH_S: Final = 3600.0
@@ -61,6 +62,7 @@ class CollateralLibrary:
 
     Args:
         source: None when there is none: then nothing is ever at hand.
+        root: Intel's root certificate in DER; what it does not vouch for is not taken.
         clock: gives Unix seconds.
         log: where failures of the source are told.
         in_use: gives the platforms of the last proofs of all nodes.
@@ -70,12 +72,14 @@ class CollateralLibrary:
     def __init__(
         self,
         source: CollateralSource | None,
+        root: bytes,
         clock: Callable[[], float],
         log: Log,
         in_use: Callable[[], Collection[tuple[str, str]]],
         on_change: Callable[[], Awaitable[None]],
     ) -> None:
         self._source = source
+        self._root = root
         self._clock = clock
         self._log = log
         self._in_use = in_use
@@ -164,6 +168,7 @@ class CollateralLibrary:
         held = self.held.get(platform)
         if held is not None and fetched.digest == held.digest:
             return False
+        check_origin(fetched, self._root)
         if held is not None and any(map(lt, fetched.issued_at, held.issued_at)):
             # Still valid, perhaps, but nobody between us and the source may turn the clock back.
             raise MalformedError("the source gave collateral that is older than what is at hand")

@@ -13,6 +13,8 @@ MODE_64_BIT: Final = 0x04
 PROVISION_KEY: Final = 0x10
 EINITTOKEN_KEY: Final = 0x20
 
+QUOTE_MAX_BYTES: Final = 32 * 1024
+
 _VERSION: Final = 3
 _ECDSA_P256: Final = 2
 _SGX: Final = 0
@@ -45,8 +47,11 @@ def parse_sgx_quote(data: bytes) -> SgxQuote:
     """Take a quote apart.
 
     Raises:
-        MalformedError: it is none of version 3 for SGX, or its length is not the one it says.
+        MalformedError: it is none of version 3 for SGX, or its length is not the one it says, or beyond
+            QUOTE_MAX_BYTES.
     """
+    if len(data) > QUOTE_MAX_BYTES:
+        raise MalformedError(f"the SGX quote is longer than {QUOTE_MAX_BYTES} bytes")
     reader = Reader(data, "the SGX quote", "little")
     header = reader.number(2), reader.number(2), reader.number(4)
     if header != (_VERSION, _ECDSA_P256, _SGX):

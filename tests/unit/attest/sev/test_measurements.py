@@ -108,6 +108,8 @@ def packed(text: bytes) -> str:
 def test_a_user_part_is_json_in_gzip_in_base64url() -> None:
     document = json.dumps({"4": HEX}).encode()
     assert decode_user_part(packed(gzip.compress(document)))[4] == Measurement(VALUE)
+    wrapped = base64.encodebytes(gzip.compress(document)).translate(bytes.maketrans(b"+/", b"-_")).decode()
+    assert decode_user_part(wrapped)[4] == Measurement(VALUE), "as in the original, lines may be wrapped"
     halves = gzip.compress(document[:5]) + gzip.compress(document[5:])
     assert decode_user_part(packed(halves))[4] == Measurement(VALUE), "a gzip may have several members"
 
@@ -130,7 +132,8 @@ def test_what_cannot_be_decoded_is_not_encoded() -> None:
     ("text", "message"),
     [
         ("*", "what follows SEV_ is no base64url with padding"),
-        ("AAAA\n", "what follows SEV_ is no base64url with padding"),
+        ("AAAA ", "what follows SEV_ is no base64url with padding"),
+        ("AA\r\nAA\n", "what follows SEV_ is no gzip"),
         ("AA", "what follows SEV_ is no base64url with padding"),
         ("A+/A", "what follows SEV_ is no base64url with padding"),
         ("", "measurements is no JSON"),

@@ -43,6 +43,22 @@ def test_a_library_that_gives_up_refuses(monkeypatch: pytest.MonkeyPatch) -> Non
     assert caught.value.refusal is Refusal.DCAP_REFUSED
 
 
+def test_a_state_that_is_not_known_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a later release of the library may name one; this one takes none that we do not know."""
+
+    class Report:
+        status = "Splendid"
+        advisory_ids = ()
+
+        def to_json(self) -> str:
+            return '{"qe_status": {"status": "UpToDate"}}'
+
+    monkeypatch.setattr(dcap_qvl, "verify_with_root_ca", lambda *_arguments: Report())
+    with pytest.raises(NotProven, match=r"^the platform is in the unknown state Splendid, ") as caught:
+        check_with_intel(b"", intel().collateral(), intel().root.der, NOW)
+    assert caught.value.refusal is Refusal.DCAP_REFUSED
+
+
 def test_whoever_interrupts_is_not_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dcap_qvl, "parse_quote", be_interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -12,7 +12,7 @@ from priolb.attest.sgx import library as module
 from priolb.attest.sgx.collateral import Collateral, Platform
 from priolb.attest.sgx.library import REFRESH_S, CollateralLibrary
 from support.memory_log import MemoryLog
-from support.sgx_evidence import DAY_S, NOW, PLATFORM, intel
+from support.sgx_evidence import DAY_S, NOW, PLATFORM, Intel, intel
 
 OTHER = Platform("00606A000000", "processor")
 
@@ -46,6 +46,7 @@ class Desk:
         self.in_use = {PLATFORM, OTHER}
         self.library = CollateralLibrary(
             self.shop if has_source else None,
+            intel().root.der,
             lambda: self.now,
             self.log,
             lambda: self.in_use,
@@ -156,6 +157,26 @@ def test_collateral_for_another_platform_is_not_taken() -> None:
         await desk.library.arrived()
         assert desk.library.held == {}
         assert desk.log.lines[0][2]["err"] == "the source gave collateral for 00606A000000 (platform CA)"
+
+    on_a_desk(test)
+
+
+def test_what_intel_has_not_signed_is_not_taken_and_does_not_stand_in_the_way_of_what_it_has() -> None:
+    """Whoever sits between us and the source could else keep the right collateral out: his seems newer."""
+
+    async def test(desk: Desk) -> None:
+        desk.shop.answer = Intel(60).collateral(start=NOW + DAY_S)
+        desk.library.want(PLATFORM)
+        await desk.library.arrived()
+        assert (desk.library.held, desk.changes) == ({}, 0)
+        assert desk.log.lines[0][2]["err"] == "the issuer of the TCB info is not certified by Intel's root"
+        genuine = desk.shop.answer = intel().collateral()
+        await desk.look()
+        assert (desk.library.held, desk.changes) == ({PLATFORM: genuine}, 1)
+        desk.shop.answer = Intel(60).collateral(start=NOW + DAY_S)
+        desk.now += REFRESH_S
+        await desk.look()
+        assert (desk.library.held, desk.changes) == ({PLATFORM: genuine}, 1)
 
     on_a_desk(test)
 

@@ -9,6 +9,7 @@ import pytest
 
 from priolb.attest.sgx.collateral import Collateral, Platform
 from priolb.attest.sgx.policy import SgxPolicy, TcbState
+from priolb.attest.sgx.quote import QUOTE_MAX_BYTES
 from priolb.attest.sgx.verify import verify_sgx
 from priolb.attest.verdict import SGX_STEPS, Refusal, Verdict
 from support.sev_evidence import ec_key
@@ -224,6 +225,16 @@ def test_a_quote_with_bytes_behind_it_or_missing(node: SgxNode, collateral: Coll
     quote = node.quote()
     for changed in (quote + b"\0", quote[:-1], quote[:435], b""):
         refused(judge(node.certificate((LEGACY, False, changed)), collateral), Refusal.SGX_QUOTE_MALFORMED)
+
+
+def test_a_quote_is_looked_into_up_to_a_length(node: SgxNode, collateral: Collateral) -> None:
+    """Real ones have 5 KB; the time that a chain of certificates takes grows with its length."""
+    chain = node.authority.pck.pem + node.authority.ca.pem + node.authority.root.pem
+    longest = chain + "\n" * (QUOTE_MAX_BYTES - len(node.quote()))
+    assert judge(node.certificate((LEGACY, False, node.quote(pck=longest))), collateral).ok
+    longer = node.certificate((LEGACY, False, node.quote(pck=longest + "\n")))
+    detail = refused(judge(longer, collateral), Refusal.SGX_QUOTE_MALFORMED)
+    assert detail == f"the SGX quote is longer than {QUOTE_MAX_BYTES} bytes"
 
 
 @pytest.mark.parametrize(

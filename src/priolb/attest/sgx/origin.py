@@ -1,0 +1,60 @@
+"""Whether collateral comes from Intel: asked once, when it is fetched, so that nothing else takes its place.
+
+`dcap` checks the same signatures again with every quote, and more. But what was forged would by then stand
+where the right collateral belongs, and seem newer.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from priolb.attest import der
+from priolb.attest.certificate import parse_certificate, pem_blocks
+from priolb.attest.der import Der
+from priolb.attest.reader import MalformedError
+from priolb.attest.sgx.collateral import Collateral
+from priolb.attest.signatures import EcKey, is_signed_by_ec_key, is_signed_by_numbers, load_ec_key
+
+_CURVES: Final = ("secp256r1",)
+_NUMBER_BYTES: Final = 32
+
+
+def check_origin(held: Collateral, root: bytes) -> None:
+    """Do nothing if each part is signed by a key that the root has certified.
+
+    Args:
+        held: collateral of any platform and date.
+        root: Intel's root certificate in DER.
+
+    Raises:
+        MalformedError: a part is not; the text names it.
+    """
+    root_key = load_ec_key(parse_certificate(root).spki, _CURVES)
+    _check_json(held.tcb_info, held.tcb_info_signature, held.tcb_info_issuer_chain, root_key, "TCB info")
+    _check_json(
+        held.qe_identity, held.qe_identity_signature, held.qe_identity_issuer_chain, root_key, "QE identity"
+    )
+    _check_crl(held.pck_crl, _issuer(held.pck_crl_issuer_chain, root_key, "PCK CRL"), "PCK CRL")
+    _check_crl(held.root_ca_crl, root_key, "root CRL")
+
+
+def _check_json(text: str, signature: bytes, chain: str, root_key: EcKey, what: str) -> None:
+    r, s = (int.from_bytes(half) for half in (signature[:_NUMBER_BYTES], signature[_NUMBER_BYTES:]))
+    if not is_signed_by_numbers(_issuer(chain, root_key, what), r, s, text.encode(), "sha256"):
+        raise MalformedError(f"the {what} is not signed by its issuer")
+
+
+def _issuer(chain: str, root_key: EcKey, what: str) -> EcKey:
+    issuer = parse_certificate(pem_blocks(chain)[0])
+    if not is_signed_by_ec_key(root_key, issuer.signature, issuer.tbs, issuer.algorithm):
+        raise MalformedError(f"the issuer of the {what} is not certified by Intel's root")
+    return load_ec_key(issuer.spki, _CURVES)
+
+
+def _check_crl(crl: bytes, key: EcKey, what: str) -> None:
+    whole = Der(crl).inside(der.SEQUENCE)
+    tbs = whole.raw(der.SEQUENCE)
+    algorithm = der.oid(whole.inside(der.SEQUENCE).content(der.OID))
+    signature = whole.content(der.BIT_STRING)[1:]
+    if not is_signed_by_ec_key(key, signature, tbs, algorithm):
+        raise MalformedError(f"the {what} is not signed by its issuer")

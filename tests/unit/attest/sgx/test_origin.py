@@ -1,0 +1,60 @@
+"""Each part of collateral has to be signed by a key that the root has certified."""
+
+from typing import Any
+
+import pytest
+
+from priolb.attest.reader import MalformedError
+from priolb.attest.sgx.origin import check_origin
+from support.sgx_evidence import Intel, intel
+
+STRANGER = Intel(60)
+GOOD = intel().collateral()
+STRANGE_CHAIN = STRANGER.tcb_signing.pem + STRANGER.root.pem
+
+
+def flipped(signature: bytes) -> bytes:
+    return signature[:-1] + bytes([signature[-1] ^ 1])
+
+
+def test_collateral_of_the_root_is_fine_whatever_its_date() -> None:
+    check_origin(GOOD, intel().root.der)
+    check_origin(intel().collateral(start=0.0, end=1.0), intel().root.der)
+    check_origin(STRANGER.collateral(), STRANGER.root.der)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tcb_info": GOOD.tcb_info + " "}, "the TCB info is not signed by its issuer"),
+        (
+            {"tcb_info_signature": flipped(GOOD.tcb_info_signature)},
+            "the TCB info is not signed by its issuer",
+        ),
+        ({"tcb_info_signature": bytes(64)}, "the TCB info is not signed by its issuer"),
+        (
+            {"tcb_info_issuer_chain": STRANGE_CHAIN},
+            "the issuer of the TCB info is not certified by Intel's root",
+        ),
+        (
+            {"tcb_info_issuer_chain": intel().pck.pem},
+            "the issuer of the TCB info is not certified by Intel's root",
+        ),
+        ({"qe_identity": GOOD.qe_identity + " "}, "the QE identity is not signed by its issuer"),
+        ({"qe_identity_signature": bytes(64)}, "the QE identity is not signed by its issuer"),
+        (
+            {"qe_identity_issuer_chain": STRANGE_CHAIN},
+            "the issuer of the QE identity is not certified by Intel's root",
+        ),
+        ({"pck_crl": STRANGER.ca.crl()}, "the PCK CRL is not signed by its issuer"),
+        (
+            {"pck_crl": STRANGER.ca.crl(), "pck_crl_issuer_chain": STRANGER.ca.pem},
+            "the issuer of the PCK CRL is not certified by Intel's root",
+        ),
+        ({"root_ca_crl": STRANGER.root.crl()}, "the root CRL is not signed by its issuer"),
+    ],
+)
+def test_what_is_signed_by_others_is_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        check_origin(intel().collateral(**changes), intel().root.der)
+    assert str(caught.value) == message
