@@ -33,6 +33,7 @@ class Attempts(Ticket):
         "_stream",
         "_try_at",
         "_upload",
+        "payload_bytes",
         "upgrade",
     )
 
@@ -42,6 +43,7 @@ class Attempts(Ticket):
     _upload: Upload | None
     _is_repeatable: bool
     upgrade: bytes
+    payload_bytes: int
     # Try
     _lease: Lease | None
     _link: NodeLink | None
@@ -101,6 +103,7 @@ class Attempts(Ticket):
         assert lease is not None
         self._lease = None  # the lease knows its ticket: a circle would wait for the garbage collector
         if self._upload is not None:
+            self.payload_bytes = self._upload.received_bytes
             # before, the client took its time
             lease.started_at = max(lease.started_at, self._upload.completed_at)
         self._engine.scheduler.finished(lease, outcome, self._is_repeatable, now)

@@ -67,7 +67,6 @@ class Exchange(Attempts):
         "_kept",
         "body",
         "method",
-        "payload_bytes",
         "request_id",
         "size_at_start",
     )
@@ -188,7 +187,8 @@ class Exchange(Attempts):
     def client_gone(self, now: float) -> None:
         """End it: nobody waits for the answer. Its place in line and its node are free at once."""
         engine = self._engine
-        self._count_payload()
+        if self._upload is not None:
+            self.payload_bytes = self._upload.received_bytes
         engine.instrument.client_left(self.request_id, self.lane, self.tries, self.payload_bytes)
         if self.state == WAITING:
             engine.scheduler.cancel(self)
@@ -461,11 +461,4 @@ class Exchange(Attempts):
 
     def _note_completed(self, status: int, node: str, now: float) -> None:
         engine = self._engine
-        if self._upload is not None:
-            self._count_payload()
-        sizes = engine.scheduler.queue.lengths()
-        engine.instrument.completed(self, status, node, self._try_at, now, sizes)
-
-    def _count_payload(self) -> None:
-        if self._upload is not None:
-            self.payload_bytes = self._upload.received_bytes
+        engine.instrument.completed(self, status, node, self._try_at, now, engine.scheduler.queue.lengths())
