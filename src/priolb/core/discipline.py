@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 
 from priolb.core.classify import HIGH_PRIORITY, LOW_PRIORITY
@@ -27,7 +27,7 @@ class Discipline:
         """Return how many tickets of each lane that wait now go before a new one of `lane`, at most."""
         return [each.length if index <= lane else 0 for index, each in enumerate(lanes)]
 
-    def overtaking(self, lane: int) -> range:
+    def overtaking(self, lane: int) -> Sequence[int]:
         """Return the lanes whose tickets go before one of `lane` even when they come later."""
         return range(lane)
 
@@ -82,7 +82,7 @@ class FastHighLow(Discipline):
             return [fast, 0, 0]
         return [fast, min(high, fast // self._fast_per_high + 1) if self._fast_per_high else high, 0]
 
-    def overtaking(self, lane: int) -> range:
+    def overtaking(self, lane: int) -> Sequence[int]:
         if lane == LOW_PRIORITY:
             return range(LOW_PRIORITY)
         if lane == HIGH_PRIORITY:
@@ -161,6 +161,23 @@ class Weighted(Discipline):
         if at != self._at or not self._left:
             self._at, self._left = at, weight
         self._left -= 1
+
+    def ahead_of(self, lanes: list[Lane], lane: int) -> list[int]:
+        weight = self._weights[lane]
+        turns = -(-(lanes[lane].length + 1) // weight) if weight else 0
+        ahead: list[int] = []
+        for index, each in enumerate(lanes):
+            if index == lane:
+                most = each.length
+            elif self._weights[index]:
+                most = turns * self._weights[index]
+            else:
+                most = each.length if weight or index < lane else 0
+            ahead.append(min(each.length, most))
+        return ahead
+
+    def overtaking(self, lane: int) -> Sequence[int]:
+        return [index for index in self._strict if self._weights[lane] or index < lane]
 
 
 class Aged(Discipline):

@@ -14,7 +14,7 @@ Where a ticket can be, and who moves it:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from math import inf
 
@@ -143,6 +143,6 @@ class PriorityQueue:
         """Return how many tickets of each lane that wait now go before a new one of `lane`, at most."""
         return self._discipline.ahead_of(self.lanes, lane)
 
-    def overtaking(self, lane: int) -> range:
+    def overtaking(self, lane: int) -> Sequence[int]:
         """Return the lanes whose tickets go before one of `lane` even when they come later."""
         return self._discipline.overtaking(lane)
