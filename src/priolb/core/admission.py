@@ -56,8 +56,8 @@ class AdmissionControl:
             answer_by: as in `Ticket`.
             now: monotonic seconds.
         """
-        if self.estimate is not None:
-            wait_s = self.wait_s(lane, now)
+        wait_s = self.wait_s(lane, now)
+        if wait_s and self.estimate is not None:
             if now + wait_s > start_by:
                 return Reason.WAIT_TOO_LONG
             if answer_by < inf and now + wait_s + self.estimate.service_s(lane) > answer_by:

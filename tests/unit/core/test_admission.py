@@ -160,6 +160,13 @@ def test_one_that_needs_its_answer_by_then_needs_time_for_that_too() -> None:
     assert desk.submit("l2", answer_by=2.5) is None
 
 
+def test_with_a_free_slot_only_the_node_decides() -> None:
+    """The mean of a lane may be far above what most of its requests take."""
+    desk = Desk(service_s=5.0)
+    desk.fleet.add(node(2), 0.0)
+    assert desk.submit("l1", answer_by=1.0) is None
+
+
 def test_without_a_usable_node_all_wait_for_one() -> None:
     desk = Desk(service_s=1.0)
     desk.fill("l1", "l2")
