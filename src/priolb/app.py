@@ -22,6 +22,7 @@ from priolb.admin.access import AdminAccess
 from priolb.admin.api import AdminApi
 from priolb.admin.debug import DebugPages
 from priolb.attest.attestors import Attestors
+from priolb.config.admission import callers_of, function_of, needs_door, rules_of
 from priolb.config.attestation import attestors_of
 from priolb.config.lanes import hedged_lanes, queue_of, shares_of
 from priolb.config.parse import Address
@@ -46,6 +47,7 @@ from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
+from priolb.net.door import Door
 from priolb.net.engine import Engine
 from priolb.net.listener import Listener
 from priolb.net.pool import IdleBudget
@@ -187,6 +189,7 @@ class _Balancer:
             ),
             node_errors=NodeErrors(settings.node_error_codes),
             affinity=FieldFinder(settings.affinity_header) if settings.affinity_header else None,
+            door=self._door(),
         )
         slots = Slots(
             settings.node_workers,
@@ -290,6 +293,16 @@ class _Balancer:
             keepalive_timeout_s=settings.keepalive_timeout_s,
             stall_timeout_s=settings.client_stall_timeout_s,
         )
+
+    def _door(self) -> Door | None:
+        settings = self._settings
+        if not needs_door(settings):
+            return None
+
+        def report(mistake: str, count: int) -> None:
+            self._log.error("Lane function failed", name=settings.lane_function, error=mistake, count=count)
+
+        return Door(callers_of(settings), rules_of(settings), function_of(settings, report))
 
     def _debug_pages(self) -> DebugPages:
         settings = self._settings

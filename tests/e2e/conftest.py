@@ -88,8 +88,8 @@ def connect() -> Iterator[Connect]:
     """Return what connects to a balancer."""
     clients: list[Client] = []
 
-    def connect_one(to: Balancer, receive_bytes: int = 0) -> Client:
-        clients.append(Client(to.port, receive_bytes))
+    def connect_one(to: Balancer, receive_bytes: int = 0, address: str = "") -> Client:
+        clients.append(Client(to.port, receive_bytes, address))
         return clients[-1]
 
     yield connect_one

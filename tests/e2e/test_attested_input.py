@@ -84,3 +84,10 @@ def test_a_gzip_bomb_is_400_in_little_memory(balancer: Balancer) -> None:
 def test_a_user_part_without_a_host_behind_it_is_no_ordinary_node(balancer: Balancer, uri: str) -> None:
     prefix = "SGX_" if "SGX_" in uri else "SEV_"
     assert balancer.refused_node(uri) == (f"node URI: what follows {prefix} has no @ with a host behind it\n")
+
+
+def test_a_user_part_without_a_scheme_in_front_stays_out_of_answer_and_log(balancer: Balancer) -> None:
+    refusal = balancer.refused_node(f"{GOOD}@foo")
+    assert refusal == "node URI 'foo': the scheme must be http or https\n"
+    balancer.wait_for("Admin call refused", err=refusal.strip())
+    assert GOOD[4:] not in str(balancer.lines)

@@ -7,7 +7,8 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from priolb.core.fair_lane import FairLane
+from priolb.core.fair_lane import FairLane, TenantQueue
+from priolb.core.lanes import Fifo
 from priolb.core.node import Lease
 from priolb.core.ticket import RUNNING, WAITING, Ticket
 from support.tickets import node
@@ -123,6 +124,15 @@ class FairLaneMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
+    def queue_of(self, ticket: Ticket) -> int:
+        """Return the number of the one queue in which a ticket stands."""
+        (found,) = [
+            number
+            for number, queue in enumerate(self.lane._queues)
+            if queue.turn and any(fifo is ticket.fifo for fifo in fifos_of(queue))
+        ]
+        return found
+
     @invariant()
     def nobody_is_lost(self) -> None:
         assert self.lane.length == len(self.waiting)
@@ -139,19 +149,23 @@ class FairLaneMachine(RuleBasedStateMachine):
     @invariant()
     def a_tenant_stands_in_one_queue(self) -> None:
         for tenant in TENANTS:
-            assert len({id(each.flow) for each in self.waiting if each.tenant == tenant}) <= 1
+            assert len({self.queue_of(each) for each in self.waiting if each.tenant == tenant}) <= 1
 
     @invariant()
     def what_is_held_follows_from_what_waits_and_runs(self) -> None:
         lane = self.lane
         assert set(lane._tenants) == {ticket.tenant for ticket in self.waiting}
         assert set(lane._charges) == set(self.leases)
-        assert lane._active == len({id(ticket.flow) for ticket in self.waiting})
+        assert lane._active == len({self.queue_of(ticket) for ticket in self.waiting})
         assert len(lane._line) <= 2 * len(TENANTS) + 16
 
     @invariant()
     def no_queue_is_below_its_floor(self) -> None:
         assert all(queue.start >= queue.floor for queue in self.lane._queues if queue.turn)
+
+
+def fifos_of(queue: TenantQueue) -> list[Fifo]:
+    return [queue.fresh, queue.resting, *queue.retries.values()]
 
 
 TestFairLane = FairLaneMachine.TestCase

@@ -21,6 +21,7 @@ from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
 from priolb.http.rewrite import Target
+from priolb.net.door import Door
 from priolb.net.engine import Engine
 from priolb.net.exchange import Exchange
 from priolb.net.front import FrontConnection
@@ -210,11 +211,13 @@ class Rig:
         keeps_host: bool = False,
         hedging: Hedging | None = None,
         fleet: Fleet | None = None,
+        shares: Shares | None = None,
         node_errors: frozenset[int] = frozenset(),
         affinity: str = "",
         queue_max: int = 0,
         estimate: WaitEstimate | None = None,
         preemption: Preemption | None = None,
+        door: Door | None = None,
     ) -> None:
         self.clock = ManualClock()
         # The rest of an event loop is of no use here, and refuses to be used.
@@ -228,7 +231,6 @@ class Rig:
         queue = queue or new_queue(limits=lane_limits, max_wait_s=request_timeout_s)
         fleet = fleet or Fleet()
         fleet.estimate = estimate
-        shares = None
         if preemption is not None:
             shares = Shares(queue.lanes, fleet, [0] * 3, [100] * 3, preemption)
         has_door = queue_max > 0 or estimate is not None
@@ -257,6 +259,7 @@ class Rig:
             legacy_errors=legacy_errors,
             node_errors=NodeErrors(node_errors),
             affinity=FieldFinder(affinity) if affinity else None,
+            door=door,
         )
         self.listener = Listener(
             self.engine,
@@ -286,10 +289,10 @@ class Rig:
         finally:
             asyncio._set_running_loop(None)
 
-    def client(self) -> MemoryTransport:
-        """Return the client's end of a new connection."""
+    def client(self, address: str = "192.0.2.1") -> MemoryTransport:
+        """Return the client's end of a new connection from `address`."""
         connection = FrontConnection(self.listener)
-        transport = MemoryTransport(self.loop, connection, end_turn=self.engine.flush)
+        transport = MemoryTransport(self.loop, connection, (address, 50000), end_turn=self.engine.flush)
         self.clients.append(transport)
         connection.connection_made(transport)
         return transport

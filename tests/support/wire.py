@@ -42,14 +42,17 @@ class Client:
         port: the server's.
         receive_bytes: size of the receive buffer in the kernel, 0 for the system's own choice; a small one
             makes this a slow reader.
+        address: where it connects from, of the loopback network; empty for the usual address.
     """
 
-    def __init__(self, port: int, receive_bytes: int = 0) -> None:
+    def __init__(self, port: int, receive_bytes: int = 0, address: str = "") -> None:
         self.socket = socket.socket()
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(PATIENCE_S)
         try:
+            if address:
+                self.socket.bind((address, 0))
             self.socket.connect(("127.0.0.1", port))
         except OSError:
             self.socket.close()

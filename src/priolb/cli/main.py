@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Final, Protocol
 
 from priolb import __version__
-from priolb.cli import attest, mock_node, nodes
+from priolb.cli import attest, config, explain, mock_node, nodes
 from priolb.cli.options import OptionParser
 from priolb.config.flags import HELP_FLAGS, VERSION_FLAGS
 from priolb.config.help import help_text
@@ -36,7 +36,13 @@ class Command(Protocol):
         """Do it and return the exit status."""
 
 
-COMMANDS: Final[dict[str, Command]] = {"attest": attest, "mock-node": mock_node, "nodes": nodes}
+COMMANDS: Final[dict[str, Command]] = {
+    "attest": attest,
+    "config": config,
+    "explain": explain,
+    "mock-node": mock_node,
+    "nodes": nodes,
+}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -61,7 +61,7 @@ _LONG_USER_PART: Final = re.compile(r"(//[^/?#@]{12})[^/?#@]{8,}@")
 _COLUMNS: Final = ("uri", "state", "since", "in_flight", "slots", "latency_ms", "success_ratio", "reason")
 
 
-class _InstanceError(Exception):
+class InstanceError(Exception):
     """The instance refused, spoke gibberish, or is not there; the text is for the operator."""
 
 
@@ -73,8 +73,7 @@ def parser() -> OptionParser:
     options.add_option("workers", "N", "with set: requests in flight at most, or auto")
     options.add_option("weight", "N", "with set: share of the work")
     options.add_option("hard-stop-after", "SECONDS", "with drain: when to cut off what is in flight")
-    options.add_option("url", "URL", f"where the instance listens, default $PRIOLB_URL or {_DEFAULT_URL}")
-    options.add_option("token", "TOKEN", "its ADMIN_TOKEN, default $ADMIN_TOKEN")
+    add_instance(options)
     return options
 
 
@@ -91,24 +90,53 @@ def run(options: Namespace) -> int:
         needs = "takes no URI" if action in _READS else "needs the URI of a node"
         raise ConfigError(f"nodes: {action} {needs}")
     order = _order(options)
-    url = _option(options.url, "--url", "PRIOLB_URL") or ("default", _DEFAULT_URL)
-    base_url = read_value(url[0], _BaseUrl(), url[1], secret="@" in url[1])
-    token = _option(options.token, "--token", "ADMIN_TOKEN")
-    bearer = read_value(token[0], Token(), token[1], secret=True) if token else ""
+    base_url, bearer = instance_of(options)
     try:
         if action == "list":
             lines = _uris(base_url, _ask(base_url, "GET", "/nodes", None, bearer))
         elif action == "show":
-            lines = _table(base_url, _ask(base_url, "GET", "/nodes?detail=1", None, bearer))
+            lines = _table(details_at(base_url, bearer))
         else:
             _ask(base_url, _METHODS[action], "/nodes", {"uri": options.uri, **order}, bearer)
             lines = [f"{_DONE[action]} {options.uri}"]
-    except _InstanceError as error:
+    except InstanceError as error:
         print(f"prio-load-balancer: {error}", file=sys.stderr)
         return 1
     for line in lines:
         print(escaped(line))
     return 0
+
+
+def add_instance(options: OptionParser) -> None:
+    """Add the options that say which instance is meant."""
+    options.add_option("url", "URL", f"where the instance listens, default $PRIOLB_URL or {_DEFAULT_URL}")
+    options.add_option("token", "TOKEN", "its ADMIN_TOKEN, default $ADMIN_TOKEN")
+
+
+def instance_of(options: Namespace) -> tuple[str, str]:
+    """Return the address of the instance that is meant, and the token for it.
+
+    Raises:
+        ConfigError: one of them is none.
+    """
+    url = _option(options.url, "--url", "PRIOLB_URL") or ("default", _DEFAULT_URL)
+    token = _option(options.token, "--token", "ADMIN_TOKEN")
+    return (
+        read_value(url[0], _BaseUrl(), url[1], secret="@" in url[1]),
+        read_value(token[0], Token(), token[1], secret=True) if token else "",
+    )
+
+
+def details_at(base_url: str, token: str) -> list[dict[str, Any]]:
+    """Return what an instance tells of each of its nodes.
+
+    Raises:
+        InstanceError: it refuses, is something else, or is not there.
+    """
+    details = _list_in(base_url, _ask(base_url, "GET", "/nodes?detail=1", None, token))
+    if not all(isinstance(detail, dict) for detail in details):
+        raise _is_something_else(base_url)
+    return details
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +213,11 @@ def _ask(base_url: str, method: str, target: str, members: dict[str, object] | N
             return answer
     except HTTPError as error:
         with error:
-            raise _InstanceError(f"{base_url} refused: {_reason(error)}") from None
+            raise InstanceError(f"{base_url} refused: {_reason(error)}") from None
     except (OSError, HTTPException) as error:
         cause = error.reason if isinstance(error, URLError) else error
         text = (isinstance(cause, OSError) and cause.strerror) or str(cause) or type(cause).__name__
-        raise _InstanceError(f"cannot reach {base_url}: {escaped(text)}") from None
+        raise InstanceError(f"cannot reach {base_url}: {escaped(text)}") from None
 
 
 def _reason(error: HTTPError) -> str:
@@ -214,11 +242,8 @@ def _uris(base_url: str, answer: bytes) -> list[str]:
     return uris
 
 
-def _table(base_url: str, answer: bytes) -> list[str]:
+def _table(details: list[dict[str, Any]]) -> list[str]:
     """Return the details of all nodes as a table."""
-    details = _list_in(base_url, answer)
-    if not all(isinstance(detail, dict) for detail in details):
-        raise _is_something_else(base_url)
     rows = [[_cell(detail.get(column)) for column in _COLUMNS] for detail in details]
     for row in rows:
         row[0] = _LONG_USER_PART.sub(r"\1...@", row[0])
@@ -243,5 +268,5 @@ def _list_in(base_url: str, answer: bytes) -> list[Any]:
     return document
 
 
-def _is_something_else(base_url: str) -> _InstanceError:
-    return _InstanceError(f"{base_url} did not answer with a list of nodes: is it a prio-load-balancer?")
+def _is_something_else(base_url: str) -> InstanceError:
+    return InstanceError(f"{base_url} did not answer with a list of nodes: is it a prio-load-balancer?")

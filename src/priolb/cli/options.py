@@ -34,6 +34,11 @@ class OptionParser(argparse.ArgumentParser):
         self._names.append(name)
         self.add_argument(f"--{name}", metavar=metavar, default=default, help=meaning)
 
+    def add_list(self, name: str, metavar: str, meaning: str) -> None:
+        """Add an option that may be given several times: its value is a list of texts."""
+        self._names.append(name)
+        self.add_argument(f"--{name}", metavar=metavar, action="append", default=[], help=meaning)
+
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found wrong."""
         raise ConfigError(f"{self._command}: {message}")

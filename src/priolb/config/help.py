@@ -28,6 +28,11 @@ Usage:
   prio-load-balancer attest probe URI  connect to such a node and say step by step what it proves
   prio-load-balancer attest collateral fetch DIR
                                        fetch what SGX nodes are verified with into a directory
+  prio-load-balancer config check [FILE]
+                                       read the configuration file and say what it means
+  prio-load-balancer config key NAME   make an API key and the table for it
+  prio-load-balancer explain -header 'X-Fast-Track: true'
+                                       say which lane, rule and nodes such a request gets
   prio-load-balancer mock-node         be a node that answers every JSON-RPC call
   prio-load-balancer --version
   prio-load-balancer --help            after a command: its options

@@ -5,7 +5,9 @@ from typing import Any, TypeVar
 
 from priolb.config.document import Document, Place
 from priolb.config.parse import Kind
+from priolb.config.reachability import unreachable
 from priolb.config.record import Key, Table, keys_of, tables_of
+from priolb.config.references import mistakes_in_names
 from priolb.config.tables import AGED, AGING_STEP_S, ORIGINAL, WEIGHT, WEIGHTED, Entry, LaneSpec, Policy
 from priolb.config.toml_text import named, toml_text
 from priolb.config.words import did_you_mean, escaped
@@ -131,6 +133,8 @@ def mistakes_of(policy: Policy) -> Iterator[tuple[int, str]]:
         lines.setdefault(lane.name, line)
     yield from _discipline_mistakes(policy)
     yield from _preemption_mistakes(policy.lanes)
+    yield from mistakes_in_names(policy)
+    yield from unreachable(policy.rules)
 
 
 def too_long_waits(lanes: Iterable[LaneSpec], most_s: float) -> Iterator[tuple[int, str]]:

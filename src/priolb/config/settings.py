@@ -35,6 +35,7 @@ from priolb.config.parse import (
     seconds,
 )
 from priolb.config.record import setting, settings_of
+from priolb.config.rule_kinds import FunctionName
 from priolb.config.tables import ARRIVAL, ORDERS, LaneSpec, Policy
 from priolb.core.classify import LANE_NAMES
 
@@ -345,6 +346,14 @@ class Settings:
     affinity_header: str = setting(
         Name(), "AFFINITY_HEADER", "", "text",
         meaning="Requests with the same value of this header prefer the same node; empty = none do.",
+    )
+    lane_function: str = setting(
+        FunctionName(), "LANE_FUNCTION", "", "module:name",
+        meaning="Function of Python that chooses the lane of a request; what it leaves open, rules decide.",
+    )
+    tenant_header: str = setting(
+        Name(), "TENANT_HEADER", "", "text",
+        meaning="Header by which TRUSTED_PROXIES name the tenant; else it is the API key, or the address.",
     )
     hedge_lanes: tuple[str, ...] = setting(
         Names("lanes"), "HEDGE_LANES", "", "words, comma separated",

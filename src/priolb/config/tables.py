@@ -9,8 +9,20 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from priolb.config.document import Place
-from priolb.config.parse import Choice, Count, Switch, Word, seconds
+from priolb.config.parse import (
+    Choice,
+    CidrList,
+    Count,
+    Methods,
+    Names,
+    Network,
+    Switch,
+    Text,
+    Word,
+    seconds,
+)
 from priolb.config.record import key, optional_key, required_key, tables
+from priolb.config.rule_kinds import Cidr, FieldName, PatternList, Sha256, Urgencies
 
 # Disciplines
 ORIGINAL: Final = "original"
@@ -32,6 +44,11 @@ AGING_STEP_S: Final = 1
 
 # Whoever looks for the next request looks at all lanes.
 _LANES_MAX: Final = 64
+
+# A request is held against one rule after the other, and its client against one network after the other.
+_RULES_MAX: Final = 256
+_NETWORKS_MAX: Final = 1024
+_KEYS_MAX: Final = 10_000
 
 # As in `settings`: one key is one short paragraph of the table.
 # fmt: off
@@ -97,6 +114,81 @@ class LaneSpec(Entry):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeySpec(Entry):
+    """An API key."""
+
+    name: str = required_key(
+        Word(), "name", "word",
+        meaning="How rules, limits and logs call it.",
+    )
+    sha256: bytes = required_key(
+        Sha256(), "sha256", "64 hex digits",
+        meaning="SHA-256 of the secret that clients send as X-API-Key or Authorization: Bearer.",
+    )
+    allow: tuple[str, ...] = key(
+        Names("lanes"), "allow", "", "lanes",
+        meaning="Lanes that it may use; empty = those of its client's network.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec(Entry):
+    """A network of clients."""
+
+    cidr: Network = required_key(
+        Cidr(), "cidr", "network",
+        meaning="Its addresses. Of the networks that a client is in, the smallest counts.",
+    )
+    allow: tuple[str, ...] = key(
+        Names("lanes"), "allow", "", "lanes",
+        meaning="Lanes that it may use; empty = all.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSpec(Entry):
+    """A rule."""
+
+    header: str | None = optional_key(
+        FieldName(), "header", "field name",
+        meaning="A header field that the request must have, and not empty.",
+    )
+    value: str | None = optional_key(
+        Text(), "value", "text",
+        meaning="With header, what that field must be, to the letter.",
+    )
+    paths: tuple[str, ...] = key(
+        PatternList("paths", "/"), "path", "", "paths",
+        meaning="What the path must be, as it is sent and without the query.",
+    )
+    http_methods: frozenset[bytes] = key(
+        Methods(), "http_method", "", "methods",
+        meaning="What the method of HTTP must be.",
+    )
+    rpc_methods: tuple[str, ...] = key(
+        PatternList("methods of JSON-RPC"), "rpc_method", "", "methods",
+        meaning="What the method of JSON-RPC must be that the body calls; of a batch, every one.",
+    )
+    networks: tuple[Network, ...] = key(
+        CidrList(), "network", "", "networks",
+        meaning="Where the client must be.",
+    )
+    keys: tuple[str, ...] = key(
+        Names("API keys"), "key", "", "keys",
+        meaning="Names of API keys of which the client must have one.",
+    )
+    lane: str | None = optional_key(
+        Word(), "lane", "lane",
+        meaning="Where requests go for which all of that holds.",
+    )
+    urgency: tuple[tuple[int, str], ...] = key(
+        Urgencies(), "urgency", "", "table",
+        meaning="Instead of lane: where they go by their urgency, 0 to 7, as RFC 9218 has it (Priority: u=1; "
+        "3 when it is not said). The rule does not count for one that is not named.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy(Entry):
     """What the file says beyond settings; by default nothing: the original's lanes, and its discipline."""
 
@@ -113,5 +205,18 @@ class Policy(Entry):
     lanes: tuple[LaneSpec, ...] = tables(
         LaneSpec, "lane", most=_LANES_MAX,
         meaning="A lane; the best one comes first. Without any there are the three of the original.",
+    )
+    keys: tuple[KeySpec, ...] = tables(
+        KeySpec, "key", most=_KEYS_MAX,
+        meaning="An API key: who asks. A client without one, or with another, is known by its network alone.",
+    )
+    networks: tuple[NetworkSpec, ...] = tables(
+        NetworkSpec, "network", most=_NETWORKS_MAX,
+        meaning="A network of clients: who asks. Behind `TRUSTED_PROXIES`, what these forward counts.",
+    )
+    rules: tuple[RuleSpec, ...] = tables(
+        RuleSpec, "rule", most=_RULES_MAX,
+        meaning="A rule that chooses the lane; the first counts whose conditions all hold. Without such, "
+        "it is the last lane; with the discipline `original`, that of the original's headers.",
     )
 # fmt: on

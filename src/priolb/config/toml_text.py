@@ -14,10 +14,14 @@ from priolb.config.parse import (
     Switch,
     WholeNumbers,
 )
+from priolb.config.rule_kinds import PatternList, Urgencies
 from priolb.config.words import shown
 
 # Kinds that may be written as an array, too.
-_LISTS: Final = (CidrList, CommaList, Methods, Names, WholeNumbers)
+_LISTS: Final = (CidrList, CommaList, Methods, Names, PatternList, WholeNumbers)
+
+# Kinds that are written as a table, with names and values of this type.
+_TABLES: Final[dict[type, type]] = {Urgencies: str}
 
 # Python refuses to write longer numbers; no kind has any that come near it.
 _NUMBER_MAX: Final = 10**30
@@ -27,7 +31,7 @@ def toml_text(kind: Kind[object], value: object) -> str:
     """Return the text that stands for a value.
 
     A number has to be a number of TOML, a switch a boolean, and everything else a string; where a list is
-    meant, an array of strings or whole numbers is one as well.
+    meant, an array of strings or whole numbers is one as well; where a table is meant, only a table is.
 
     Raises:
         ValueError: the value is of another type; as with kinds, the text reads on after the value.
@@ -39,6 +43,9 @@ def toml_text(kind: Kind[object], value: object) -> str:
         is_number = isinstance(value, int) or (isinstance(kind, Decimal) and isinstance(value, float))
         if is_number and not isinstance(value, bool):
             return number_text(value)
+    elif type(kind) in _TABLES:
+        if isinstance(value, dict):
+            return ",".join(_pair(kind, name, item) for name, item in value.items())
     elif isinstance(value, str):
         return value
     elif isinstance(kind, _LISTS) and isinstance(value, list):
@@ -63,6 +70,14 @@ def named(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return shown(number_text(value) if isinstance(value, int | float) else str(value))
+
+
+def _pair(kind: Kind[object], name: str, item: object) -> str:
+    is_right = isinstance(item, _TABLES[type(kind)]) and not isinstance(item, bool)
+    text = item if isinstance(item, str) else number_text(item) if isinstance(item, int) else ""
+    if not is_right or {",", "="} & {*name, *text}:
+        raise ValueError(f"is not {kind.accepts}: see {shown(name)}")
+    return f"{name}={text}"
 
 
 def _item(kind: Kind[object], number: int, item: object) -> str:

@@ -23,6 +23,9 @@ class Discipline:
         """Take note that a ticket of `lane` was served at once, while all lanes were empty."""
         raise NotImplementedError
 
+    def not_served(self, lane: int) -> None:
+        """Take note that the ticket that was picked last, of `lane`, is not served: its time is over."""
+
     def ahead_of(self, lanes: list[Lane], lane: int) -> list[int]:
         """Return how many tickets of each lane that wait now go before a new one of `lane`, at most."""
         return [each.length if index <= lane else 0 for index, each in enumerate(lanes)]
@@ -161,6 +164,11 @@ class Weighted(Discipline):
         if at != self._at or not self._left:
             self._at, self._left = at, weight
         self._left -= 1
+
+    def not_served(self, lane: int) -> None:
+        """Give the turn back."""
+        if self._weights[lane]:
+            self._left += 1
 
     def ahead_of(self, lanes: list[Lane], lane: int) -> list[int]:
         weight = self._weights[lane]

@@ -91,6 +91,8 @@ class FairLane(Lane):
         "_clock_s",
         "_estimate_s",
         "_hand",
+        "_left",
+        "_left_queue",
         "_line",
         "_queues",
         "_seed",
@@ -116,25 +118,22 @@ class FairLane(Lane):
         self._line: list[_Entry] = []  # a heap of them; an entry counts while its number is its queue's
         self._turns: int = 0
         self._tenants: dict[bytes, Tenant] = {}
+        self._left: int = 0  # sequence of the last one that left the line
+        self._left_queue: TenantQueue = self._queues[0]  # and where it stood
         self._charges: dict[Lease, tuple[TenantQueue, float]] = {}
         self._clock_s: float = 0.0
         self._estimate_s: float = 0.0
 
     # Who waits
 
-    def admits(self, ticket: Ticket) -> bool:
-        if not self.has_room(ticket.body_bytes):
+    def has_room(self, body_bytes: int, tenant: bytes) -> bool:
+        waiting = self._tenants.get(tenant)
+        length = held_bytes = 0
+        if waiting is not None:
+            length, held_bytes = waiting.queue.length, waiting.queue.held_bytes
+        if 0 < self.limit <= self.length + length:
             return False
-        tenant = self._tenants.get(ticket.tenant)
-        if tenant is None:
-            return True
-        queue = tenant.queue
-        if 0 < self.limit <= self.length + queue.length:
-            return False
-        return (
-            self.limit_bytes == 0
-            or self.held_bytes + queue.held_bytes + ticket.body_bytes <= self.limit_bytes
-        )
+        return self.limit_bytes == 0 or self.held_bytes + held_bytes + body_bytes <= self.limit_bytes
 
     def append(self, ticket: Ticket) -> None:
         self._join(ticket).append(ticket)
@@ -146,12 +145,13 @@ class FairLane(Lane):
         self._join(ticket).rest(ticket)
 
     def wake(self, ticket: Ticket) -> None:
-        assert ticket.flow is not None
-        ticket.flow.wake(ticket)
+        if ticket.fifo is not None:  # else it has left the line meanwhile
+            self._tenants[ticket.tenant].queue.wake(ticket)
 
     def remove(self, ticket: Ticket) -> None:
         tenant = self._tenants[ticket.tenant]
         queue = tenant.queue
+        self._left, self._left_queue = ticket.sequence, queue
         queue.remove(ticket)
         self.length -= 1
         self.held_bytes -= ticket.body_bytes
@@ -203,11 +203,11 @@ class FairLane(Lane):
 
     def begin(self, lease: Lease) -> None:
         ticket = lease.ticket
-        queue = ticket.flow
-        if queue is None:  # it has not been in line
-            ticket.flow = queue = self._queue_for(ticket.tenant)
+        if ticket.sequence == self._left:  # the line, for this
+            queue = self._left_queue
+        else:  # it was not in line, or has a try already
+            queue = self._queue_for(ticket.tenant)
             self._open(queue)
-        assert isinstance(queue, TenantQueue)
         if queue.start > self._clock_s:
             self._clock_s = queue.start
         self._charges[lease] = (queue, self._estimate_s)
@@ -227,7 +227,6 @@ class FairLane(Lane):
             tenant = self._tenants[ticket.tenant] = Tenant(self._queue_for(ticket.tenant))
         tenant.waiting += 1
         queue = tenant.queue
-        ticket.flow = queue
         if queue.turn == 0:
             self._open(queue)
             self._active += 1

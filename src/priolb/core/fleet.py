@@ -65,6 +65,7 @@ class Fleet:
         "_due_count",
         "_ejected",
         "_fit",
+        "_leases_matter",
         "_leaving",
         "_overdue",
         "_tier",
@@ -88,6 +89,7 @@ class Fleet:
         self.has_news: bool = False
         self.estimate: WaitEstimate | None = None
         self._fit: set[int] = set()
+        self._leases_matter: bool = False
         self._ejected: dict[int, NodeState] = {}
         self._able: dict[int, set[int]] = {}  # by tier; no tier without a node
         self._tier: int = _NO_TIER
@@ -126,6 +128,12 @@ class Fleet:
     def in_flight(self) -> int:
         """Requests in flight over all nodes, those that were removed included."""
         return sum(node.in_flight for node in (*self.nodes.values(), *self._leaving))
+
+    def watch_all(self) -> None:
+        """Let the end of each lease matter to more than the averages, whatever its node."""
+        self._leases_matter = True
+        for node in self.nodes.values():
+            node.watched = True
 
     # What the operator wants
 
@@ -353,6 +361,7 @@ class Fleet:
             or node.is_draining
             or node.adaptive is not None
             or node.answered == 0
+            or self._leases_matter
             or self.free.observes
             or self.estimate is not None
         )

@@ -116,15 +116,16 @@ class Lane:
         self.fresh: Fifo = self._new_fifo()
         self.resting: Fifo = self._new_fifo()
 
-    def has_room(self, body_bytes: int) -> bool:
-        """Return whether a new ticket with a body of `body_bytes` may wait here."""
+    def has_room(self, body_bytes: int, tenant: bytes) -> bool:
+        """Return whether a new ticket may wait here.
+
+        Args:
+            body_bytes: what it holds of its body while it waits.
+            tenant: whose it is.
+        """
         if 0 < self.limit <= self.length:
             return False
         return self.limit_bytes == 0 or self.held_bytes + body_bytes <= self.limit_bytes
-
-    def admits(self, ticket: Ticket) -> bool:
-        """Return whether `ticket`, a new one, may wait here."""
-        return self.has_room(ticket.body_bytes)
 
     def append(self, ticket: Ticket) -> None:
         """Add a new ticket at the end."""

@@ -50,7 +50,7 @@ class PriorityQueue:
     def push(self, ticket: Ticket) -> bool:
         """Add a new ticket at the end of its lane; False, and nothing done, when the lane is full."""
         lane = self.lanes[ticket.lane]
-        if not lane.admits(ticket):
+        if not lane.has_room(ticket.body_bytes, ticket.tenant):
             return False
         self.accepted += 1
         ticket.sequence = self.accepted
@@ -58,22 +58,25 @@ class PriorityQueue:
         self.length += 1
         return True
 
-    def pop(self, has_node_for: Callable[[frozenset[int]], bool] = any_node) -> Ticket | None:
+    def pop(
+        self, has_node_for: Callable[[frozenset[int]], bool] = any_node, lanes: list[Lane] | None = None
+    ) -> Ticket | None:
         """Take the next ticket out; None when none waits that a free node may serve.
 
         Args:
             has_node_for: whether a node is free for a ticket that has tried these nodes.
+            lanes: the lanes, those replaced by empty ones that may start nothing now; None when all may.
         """
         if self.length == 0:
             return None
-        return self.pop_from(self.lanes, has_node_for)
-
-    def pop_from(self, lanes: list[Lane], has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
-        """Take the next ticket out of some of the lanes; the others are replaced by empty ones in `lanes`."""
-        ticket = self._discipline.pick(lanes, has_node_for)
+        ticket = self._discipline.pick(self.lanes if lanes is None else lanes, has_node_for)
         if ticket is not None:
             self.remove(ticket)
         return ticket
+
+    def not_served(self, ticket: Ticket) -> None:
+        """Take note that a ticket which was just popped has expired: it has used no turn of its lane."""
+        self._discipline.not_served(ticket.lane)
 
     def pass_by(self, ticket: Ticket) -> None:
         """Let a new ticket go at once: the same as `push` and `pop` while nothing waits, only faster."""

@@ -137,16 +137,11 @@ class Scheduler:
         queue, free = self.queue, self.fleet.free
         if queue.length or not free.length or ticket.answer_by < inf:
             return None
-        if self._shares is None:  # as mostly
-            queue.pass_by(ticket)
-            ticket.tries = 1
-            return Lease(ticket, free.reserve_best(ticket), now)
-        if not self._shares.may_start(ticket.lane):
-            return None
+        if self._shares is not None:
+            return self._start_in_share(self._shares, ticket, now)
         queue.pass_by(ticket)
-        node = free.best(NO_NODES_TRIED, ticket)
-        assert node is not None
-        return self._lease(ticket, node, now)
+        ticket.tries = 1
+        return Lease(ticket, free.reserve_best(ticket), now)
 
     def refusal(self, lane: int, body_bytes: int = 0) -> Reason | None:
         """Return why `submit` would refuse a new ticket of `lane`, or None.
@@ -157,7 +152,7 @@ class Scheduler:
         """
         if not self.fleet.nodes:
             return Reason.NO_NODES
-        return None if self.queue.lanes[lane].has_room(body_bytes) else Reason.QUEUE_FULL
+        return None if self.queue.lanes[lane].has_room(body_bytes, b"") else Reason.QUEUE_FULL
 
     def retry_after_s(self, lane: int, now: float) -> int:
         """Take note that a request of `lane` is refused; return when its client should come back, seconds."""
@@ -192,22 +187,19 @@ class Scheduler:
             if shares is None:
                 ticket = self.queue.pop(self._has_node_for)
             else:
-                ticket = self.queue.pop_from(shares.open_lanes(), self._has_node_for)
+                ticket = self.queue.pop(self._has_node_for, shares.open_lanes())
             if ticket is None:
                 return None
-            if ticket.start_by <= now:
-                ticket.state = ENDED
-                self._expired.append(ticket)
-                continue
-            node = self._node_for(ticket.tried, ticket)
-            assert node is not None
-            if self.admission is not None and self.admission.is_too_late(ticket, node, now):
+            if ticket.start_by > now:
+                node = self._node_for(ticket.tried, ticket)
+                assert node is not None
+                if self.admission is None or not self.admission.is_too_late(ticket, node, now):
+                    return self._lease(ticket, node, now)
                 ticket.start_by = now
-                ticket.state = ENDED
-                self._expired.append(ticket)
                 self.fleet.has_news = True
-                continue
-            return self._lease(ticket, node, now)
+            self.queue.not_served(ticket)
+            ticket.state = ENDED
+            self._expired.append(ticket)
         return None
 
     def finished(self, lease: Lease, outcome: Outcome, repeatable: bool, now: float) -> bool:
@@ -225,8 +217,6 @@ class Scheduler:
             node.answered += 1
             node.busy_s += now - lease.started_at
             self.fleet.free.release(node)
-            if self._shares is not None:
-                self._shares.end(lease, now)
             ticket.state = ENDED
             return False
         lease.end()
@@ -411,6 +401,15 @@ class Scheduler:
                 return True
         self.queue.put_back(ticket)
         return True
+
+    def _start_in_share(self, shares: Shares, ticket: Ticket, now: float) -> Lease | None:
+        """Start a new ticket, when its lane may have one of the free slots."""
+        if not shares.may_start(ticket.lane):
+            return None
+        self.queue.pass_by(ticket)
+        node = self.fleet.free.best(NO_NODES_TRIED, ticket)
+        assert node is not None
+        return self._lease(ticket, node, now)
 
     def _lease(self, ticket: Ticket, node: NodeState, now: float) -> Lease:
         """Count a slot of `node`, in one step with its choice, so that nobody comes between."""

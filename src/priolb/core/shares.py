@@ -75,6 +75,7 @@ class Shares:
         self._unused: int = sum(reserved)
         self._common: int = 0
         self._seen: int = -1
+        fleet.watch_all()
         self.in_flight: list[int] = [0] * len(lanes)
         """Tries that each lane has at nodes."""
 

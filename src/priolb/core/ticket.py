@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from priolb.core.lanes import Fifo, Lane
+    from priolb.core.lanes import Fifo
 
 NEW: Final = 0
 WAITING: Final = 1
@@ -34,7 +34,6 @@ class Ticket:
         "body_bytes",
         "enqueued_at",
         "fifo",
-        "flow",
         "lane",
         "next",
         "previous",
@@ -67,8 +66,6 @@ class Ticket:
         """The key by which requests prefer the same node, empty for none."""
         self.tenant: bytes = b""
         """Among whom a fair lane is shared."""
-        self.flow: Lane | None = None
-        """Where in a fair lane it stands, or stood last."""
         self.fifo: Fifo | None = None
         self.previous: Ticket | None = None
         self.next: Ticket | None = None

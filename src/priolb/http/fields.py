@@ -37,6 +37,8 @@ REQUEST_ROLES: Final[dict[bytes, int]] = {
     **dict.fromkeys(PROXY_CLAIMS, _LOOK),
     b"content-type": _LOOK,
     b"authorization": _LOOK | _FORWARD,
+    b"x-api-key": _LOOK | _FORWARD,
+    b"priority": _LOOK | _FORWARD,
     b"origin": _LOOK | _FORWARD,
     b"x-fast-track": _LOOK | _FORWARD,
     b"x-high-priority": _LOOK | _FORWARD,

@@ -9,7 +9,7 @@ from priolb.http.messages import LocalResponse, RequestHead
 
 _ALLOW: Final = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n"
 # RFC 9110, section 9.3.8: what may be secret is not shown, as a script in a browser could read it here.
-_SECRETS: Final = re.compile(rb"^(?:authorization|cookie)[^\n]*\n", re.IGNORECASE | re.MULTILINE)
+_SECRETS: Final = re.compile(rb"^(?:authorization|cookie|x-api-key)[^\n]*\n", re.IGNORECASE | re.MULTILINE)
 
 
 def answer_of_last(head: RequestHead) -> LocalResponse:

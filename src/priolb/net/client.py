@@ -11,7 +11,6 @@ from priolb.http.forwarding import Peer
 from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.writer import local_response
 from priolb.net.flushing import Flushing
-from priolb.net.peers import network_of
 
 if TYPE_CHECKING:
     from priolb.net.listener import Listener
@@ -50,7 +49,6 @@ class ClientConnection(Flushing):
         "_peer",
         "_rests",
         "_state",
-        "_tenant",
         "_transport",
         "_unsent_bytes",
         "_writing_paused",
@@ -72,18 +70,10 @@ class ClientConnection(Flushing):
         # Who it is
         self.peer_address: str = ""
         self._peer: Peer | None = None
-        self._tenant: bytes | None = None
         # What nodes were told of its last request: the same as of the next if its head is the same, as mostly
         self._last_head: RequestHead | None = None
         self._last_is_rpc: bool = False
         self._last_fields: bytes = b""
-
-    @property
-    def tenant(self) -> bytes:
-        """With whom this client shares its part of a fair lane: its network."""
-        if self._tenant is None:
-            self._tenant = str(network_of(self.peer_address)).encode()
-        return self._tenant
 
     def write(self, data: bytes) -> None:
         """Send a part of an answer, at the end of this turn of the loop."""
@@ -121,11 +111,8 @@ class ClientConnection(Flushing):
             is_rpc: whether the body is JSON-RPC for the node's own path.
         """
         if head is not self._last_head or is_rpc is not self._last_is_rpc:
-            forwarding = self._listener.forwarding
-            if self._peer is None:
-                self._peer = forwarding.peer(self.peer_address)
             self._last_head, self._last_is_rpc = head, is_rpc
-            self._last_fields = forwarding.fields(head, is_rpc, self._peer)
+            self._last_fields = self._listener.forwarding.fields(head, is_rpc, self._known_peer())
         return self._last_fields
 
     # For whoever reads from it
@@ -134,6 +121,13 @@ class ClientConnection(Flushing):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self.peer_address = str(peer[0]) if isinstance(peer, tuple) else ""
+
+    def _known_peer(self) -> Peer:
+        """Return what is known of the client's end."""
+        peer = self._peer
+        if peer is None:
+            peer = self._peer = self._listener.forwarding.peer(self.peer_address)
+        return peer
 
     def _pause_reading(self) -> None:
         if not self._is_paused and self._transport is not None:

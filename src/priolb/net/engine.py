@@ -8,7 +8,6 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, Protocol
 
-from priolb.core.fair_lane import FairLane
 from priolb.core.fleet import Fleet
 from priolb.core.health_check import HealthCheck
 from priolb.core.limits import ByteBudget
@@ -23,6 +22,7 @@ from priolb.http.parser import HeadLimits
 from priolb.http.refusal import Refusals
 from priolb.http.rewrite import Target
 from priolb.http.writer import date_field, via_field
+from priolb.net.door import Door
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import Flushing
 from priolb.net.pool import IdleBudget, NodeLink
@@ -88,10 +88,10 @@ class Engine:
         health_check: what nodes are asked to see whether they are well, None for what the original asks.
         node_errors: knows the JSON-RPC errors that mean the node, None for none.
         affinity: finds the value by which requests prefer the same node, None for none.
+        door: looks at every request before it is taken up; None when the original's headers say all.
 
     Attributes:
         max_waits_s: longest time from a request's arrival to the start of a try, for each lane, seconds.
-        has_tenants: whether any lane is shared among them.
         on_node_change: is told of every node that does something else than before.
         upgrades: requests under way that ask for another protocol, or have got it.
     """
@@ -111,7 +111,7 @@ class Engine:
         "affinity",
         "body_budget",
         "clock",
-        "has_tenants",
+        "door",
         "head_limits",
         "health_check",
         "idle",
@@ -151,11 +151,13 @@ class Engine:
         health_check: HealthCheck | None = None,
         node_errors: NodeErrors | None = None,
         affinity: FieldFinder | None = None,
+        door: Door | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.health_check = HealthCheck() if health_check is None else health_check
         self.node_errors = NodeErrors(frozenset()) if node_errors is None else node_errors
         self.affinity = affinity
+        self.door = door
         self.on_node_change: Callable[[NodeChange], None] = _ignore
         self.body_budget = body_budget
         self.instrument = instrument
@@ -174,7 +176,6 @@ class Engine:
         self.node_idle_timeout_s = node_idle_timeout_s
         self.head_limits = head_limits
         self.max_waits_s: tuple[float, ...] = tuple([lane.max_wait_s for lane in scheduler.queue.lanes])
-        self.has_tenants: bool = any(isinstance(lane, FairLane) for lane in scheduler.queue.lanes)
         lanes = range(len(scheduler.queue.lanes))
         # Lengths of the lanes with nobody in line but a request of this lane.
         self._alone: tuple[tuple[int, ...], ...] = tuple(

@@ -88,8 +88,6 @@ class Exchange(Attempts):
             self.start_by = min(self.start_by, self.answer_by)
         if engine.affinity is not None:
             self.affinity = engine.affinity.value_in(head)
-        if engine.has_tenants:
-            self.tenant = client.tenant
         # Request
         self._engine = engine
         self._client = client

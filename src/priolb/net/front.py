@@ -13,6 +13,7 @@ from priolb.http.body import body_reader
 from priolb.http.framing import CHUNKED
 from priolb.http.last_stop import answer_of_last
 from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
+from priolb.http.rpc_methods import LOOKED_AT_BYTES
 from priolb.http.writer import CONTINUE
 from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING
 from priolb.net.exchange import Exchange
@@ -283,10 +284,7 @@ class FrontConnection(Pipeline):
         waiting = self._inbox.data
         if head.expects_continue and not waiting:
             # RFC 9110, section 10.1.1: what will be refused anyway shall not be uploaded first.
-            waiting_bytes = min(max(body_bytes, 0), listener.replay_max_bytes)
-            reason = (
-                None if self._is_local else engine.refusal(lane_of(head.known), waiting_bytes, head.timeout_s)
-            )
+            reason = None if self._is_local else self._foreseen_refusal(head, body_bytes)
             if reason is not None:
                 self._refuse(reason)
                 return
@@ -358,12 +356,36 @@ class FrontConnection(Pipeline):
             self._cancel_local = self._listener.tasks.spawn(self._answer_locally(request), "admin request")
             return
         engine = self._engine
-        exchange = Exchange(engine, self, head, body, upload, lane_of(head.known), engine.clock())
+        now = engine.clock()
+        if engine.door is None:
+            exchange = Exchange(engine, self, head, body, upload, lane_of(head.known), now)
+        else:
+            begun = body if upload is None else upload.beginning(LOOKED_AT_BYTES)
+            admission = engine.door.admit(head, self._known_peer(), begun, now)
+            if admission.refusal is not None:
+                self._turn_away(head, admission.lane, admission.reason, admission.refusal)
+                return
+            exchange = Exchange(engine, self, head, body, upload, admission.lane, now)
+            exchange.tenant = admission.caller.tenant
         self._exchange = exchange
         if self._listener.is_draining:
             exchange.refuse(Reason.SHUTTING_DOWN)
         else:
             engine.submit(exchange)
+
+    def _foreseen_refusal(self, head: RequestHead, body_bytes: int) -> Reason | None:
+        """Return why a request will be refused whose body is still to come, None when nobody knows."""
+        engine = self._engine
+        waiting_bytes = min(max(body_bytes, 0), self._listener.replay_max_bytes)
+        if engine.door is None:
+            return engine.refusal(lane_of(head.known), waiting_bytes, head.timeout_s)
+        lane = engine.door.lane_by_head(head, self._known_peer())
+        return None if lane < 0 else engine.refusal(lane, waiting_bytes, head.timeout_s)
+
+    def _turn_away(self, head: RequestHead, lane: int, reason: Reason, response: LocalResponse) -> None:
+        """Answer a request that is not let in."""
+        self._engine.instrument.refused(head.request_id, lane, reason.value, response.status)
+        self.answer(response)
 
     async def _answer_locally(self, request: LocalRequest) -> None:
         local = self._listener.local

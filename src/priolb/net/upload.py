@@ -172,6 +172,17 @@ class Upload:
         """Return the first that came of it, as long as it is held."""
         return self._parts[0] if self._parts else b""
 
+    def beginning(self, most_bytes: int) -> bytes:
+        """Return the first bytes of it, as long as they are held, and not many more than these."""
+        parts: list[bytes] = []
+        size_bytes = 0
+        for part in self._parts:
+            parts.append(part)
+            size_bytes += len(part)
+            if size_bytes >= most_bytes:
+                break
+        return b"".join(parts)
+
     def release(self) -> None:
         """Hold nothing any more."""
         self._parts = []

@@ -287,6 +287,13 @@ def test_all_mistakes_of_a_file_are_told_at_once_in_the_order_of_their_lines(fil
     ]
 
 
+def test_a_lane_may_wait_no_longer_than_any_request_whoever_says_how_long_that_is(file: Path) -> None:
+    file.write_text("REQUEST_TIMEOUT = 9\ndiscipline = 'strict'\n[[lane]]\nname = 'one'\nmax_wait = 6\n")
+    assert load_settings([], {}).lanes[0].max_wait_s == 6.0
+    told = "priolb.toml:5: [[lane]] max_wait: 6 is more than REQUEST_TIMEOUT (5.5)"
+    assert mistake([], {"REQUEST_TIMEOUT": "5.5"}) == told
+
+
 def test_mistake_in_a_file_never_shows_a_secret(file: Path) -> None:
     file.write_text("ADMIN_TOKEN = 's3cret with space'\nREDIS_URI = ['s3cret']\n")
     refusal = "the value (not shown) is not a token (visible ASCII characters, no spaces)"

@@ -15,9 +15,11 @@ from priolb.config.parse import (
     WholeNumbers,
     seconds,
 )
+from priolb.config.rule_kinds import PatternList, Urgencies
 from priolb.config.toml_text import named, toml_text
 
 LIST = "is not a list with commas between its items"
+TABLE = Urgencies().accepts
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,9 @@ LIST = "is not a list with commas between its items"
         (Methods(), ["GET", "PUT"], "GET,PUT"),
         (CidrList(), ["::1", "10.0.0.0/8"], "::1,10.0.0.0/8"),
         (WholeNumbers(), [-32002, "7"], "-32002,7"),
+        (PatternList("paths"), ["/a*", "/b"], "/a*,/b"),
+        (Urgencies(), {"0": "a", "1": "b"}, "0=a,1=b"),
+        (Urgencies(), {}, ""),
     ],
 )
 def test_a_value_is_the_text_that_a_variable_would_hold(kind: Kind[object], value: object, text: str) -> None:
@@ -64,6 +69,12 @@ def test_a_value_is_the_text_that_a_variable_would_hold(kind: Kind[object], valu
         (CommaList(), [""], f"{LIST}: see item 1"),
         (CommaList(), [["a"]], f"{LIST}: see item 1"),
         (CommaList(), [True], f"{LIST}: see item 1"),
+        (Urgencies(), "0=a", f"is a string, and not {TABLE}"),
+        (Urgencies(), ["a"], f"is not {TABLE}"),
+        (Urgencies(), {"0": "a", "1": 5}, f"is not {TABLE}: see '1'"),
+        (Urgencies(), {"0": {"0": "a"}}, f"is not {TABLE}: see '0'"),
+        (Urgencies(), {"0": "a,1=b"}, f"is not {TABLE}: see '0'"),
+        (Urgencies(), {"0=a,1": "b"}, f"is not {TABLE}: see '0=a,1'"),
     ],
 )
 def test_a_value_of_another_type_is_refused(kind: Kind[object], value: object, message: str) -> None:

@@ -112,6 +112,6 @@ def test_one_that_comes_back_to_an_empty_lane_does_not_make_it_congested() -> No
 
 def test_the_limit_is_that_of_any_lane() -> None:
     lane = CodelLane("low", 1, 100, 5.0)
-    assert (lane.name, lane.limit_bytes, lane.max_wait_s, lane.has_room(100)) == ("low", 100, 5.0, True)
+    assert (lane.name, lane.limit_bytes, lane.max_wait_s, lane.has_room(100, b"")) == ("low", 100, 5.0, True)
     Arrivals(lane, 0.0)
-    assert not lane.has_room(0)
+    assert not lane.has_room(0, b"")

@@ -96,10 +96,10 @@ def test_nobody_is_looked_for_apart_and_bytes_and_limits_count_as_elsewhere() ->
     lane = DeadlineLane("low", limit=2, limit_bytes=100)
     for each in (due(1, 9.0), due(2, 7.0)):
         each.body_bytes = 30
-        assert lane.admits(each)
+        assert lane.has_room(each.body_bytes, each.tenant)
         lane.append(each)
     assert lane._early is None
-    assert (lane.held_bytes, lane.has_room(0)) == (60, False)
+    assert (lane.held_bytes, lane.has_room(0, b"")) == (60, False)
 
 
 def test_what_is_kept_of_those_who_left_is_bounded() -> None:

@@ -216,6 +216,18 @@ def test_a_strict_lane_in_between_takes_no_part_of_a_turn() -> None:
     assert served(queue) == "aabcbc"
 
 
+def test_a_strict_lane_of_which_nobody_can_be_served_lets_others_go() -> None:
+    queue = queue_of(Weighted([0, 1]), 2)
+    push(queue, "ab")
+    first = queue.pop()
+    assert first is not None
+    first.tried = frozenset({1})
+    queue.put_back(first)
+    second = queue.pop(lambda tried: not tried)
+    assert second is not None
+    assert second.lane == 1
+
+
 def test_a_weighted_lane_of_which_nobody_can_be_served_gives_its_turn_away() -> None:
     queue = queue_of(Weighted([2, 1]), 2)
     push(queue, "abb")
@@ -228,6 +240,21 @@ def test_a_weighted_lane_of_which_nobody_can_be_served_gives_its_turn_away() -> 
     queue.remove(queue.lanes[1].fresh.head)  # type: ignore[arg-type]
     assert queue.pop(lambda tried: not tried) is None
     assert served(queue) == "a"
+
+
+def test_a_ticket_that_has_expired_uses_no_turn() -> None:
+    for weights, pushed, popped in (
+        ([2, 1], "aaabb", "aab"),
+        ([1, 2], "bbaaa", "abb"),
+        ([0, 1], "aab", "ab"),
+    ):
+        queue = queue_of(Weighted(weights), 2)
+        push(queue, pushed)
+        late = queue.pop()
+        assert late is not None
+        assert late.lane == 0
+        queue.not_served(late)
+        assert served(queue, len(popped)) == popped
 
 
 def test_a_pick_in_vain_changes_no_turn() -> None:

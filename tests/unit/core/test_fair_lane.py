@@ -1,6 +1,6 @@
 """A lane that is fair to its tenants: clocks, queues, and what is forgotten."""
 
-from priolb.core.fair_lane import FairLane
+from priolb.core.fair_lane import FairLane, TenantQueue
 from priolb.core.node import Lease, NodeState
 from priolb.core.ticket import RUNNING, WAITING, Ticket
 from support.steps import lines_run
@@ -53,6 +53,11 @@ class Desk:
             self.lane.end(lease, took_s[tenant])
             tenants += tenant
         return tenants
+
+
+def queue_of(desk: Desk, each: Ticket) -> TenantQueue:
+    (found,) = [queue for queue in desk.lane._queues if queue.fresh is each.fifo]
+    return found
 
 
 def any_node(tried: frozenset[int]) -> bool:
@@ -170,16 +175,27 @@ def test_requests_of_a_tenant_stay_in_order_whatever_happens_to_it() -> None:
 def test_a_tenant_has_one_queue_as_long_as_it_waits_so_that_more_requests_are_no_more_shares() -> None:
     desk = Desk()
     tickets = desk.push("a" * 50)
-    assert len({id(each.flow) for each in tickets}) == 1
+    assert len({id(queue_of(desk, each)) for each in tickets}) == 1
 
 
 def test_a_new_tenant_stands_where_least_is_to_be_done() -> None:
     """All queues but one are in use."""
     desk = Desk(queues=4, hand=4)
-    used = {id(each.flow) for each in desk.push("abc")}
+    used = {id(queue_of(desk, each)) for each in desk.push("abc")}
     assert len(used) == 3
     (new,) = desk.push("d")
-    assert id(new.flow) not in used
+    assert id(queue_of(desk, new)) not in used
+
+
+def test_a_queue_is_charged_for_whoever_stood_in_it_also_for_the_last_of_its_tenant() -> None:
+    """Two queues: x has used one, in which b stands now; a and c stand in the other."""
+    desk = Desk(queues=2, hand=2)
+    desk.push("x")
+    assert desk.serve(1, {"x": 1.0}) == "x"
+    desk.push("a" + "bbb" + "c" * 10)
+    assert desk.begin().ticket.tenant == b"a"
+    assert desk.begin().ticket.tenant == b"b"
+    assert desk.begin().ticket.tenant == b"c"
 
 
 def test_a_retry_that_no_free_node_may_serve_lets_other_tenants_go() -> None:
@@ -236,11 +252,11 @@ def test_one_tenant_fills_no_more_than_half_of_a_limit_and_there_is_room_for_oth
     accepted = ""
     for tenant in "a" * 10 + "bbbbb" + "ccc" + "de":
         each = desk.ticket(tenant)
-        if desk.lane.admits(each):
+        if desk.lane.has_room(each.body_bytes, each.tenant):
             desk.lane.append(each)
             accepted += tenant
     assert accepted == "aaaaabbbcd"
-    assert desk.lane.has_room(0) is False
+    assert desk.lane.has_room(0, b"") is False
 
 
 def test_so_it_is_with_bytes() -> None:
@@ -253,7 +269,7 @@ def test_so_it_is_with_bytes() -> None:
         ("b", 40, True),
     ):
         each = desk.ticket(tenant, body_bytes=body_bytes)
-        assert desk.lane.admits(each) is is_admitted
+        assert desk.lane.has_room(each.body_bytes, each.tenant) is is_admitted
         if is_admitted:
             desk.lane.append(each)
     assert desk.lane.held_bytes == 100
@@ -296,6 +312,21 @@ def test_a_try_beside_the_first_is_charged_to_the_same_tenant() -> None:
     desk.lane.end(lease, 1.0)
     desk.lane.end(second, 1.0)
     assert desk.serve(4, {"a": 1.0, "b": 1.0}) == "bbab"
+
+
+def test_so_it_is_when_others_have_begun_meanwhile() -> None:
+    """The second try of a's request is charged to the queue in which a waits."""
+    desk = Desk()
+    desk.push("x")
+    assert desk.serve(1, {"x": 1.0}) == "x"
+    desk.push("aabbb")
+    first, other = desk.begin(), desk.begin()
+    assert (first.ticket.tenant, other.ticket.tenant) == (b"a", b"b")
+    second = Lease(first.ticket, NODE, 0.0)
+    desk.lane.begin(second)
+    assert desk.begin().ticket.tenant == b"b"
+    desk.lane.end(second, 0.0)
+    assert desk.next().tenant == b"a"
 
 
 def test_the_next_one_is_found_without_looking_at_all_tenants() -> None:

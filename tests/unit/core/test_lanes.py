@@ -231,22 +231,22 @@ def expiring(lane: Lane) -> list[int]:
 
 def test_a_limit_of_bytes_refuses_what_would_exceed_it_and_nothing_else() -> None:
     lane = Lane("low", limit_bytes=100)
-    assert (lane.has_room(100), lane.has_room(101)) == (True, False)
+    assert (lane.has_room(100, b""), lane.has_room(101, b"")) == (True, False)
     one, two = due(1, 5.0, 60), due(2, 5.0, 40)
-    assert lane.admits(one)
+    assert lane.has_room(one.body_bytes, one.tenant)
     lane.append(one)
-    assert (lane.has_room(40), lane.has_room(41)) == (True, False)
-    assert lane.admits(two)
+    assert (lane.has_room(40, b""), lane.has_room(41, b"")) == (True, False)
+    assert lane.has_room(two.body_bytes, two.tenant)
     lane.append(two)
-    assert (lane.held_bytes, lane.has_room(0), lane.has_room(1)) == (100, True, False)
+    assert (lane.held_bytes, lane.has_room(0, b""), lane.has_room(1, b"")) == (100, True, False)
     lane.remove(one)
-    assert (lane.held_bytes, lane.has_room(60), lane.has_room(61)) == (40, True, False)
+    assert (lane.held_bytes, lane.has_room(60, b""), lane.has_room(61, b"")) == (40, True, False)
 
 
 def test_both_limits_hold() -> None:
     lane = Lane("low", limit=1, limit_bytes=100)
     lane.append(due(1, 5.0, 60))
-    assert (lane.has_room(0), lane.has_room(40)) == (False, False)
+    assert (lane.has_room(0, b""), lane.has_room(40, b"")) == (False, False)
 
 
 def test_retries_and_those_who_rest_are_counted_in_bytes_and_not_refused() -> None:
@@ -264,7 +264,7 @@ def test_retries_and_those_who_rest_are_counted_in_bytes_and_not_refused() -> No
 
 
 def test_without_a_limit_of_bytes_any_body_has_room() -> None:
-    assert Lane("low").has_room(1 << 60) is True
+    assert Lane("low").has_room(1 << 60, b"") is True
 
 
 def arrived(sequence: int, enqueued_at: float, wait_s: float = 5.0) -> Ticket:

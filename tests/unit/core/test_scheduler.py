@@ -5,11 +5,14 @@ from math import inf
 import pytest
 
 from priolb.core.budget import RetryBudget
+from priolb.core.discipline import Weighted
 from priolb.core.fleet import Fleet
 from priolb.core.hedge import Hedging
+from priolb.core.lanes import Lane
 from priolb.core.node import Lease, NodeState
 from priolb.core.outcome import Outcome, Phase, Source
 from priolb.core.policy import HealthPolicy
+from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.status import NodeStatus
@@ -302,6 +305,16 @@ def test_nothing_expired_is_dispatched_and_each_is_handed_over_once() -> None:
     assert (late.state, late.tries) == (ENDED, 0)
     assert target.take_expired(NOW) == [late]
     assert target.take_expired(NOW) == []
+
+
+def test_what_has_expired_uses_no_turn_of_its_lane() -> None:
+    """Of two lanes that take turns, the first has one that is late: its next one goes, then the other's."""
+    queue = PriorityQueue([Lane("a"), Lane("b")], Weighted([1, 1]))
+    target = Scheduler(queue, RetryPolicy(1))
+    target.fleet.add(node(1, slots=3), 0.0)
+    for lane, start_by in ((0, 1.0), (0, 9.0), (0, 9.0), (1, 9.0)):
+        assert target.submit(Ticket(lane, 0.0, start_by)) is None
+    assert [dispatch(target, now=2.0).ticket.lane for _ in range(3)] == [0, 1, 0]
 
 
 def test_what_expires_while_no_node_is_free_is_taken_out_of_line() -> None:

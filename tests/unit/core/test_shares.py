@@ -155,3 +155,16 @@ def test_lanes_that_may_start_nothing_look_empty() -> None:
     assert lanes[0] is desk.lanes[0]
     assert lanes[1] is not desk.lanes[1]
     assert (lanes[1].length, len(lanes)) == (0, 2)
+
+
+def test_the_end_of_each_lease_matters_on_nodes_that_are_there_and_on_those_that_come() -> None:
+    fleet = Fleet()
+    old = node(1, 2)
+    old.answered = 1
+    fleet.add(old, 0.0)
+    assert old.watched is False
+    Shares([Lane("a")], fleet, [0], [100])
+    new = node(2, 2)
+    new.answered = 1
+    fleet.add(new, 0.0)
+    assert (old.watched, new.watched) == (True, True)

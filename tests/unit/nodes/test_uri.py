@@ -263,6 +263,13 @@ def test_what_is_shown_of_a_host_that_is_none_has_a_longest_length() -> None:
     assert f"'{'x' * 100}' is no host name" in str(caught.value)
 
 
+def test_a_host_has_a_longest_length() -> None:
+    host = ".".join(["x" * 63] * 3 + ["x" * 61])
+    assert parse_node_uri(f"https://{host}").host == host
+    with pytest.raises(ConfigError, match="is no host name"):
+        parse_node_uri(f"https://{host}x")
+
+
 def test_a_uri_has_a_longest_length() -> None:
     base = "http://foo/"
     longest = base + "x" * (MAX_URI_CHARACTERS - len(base))

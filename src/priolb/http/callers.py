@@ -1,0 +1,222 @@
+"""Who asks: by API key, by network, and as a tenant among others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+from priolb.http.fields import FieldFinder
+from priolb.http.forwarding import Peer
+from priolb.http.messages import RequestHead
+
+_BEARER: Final = b"bearer "
+_IPV6_PREFIX_BITS: Final = 64
+_UNKNOWN: Final = b"unknown"
+
+# Proxies, one behind the other, that are asked for whom they ask.
+_HOPS_MAX: Final = 32
+_HOP_MAX_BYTES: Final = 64
+_TENANT_MAX_BYTES: Final = 128
+_CALLERS_REMEMBERED: Final = 4096
+
+
+class KnownKey:
+    """An API key.
+
+    Args:
+        name: how rules and limits call it.
+        digest: SHA-256 of the secret.
+        lanes: see `Caller`; None for what its network says.
+    """
+
+    __slots__ = ("digest", "lanes", "name")
+
+    def __init__(self, name: bytes, digest: bytes, lanes: tuple[int, ...] | None) -> None:
+        self.name = name
+        self.digest = digest
+        self.lanes = lanes
+
+
+class KnownNetwork:
+    """A network of clients.
+
+    Args:
+        network: its addresses.
+        lanes: see `Caller`.
+    """
+
+    __slots__ = ("lanes", "network")
+
+    def __init__(self, network: IPv4Network | IPv6Network, lanes: tuple[int, ...] | None) -> None:
+        self.network = network
+        self.lanes = lanes
+
+
+class Caller:
+    """Who asks.
+
+    Args:
+        ip: address of the client, None when it has none or nobody knows it.
+        key: name of its API key, empty without one.
+        network: the network that it is known by, as `10.0.0.0/8`; empty for none.
+        prefix: its address, or the /64 of IPv6 that this is in, as one host mostly has all of it.
+        tenant: as whom it shares a lane with others.
+        lanes: the lane that it gets for each lane, None when it may use all.
+    """
+
+    __slots__ = ("ip", "key", "lanes", "network", "prefix", "tenant")
+
+    def __init__(
+        self,
+        ip: IPv4Address | IPv6Address | None,
+        key: bytes,
+        network: bytes,
+        prefix: bytes,
+        tenant: bytes,
+        lanes: tuple[int, ...] | None,
+    ) -> None:
+        self.ip = ip
+        self.key = key
+        self.network = network
+        self.prefix = prefix
+        self.tenant = tenant
+        self.lanes = lanes
+
+    @property
+    def address(self) -> str:
+        """Its address, empty when there is none."""
+        return "" if self.ip is None else str(self.ip)
+
+    def lane_for(self, lane: int) -> int:
+        """Return the lane that it gets when it asks for this one."""
+        return lane if self.lanes is None else self.lanes[lane]
+
+
+class Callers:
+    """Knows who asks.
+
+    A proxy that is trusted asks for the last address of its X-Forwarded-For, and so on, as long as that is a
+    proxy that is trusted.
+
+    Args:
+        keys: the API keys; one is sent as `X-API-Key` or `Authorization: Bearer`.
+        networks: the networks; of those that an address is in, the smallest counts.
+        trusted: networks of proxies.
+        tenant_header: name of the field by which such a proxy names the tenant, empty for none.
+    """
+
+    __slots__ = ("_keys", "_made", "_networks", "_tenants", "_trusted")
+
+    def __init__(
+        self,
+        keys: Sequence[KnownKey] = (),
+        networks: Sequence[KnownNetwork] = (),
+        trusted: Sequence[IPv4Network | IPv6Network] = (),
+        tenant_header: str = "",
+    ) -> None:
+        self._keys: dict[bytes, KnownKey] = {key.digest: key for key in keys}
+        self._networks: list[KnownNetwork] = sorted(networks, key=_prefix_bits, reverse=True)
+        self._trusted: tuple[IPv4Network | IPv6Network, ...] = tuple(trusted)
+        self._tenants: FieldFinder | None = FieldFinder(tenant_header) if tenant_header else None
+        self._made: dict[tuple[bytes, bytes, bytes], Caller] = {}
+
+    def caller_of(self, head: RequestHead, peer: Peer) -> Caller:
+        """Return who sends a request.
+
+        Args:
+            head: the request's head.
+            peer: the other end of the connection that it came by.
+        """
+        address = peer.address
+        tenant = b""
+        if peer.is_trusted:
+            address = self._client_behind(address, head.known.get(b"x-forwarded-for", b""))
+            if self._tenants is not None:
+                tenant = self._tenants.value_in(head).strip(b" \t")[:_TENANT_MAX_BYTES]
+        key = self._key_of(head) if self._keys else None
+        made_of = (address, b"" if key is None else key.name, tenant)
+        caller = self._made.get(made_of)
+        if caller is None:
+            if len(self._made) >= _CALLERS_REMEMBERED:
+                self._made.clear()
+            caller = self._made[made_of] = self._caller(address, key, tenant)
+        return caller
+
+    def _key_of(self, head: RequestHead) -> KnownKey | None:
+        secret = head.known.get(b"x-api-key", b"")
+        if not secret:
+            credentials = head.known.get(b"authorization", b"")
+            if credentials[: len(_BEARER)].lower() != _BEARER:
+                return None
+            secret = credentials[len(_BEARER) :].strip(b" ")
+        return self._keys.get(sha256(secret).digest())
+
+    def _caller(self, address: bytes, key: KnownKey | None, tenant: bytes) -> Caller:
+        ip = _ip_of(address)
+        network, lanes = b"", None
+        if ip is not None:
+            for known in self._networks:
+                if ip in known.network:
+                    network, lanes = str(known.network).encode(), known.lanes
+                    break
+        name = b""
+        if key is not None:
+            name = key.name
+            lanes = lanes if key.lanes is None else key.lanes
+        prefix = _prefix_of(ip)
+        own = b"key " + name if name else prefix
+        return Caller(ip, name, network, prefix, b"header " + tenant if tenant else own, lanes)
+
+    def _client_behind(self, address: bytes, forwarded_for: bytes) -> bytes:
+        """Return for whom a trusted proxy asks; empty when it does not say what can be read."""
+        if not forwarded_for:
+            return address
+        for hop in reversed(forwarded_for.rsplit(b",", _HOPS_MAX)[-_HOPS_MAX:]):
+            ip = _ip_of(_without_port(hop.strip(b" \t")))
+            if ip is None:
+                return b""
+            address = str(ip).encode()
+            if not is_within(ip, self._trusted):
+                break
+        return address
+
+
+def is_within(ip: IPv4Address | IPv6Address | None, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """Return whether an address is in one of these networks."""
+    return ip is not None and any(ip in network for network in networks)
+
+
+def _prefix_bits(known: KnownNetwork) -> int:
+    return known.network.prefixlen
+
+
+def _without_port(hop: bytes) -> bytes:
+    if hop.startswith(b"["):
+        return hop[1:].partition(b"]")[0]
+    host, colon, rest = hop.partition(b":")
+    return host if colon and b":" not in rest else hop
+
+
+def _ip_of(address: bytes) -> IPv4Address | IPv6Address | None:
+    if not address or len(address) > _HOP_MAX_BYTES:
+        return None
+    try:
+        ip = ip_address(address.partition(b"%")[0].decode())
+    except ValueError:
+        return None
+    if isinstance(ip, IPv6Address):
+        mapped = ip.ipv4_mapped
+        if mapped is not None:
+            return mapped
+    return ip
+
+
+def _prefix_of(ip: IPv4Address | IPv6Address | None) -> bytes:
+    if ip is None:
+        return _UNKNOWN
+    if isinstance(ip, IPv4Address):
+        return str(ip).encode()
+    network = int(ip) >> _IPV6_PREFIX_BITS << _IPV6_PREFIX_BITS
+    return b"%s/%d" % (str(IPv6Address(network)).encode(), _IPV6_PREFIX_BITS)

@@ -1,0 +1,56 @@
+"""A request as rules see it, and the functions of users that choose lanes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from priolb.http.callers import Caller
+from priolb.http.messages import RequestHead
+from priolb.http.rpc_methods import RpcMethods, methods_in
+from priolb.http.urgency import urgency_of
+
+# Instead of a rule
+NO_RULE: Final = -1
+BY_FUNCTION: Final = -2
+
+
+class Request:
+    """A request whose lane is to be chosen.
+
+    Args:
+        head: its head.
+        caller: who asks.
+        body: its body; of a long one the beginning, None when none of it has come yet.
+
+    `lane` is the one that it goes to, and `wanted` the one that it asks for, which its caller may not use;
+    both are less than 0 until they are known. `rule` is the index of the rule that has chosen, or NO_RULE or
+    BY_FUNCTION.
+    """
+
+    __slots__ = ("_is_read", "_rpc", "body", "caller", "head", "lane", "rule", "wanted")
+
+    def __init__(self, head: RequestHead, caller: Caller, body: bytes | None) -> None:
+        self.head = head
+        self.caller = caller
+        self.body = body
+        self.lane: int = -1
+        self.wanted: int = -1
+        self.rule: int = NO_RULE
+        self._is_read: bool = False
+        self._rpc: RpcMethods | None = None
+
+    def ask(self, lane: int) -> None:
+        """Ask for a lane; less than 0 when that hangs on a body that has not come."""
+        self.wanted = lane
+        self.lane = -1 if lane < 0 else self.caller.lane_for(lane)
+
+    def rpc(self) -> RpcMethods | None:
+        """Return which methods of JSON-RPC its body calls, None when that is no JSON-RPC."""
+        if not self._is_read:
+            self._is_read = True
+            self._rpc = methods_in(self.body) if self.body else None
+        return self._rpc
+
+    def urgency(self) -> int:
+        """Return its urgency by RFC 9218, 0 to 7."""
+        return urgency_of(self.head.known.get(b"priority", b""))
