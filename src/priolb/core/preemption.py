@@ -35,8 +35,8 @@ class Preemption:
     ) -> None:
         self._preempting = preempting
         self._preemptible = preemptible
-        self._per_second: float = per_second
-        self._tokens: float = per_second
+        self._per_second: float = float(per_second)
+        self._tokens: float = self._per_second
         self._tokens_at: float = now
         self._running: dict[Lease, None] = {}
 
