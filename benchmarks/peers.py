@@ -40,6 +40,7 @@ class Task:
         queue_timeout_s: longest wait in the queue.
         try_timeout_s: longest wait for the node.
         has_priorities: requests with `X-High-Priority: true` go first.
+        store: where priolb keeps its list of nodes.
     """
 
     node_port: int
@@ -47,6 +48,7 @@ class Task:
     queue_timeout_s: int = 5
     try_timeout_s: int = 3
     has_priorities: bool = False
+    store: str = "dev"
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def _start(workbench: Workbench, task: Task, name: str) -> Peer:
 
 def _priolb(_workbench: Workbench, task: Task, port: int) -> Command:
     node = f"http://127.0.0.1:{task.node_port}"
-    return python_module("priolb", "-http", f"127.0.0.1:{port}", "-nodes", node, "-log-prod"), {
+    options = ("-http", f"127.0.0.1:{port}", "-nodes", node, "-redis", task.store, "-log-prod")
+    return python_module("priolb", *options), {
         "NUM_NODE_WORKERS": str(task.slots),
         "REQUEST_TIMEOUT": str(task.queue_timeout_s),
         "REQUEST_PROXY_TIMEOUT": str(task.try_timeout_s),

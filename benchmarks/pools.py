@@ -90,7 +90,12 @@ class Pool:
 
 
 def start_pool_peer(
-    workbench: Workbench, pool: Pool, name: str, has_own_slots: bool = False, **settings: str
+    workbench: Workbench,
+    pool: Pool,
+    name: str,
+    has_own_slots: bool = False,
+    policy: str = "",
+    **settings: str,
 ) -> Peer:
     """Start a balancer on its own core and wait until it serves.
 
@@ -99,6 +104,7 @@ def start_pool_peer(
         pool: what it has to do.
         name: one of `POOL_PEERS`.
         has_own_slots: the settings of priolb say how many slots its nodes get, and not the nodes.
+        policy: configuration file of priolb.
         settings: further environment of priolb.
     """
     port = free_port()
@@ -109,6 +115,10 @@ def start_pool_peer(
         command, environment = _priolb(pool, port, has_own_slots)
         if name == PRIOLB_EWMA:
             environment["NODE_SELECTION"] = "peak-ewma"
+        if policy:
+            file = workbench.directory / f"priolb-{port}.toml"
+            file.write_text(policy)
+            environment["CONFIG_FILE"] = str(file)
     child = workbench.start(name, command, workbench.cores.measured, **environment, **settings)
     child.wait_until_answering(port, PROBE)
     return Peer(name, port, child)

@@ -25,6 +25,7 @@ from priolb.attest.attestors import Attestors
 from priolb.config.admission import callers_of, function_of, needs_door, rules_of
 from priolb.config.attestation import attestors_of
 from priolb.config.lanes import hedged_lanes, queue_of, shares_of
+from priolb.config.limits import limiter_of
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
 from priolb.core.admission import AdmissionControl
@@ -58,6 +59,7 @@ from priolb.nodes.slots import Slots
 from priolb.store import open_store
 from priolb.tasks import Tasks
 from priolb.telemetry.lane_words import words_of
+from priolb.telemetry.limits import INTERVAL_S, LimitLog
 from priolb.telemetry.logs import Logger, LogWriter, forward_library_logs
 from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog
@@ -164,6 +166,7 @@ class _Balancer:
         words = words_of([lane.name for lane in settings.lanes])
         self._size_names = words.size_names
         self._requests = RequestLog(log, words)
+        self._limiter = limiter_of(settings)
         self._pulse = Pulse()
         self._engine = Engine(
             _scheduler(settings, queue, chance),
@@ -235,6 +238,8 @@ class _Balancer:
         await self._open(self._data, settings.listen, is_admin=False)  # last: who gets in is served
         self._tasks.spawn(self._pulse.beat(), "pulse")
         self._tasks.spawn(self._log_sizes(), "queue sizes")
+        if self._limiter is not None:
+            self._tasks.spawn(_log_limits(LimitLog(self._limiter.rules, self._log)), "limits")
         if self._certificate is not None:
             self._tasks.spawn(self._certificate.follow(self._log), "certificate")
         self._is_ready = True
@@ -302,7 +307,7 @@ class _Balancer:
         def report(mistake: str, count: int) -> None:
             self._log.error("Lane function failed", name=settings.lane_function, error=mistake, count=count)
 
-        return Door(callers_of(settings), rules_of(settings), function_of(settings, report))
+        return Door(callers_of(settings), rules_of(settings), function_of(settings, report), self._limiter)
 
     def _debug_pages(self) -> DebugPages:
         settings = self._settings
@@ -319,6 +324,12 @@ class _Balancer:
             stall_ms = round(self._pulse.take_longest_s() * 1e3, 1)
             self._log.info("prioQueue size", **lengths, longestStallMs=stall_ms)
             self._requests.refusals.tell_others()
+
+
+async def _log_limits(limit_log: LimitLog) -> None:
+    while True:
+        await asyncio.sleep(INTERVAL_S)
+        limit_log.write()
 
 
 def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Scheduler:

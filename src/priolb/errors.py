@@ -23,6 +23,7 @@ class Reason(Enum):
     BAD_REQUEST = "bad_request"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     TOO_MANY_CONNECTIONS = "too_many_connections"
+    RATE_LIMITED = "rate_limited"
     LOOP = "loop"
     QUEUE_FULL = "queue_full"
     WAIT_TOO_LONG = "wait_too_long"

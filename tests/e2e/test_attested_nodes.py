@@ -418,7 +418,7 @@ def test_a_service_for_collateral_that_hangs_does_not_hold_up_the_end_of_the_pro
         connection, _ = silent.accept()
         with connection:
             balancer.signal(signal.SIGTERM)
-            assert balancer.wait(timeout_s=5.0) == 0
+            assert balancer.wait(timeout_s=10.0) == 0
     assert node.received_bytes == 0
 
 

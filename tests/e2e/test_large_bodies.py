@@ -71,6 +71,26 @@ def test_a_slow_node_makes_the_client_wait_rather_than_the_balancer_hold(
     assert balancer.peak_bytes() - before < COST_MAX_BYTES
 
 
+def test_a_node_is_waited_for_as_long_as_it_reads_what_the_system_holds(
+    launch: Launch, new_stream_node: NewStreamNode, connect: Connect
+) -> None:
+    """The client has sent all of it in a moment; the node takes far longer than it has for its answer."""
+
+    def sip(stream: Stream) -> None:
+        size = 0
+        while size < stream.length:
+            size += len(stream.read(16_384))
+            is_over.wait(0.01)
+        stream.send(reply(200, b"%d" % size, "Connection: close"))
+
+    is_over = threading.Event()
+    node = new_stream_node(sip, receive_bytes=16_384)
+    balancer = launch("-nodes", node.uri, REQUEST_PROXY_TIMEOUT="1", REPLAY_MAX_KB="64", RETRIES_MAX="1")
+    client = connect(balancer)
+    upload(client, 4 * MB)
+    assert client.receive("PUT").body == b"%d" % (4 * MB)
+
+
 def test_a_node_that_stops_reading_stops_the_client(
     launch: Launch, new_stream_node: NewStreamNode, connect: Connect
 ) -> None:

@@ -23,7 +23,7 @@ def test_a_signal_ends_an_idle_program_at_once_with_status_0(
     began_a_head = connect(balancer)
     began_a_head.send(b"GET / HT")
     balancer.signal(number)
-    assert balancer.wait(timeout_s=5) == 0
+    assert balancer.wait(timeout_s=10) == 0
     assert [client.is_ended() for client in (idle, used, began_a_head)] == [True] * 3
     assert [line["msg"] for line in balancer.lines[-2:]] == [DOWN, "bye"]
 
@@ -82,7 +82,7 @@ def test_an_answer_under_way_is_finished_and_then_nothing_is_waited_for(
     call.send(b"half")
     assert client.read_exactly(8) == b"halfhalf"
     assert client.is_ended()
-    assert balancer.wait(timeout_s=5) == 0
+    assert balancer.wait(timeout_s=10) == 0
 
 
 def test_readyz_is_503_while_requests_are_finished_and_healthz_is_200(
@@ -176,7 +176,7 @@ def test_a_second_signal_ends_at_once(launch: Launch, new_node: NewNode, connect
     balancer.signal(signal.SIGTERM)
     balancer.wait_for(DOWN)
     balancer.signal(signal.SIGTERM)
-    assert balancer.wait(timeout_s=5) == 128 + signal.SIGTERM
+    assert balancer.wait(timeout_s=10) == 128 + signal.SIGTERM
     assert client.is_ended()
 
 
@@ -189,4 +189,4 @@ def test_a_client_that_does_not_read_does_not_hold_the_shutdown_longer_than_its_
     client.send(post())
     client.receive_head()
     balancer.signal(signal.SIGTERM)
-    assert balancer.wait(timeout_s=8) == 0
+    assert balancer.wait(timeout_s=12) == 0

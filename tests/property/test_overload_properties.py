@@ -47,6 +47,7 @@ class OverloadMachine(RuleBasedStateMachine):
         self.accepted: list[Ticket] = []
         self.left: list[Ticket] = []
         self.preemptions: list[float] = []
+        self.losers: list[Ticket] = []
 
     @initialize(limit=st.sampled_from([0, 1, 3]), per_second=st.integers(1, 3))
     def start(self, limit: int, per_second: int) -> None:
@@ -74,7 +75,7 @@ class OverloadMachine(RuleBasedStateMachine):
             self.accepted.append(ticket)
             self.leases.append(lease)
             return
-        new = [each for each in self.waiting if not each.tries and not each.was_preempted]
+        new = [each for each in self.waiting if not each.tries and each not in self.losers]
         worse = [each for each in new if each.lane > lane]
         is_full = 0 < self.limit <= len(self.waiting)
         before = len(self.waiting)
@@ -108,7 +109,7 @@ class OverloadMachine(RuleBasedStateMachine):
             lease
             for lease in self.leases
             if lease.ticket.lane == LOW
-            and not lease.ticket.was_preempted
+            and lease.ticket not in self.losers
             and lease.ticket.start_by > self.now
             and lease.node.usable
             and lease.node.in_flight <= lease.node.slots
@@ -133,6 +134,7 @@ class OverloadMachine(RuleBasedStateMachine):
         self.waiting.remove(ticket)
         self.waiting.append(loser)
         self.waiting.sort(key=lambda each: each.sequence)
+        self.losers.append(loser)
         self.preemptions.append(self.now)
         assert len([at for at in self.preemptions if at > self.now - 1.0]) <= 2 * self.per_second
         return True

@@ -417,6 +417,25 @@ def test_10_1_1_a_body_that_would_be_refused_is_not_asked_for() -> None:
             each.break_off()
 
 
+@pytest.mark.parametrize(("held_bytes", "is_wanted"), [(98, True), (99, False)])
+def test_10_1_1_a_body_that_there_is_no_room_for_is_not_asked_for(held_bytes: int, is_wanted: bool) -> None:
+    with Rig(body_budget_bytes=100) as rig:
+        node, other, client = rig.node(), rig.client(), rig.client()
+        other.send(POST.replace(b": 2", b": 100").replace(b"{}", b"x" * held_bytes))
+        client.send(expecting())
+        assert client.take() == (
+            CONTINUE
+            if is_wanted
+            else problem(
+                b"503 Service Unavailable",
+                "queue full: no room for the body of the request",
+                RETRY_AFTER + CLOSE,
+            )
+        )
+        assert node.is_quiet()
+        other.break_off()
+
+
 def test_10_1_1_of_a_body_that_passes_through_no_more_is_read_than_is_held_until_a_node_takes_it() -> None:
     """So a request that waits for a slot, and is refused after all, has cost little upload."""
     with Rig(replay_max_bytes=1) as rig:
@@ -454,6 +473,19 @@ def test_7239_a_node_is_told_who_asks_and_what_he_claims_is_dropped() -> None:
             b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: balancer\r\n",
             via=b"",
         )
+
+
+@pytest.mark.parametrize("forwarding", [ANYBODY, FRIENDS])
+@pytest.mark.parametrize(
+    "name", [b"X_Forwarded_For", b"x-forwarded_proto", b"X_Forwarded-Host", b"X-Real_IP", b"x_forwarded_port"]
+)
+def test_7239_nor_does_he_get_through_with_a_name_that_a_node_reads_as_the_same(
+    name: bytes, forwarding: Forwarding
+) -> None:
+    """Those that hand fields on as CGI does, WSGI among them, do not tell the two kinds of dashes apart."""
+    with Rig(forwarding=forwarding) as rig:
+        got = exchanged(rig, get(name + b": 9.9.9.9\r\n"))[0]
+        assert name.lower() not in got.lower() and b"9.9.9.9" not in got
 
 
 def test_7239_a_proxy_that_is_trusted_is_believed_and_put_behind_those_before_it() -> None:

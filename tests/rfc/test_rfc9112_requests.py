@@ -192,6 +192,7 @@ TAKEN = [
     ("3.2.1 a target with a query", request(line=b"POST /a?b=%20&c HTTP/1.1"), at_node(b"POST /a?b=%20&c")),
     ("3.2.2 an absolute target", request(line=b"POST HTTP://x:1/a?b HTTP/1.1"), at_node(b"POST /a?b")),
     ("3.2.4 an asterisk for OPTIONS", request(line=b"OPTIONS * HTTP/1.1"), None),
+    ("3.2.4 an absolute target for OPTIONS without a path", request(line=b"OPTIONS http://x HTTP/1.1"), None),
     ("3.2 an empty Host", request(b"Host:\r\n"), at_node()),
     ("5.1 blanks around a value", request(HOST + b"X: \t a b \t\r\n"), at_node(fields=b"X: a b \t\r\n")),
     ("5.1 no blank behind the colon", request(HOST + b"X:y\r\n"), at_node(fields=b"X: y\r\n")),

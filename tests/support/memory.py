@@ -27,6 +27,9 @@ class MemorySocket:
     def __init__(self) -> None:
         self.options: dict[tuple[int, int], int | bytes] = {}
 
+    def fileno(self) -> int:
+        raise OSError("in memory")
+
     def setsockopt(self, level: int, option: int, value: int | bytes) -> None:
         self.options[level, option] = value
 

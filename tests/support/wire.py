@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 CUT = (EOFError, ConnectionResetError)
 """How an answer that breaks off shows."""

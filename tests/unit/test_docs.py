@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from priolb.config.document import parse_document
+from priolb.config.load import settings_in
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 _PROOF = re.compile(r"`([\w/]+\.py)::(\w+)`")
+_TOML = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -33,6 +37,14 @@ def test_every_proof_is_a_test_that_exists() -> None:
 def test_every_link_to_a_file_of_ours_leads_somewhere(page: Path) -> None:
     links = [link for link in _LINK.findall(page.read_text()) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/rules.md"])
+def test_every_example_of_a_configuration_file_can_be_used(page: str) -> None:
+    examples = _TOML.findall((ROOT / page).read_text())
+    assert examples
+    for example in examples:
+        assert settings_in(parse_document(page, example.encode()))["policy"].rules
 
 
 def test_every_benchmark_has_a_place_on_the_page_of_results() -> None:

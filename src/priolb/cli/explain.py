@@ -14,6 +14,7 @@ from priolb.cli.nodes import InstanceError, add_instance, details_at, instance_o
 from priolb.cli.options import OptionParser
 from priolb.config.admission import callers_of, function_of, rules_of
 from priolb.config.explanation import default_of, words_of, words_of_rule
+from priolb.config.limits import limiter_of
 from priolb.config.load import load_settings
 from priolb.config.settings import Settings
 from priolb.config.tables import Entry
@@ -24,6 +25,7 @@ from priolb.http.forwarding import Forwarding
 from priolb.http.messages import RequestHead
 from priolb.http.parser import parse_request_head
 from priolb.http.request import BY_FUNCTION, Request
+from priolb.net.calls import calls_of
 from priolb.net.door import Door
 
 _NAME: Final = "priolb"
@@ -31,7 +33,7 @@ _NAME: Final = "priolb"
 
 def parser() -> OptionParser:
     """Return what parses the options."""
-    options = OptionParser("explain", "Say which lane, rule and nodes a request gets, and why.")
+    options = OptionParser("explain", "Say which lane, rule, limits and nodes a request gets, and why.")
     options.add_list("header", "LINE", "a header field, such as 'X-Fast-Track: true'; may be given again")
     options.add_option("method", "METHOD", "its method, default POST", "POST")
     options.add_option("path", "PATH", "its path and query, default /", "/")
@@ -98,6 +100,21 @@ def _request_lines(settings: Settings, options: Namespace) -> Iterator[str]:
     if request.wanted != request.lane:
         yield f"access   {lanes[request.wanted].name} is not allowed to it"
     yield f"lane     {request.lane + 1} of {len(lanes)}: {words_of(settings, lanes[request.lane])}"
+    yield from _limit_lines(settings, request)
+
+
+def _limit_lines(settings: Settings, request: Request) -> Iterator[str]:
+    """Return the limits that concern it, with whose requests it counts there, and for how much."""
+    limiter = limiter_of(settings)
+    if limiter is None:
+        return
+    lane = settings.lanes[request.lane].name.encode()
+    for limit, rule in zip(settings.policy.limits, limiter.rules, strict=True):
+        who = rule.whose(request.caller, lane)
+        if who:
+            cost = 1 if rule.costs is None else rule.costs.of(calls_of(request))
+            counts = f"it counts for {cost} with all of {who.decode()}"
+            yield f"limit    {words_of(settings, limit)} ({_place(settings, limit)}); {counts}"
 
 
 def _client(settings: Settings, caller: Caller) -> str:

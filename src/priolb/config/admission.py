@@ -15,14 +15,18 @@ from priolb.http.rules import NO_LANE, Patterns, Rule, Rules
 from priolb.http.urgency import URGENCIES
 
 
+def keeps_headers(policy: Policy) -> bool:
+    """Return whether the original's headers mean the lanes that there are."""
+    return not policy.lanes or policy.discipline == ORIGINAL
+
+
 def needs_door(settings: Settings) -> bool:
     """Return whether more has to be known of a request than the original's headers say."""
     policy = settings.policy
-    if policy.keys or policy.networks or policy.rules or settings.lane_function:
+    if policy.keys or policy.networks or policy.rules or policy.limits or settings.lane_function:
         return True
-    return not _keeps_headers(policy) or FAIR in {
-        lane.order or settings.lane_order for lane in settings.lanes
-    }
+    is_fair = any((lane.order or settings.lane_order) == FAIR for lane in settings.lanes)
+    return is_fair or not keeps_headers(policy)
 
 
 def callers_of(settings: Settings) -> Callers:
@@ -40,7 +44,7 @@ def rules_of(settings: Settings) -> Rules:
     """Return what knows the lane that a request asks for."""
     policy = settings.policy
     lanes = _lanes(settings)
-    default = NO_LANE if _keeps_headers(policy) else len(lanes) - 1
+    default = NO_LANE if keeps_headers(policy) else len(lanes) - 1
     return Rules([_rule_of(rule, lanes) for rule in policy.rules], default)
 
 
@@ -57,11 +61,6 @@ def function_of(settings: Settings, report: Callable[[str, int], None]) -> LaneF
     if not settings.lane_function:
         return None
     return LaneFunction(lane_function_of(settings.lane_function), _lanes(settings), report)
-
-
-def _keeps_headers(policy: Policy) -> bool:
-    """Return whether the original's headers mean the lanes that there are."""
-    return not policy.lanes or policy.discipline == ORIGINAL
 
 
 def _rule_of(rule: RuleSpec, lanes: Sequence[str]) -> Rule:

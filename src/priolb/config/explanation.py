@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import Final
 
+from priolb.config.admission import keeps_headers
+from priolb.config.limits import limit_in_words
 from priolb.config.record import keys_of, tables_of
 from priolb.config.settings import Settings
-from priolb.config.tables import ORIGINAL, Entry, KeySpec, NetworkSpec, Policy, RuleSpec
+from priolb.config.tables import Entry, KeySpec, LimitSpec, NetworkSpec, Policy, RuleSpec
 from priolb.core.access import lanes_for
 
 _INDENT: Final = "  "
@@ -33,7 +35,7 @@ def lines_of(settings: Settings) -> Iterator[str]:
 
 def default_of(settings: Settings) -> str:
     """Return which lane a request gets that no rule matches, in words."""
-    return _HEADERS if settings.policy.discipline == ORIGINAL else settings.lanes[-1].name
+    return _HEADERS if keeps_headers(settings.policy) else settings.lanes[-1].name
 
 
 def words_of(settings: Settings, entry: Entry) -> str:
@@ -45,6 +47,8 @@ def words_of(settings: Settings, entry: Entry) -> str:
         return f"{entry.name}: {allowed}"
     if isinstance(entry, NetworkSpec):
         return f"{entry.cidr}: {access_of(settings, entry.allow)}"
+    if isinstance(entry, LimitSpec):
+        return f"{entry.name}: {limit_in_words(entry)}"
     records = keys_of(type(entry))
     name = str(getattr(entry, "name", ""))
     said = [
@@ -103,4 +107,4 @@ def _text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, tuple | frozenset):
         return " ".join(_text(each) for each in value)
-    return value.hex() if isinstance(value, bytes) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from priolb.config.words import did_you_mean
+from priolb.config.words import did_you_mean, shown
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -36,6 +36,9 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,62}")
 _HTTP_METHOD: Final = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
 _IPV6: Final = re.compile(r"[0-9A-Fa-f.:]+(%[A-Za-z0-9._-]+)?")
 _METHOD: Final = re.compile(r"[A-Za-z0-9_.]{1,128}")
+# The name of a method of JSON-RPC or HTTP, or how several begin. Zero is a cost.
+_METHOD_PATTERN: Final = re.compile(r"[A-Za-z0-9_./-]{1,128}\*?|\*")
+_COST: Final = re.compile(r"[0-9]{1,9}")
 _PATH: Final = re.compile(r"/[!-\"$-~]*")  # visible ASCII, but no fragment
 _CIDR: Final = re.compile(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?")
 # A number with more digits is out of every range; int() is quadratic in them.
@@ -87,6 +90,18 @@ class Count:
             raise ValueError(f"is not {self.accepts}")
         if len(text) > _DIGITS_MAX or text[0] == "-" or not self.minimum <= int(text) <= self.maximum:
             raise ValueError(f"is out of range ({self.minimum} to {self.maximum})")
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A status that an answer can end with, or 0 for no particular one."""
+
+    accepts: str = "a status (200 to 599) or 0"
+
+    def parse(self, text: str) -> int:
+        if not re.fullmatch("0|[2-5][0-9][0-9]", text):
+            raise ValueError(f"is not {self.accepts}")
         return int(text)
 
 
@@ -313,6 +328,22 @@ class CidrList:
             except ValueError as error:
                 raise ValueError(f"is not {self.accepts}: see item {number}") from error
         return tuple(networks)
+
+
+@dataclass(frozen=True, slots=True)
+class MethodCosts:
+    """What requests count for by method, as `name=cost` with commas between them."""
+
+    accepts: str = 'a table of costs by method (like { eth_call = 5, "debug_*" = 20 })'
+
+    def parse(self, text: str) -> tuple[tuple[str, int], ...]:
+        costs: dict[str, int] = {}
+        for item in _items(text):
+            name, _, cost = item.rpartition("=")
+            if name in costs or not _METHOD_PATTERN.fullmatch(name) or not _COST.fullmatch(cost):
+                raise ValueError(f"is not {self.accepts}: see {shown(name)}")
+            costs[name] = int(cost)
+        return tuple(costs.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from priolb.config.document import Document, Place
+from priolb.config.limits import mistakes_in_limits
 from priolb.config.parse import Kind
 from priolb.config.reachability import unreachable
 from priolb.config.record import Key, Table, keys_of, tables_of
@@ -134,6 +135,7 @@ def mistakes_of(policy: Policy) -> Iterator[tuple[int, str]]:
     yield from _discipline_mistakes(policy)
     yield from _preemption_mistakes(policy.lanes)
     yield from mistakes_in_names(policy)
+    yield from mistakes_in_limits(policy)
     yield from unreachable(policy.rules)
 
 

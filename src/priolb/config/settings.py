@@ -27,6 +27,7 @@ from priolb.config.parse import (
     Network,
     OptionalHostPort,
     ReadBy,
+    Status,
     Switch,
     Text,
     Token,
@@ -370,7 +371,7 @@ class Settings:
         meaning="What nodes are asked: a JSON-RPC method, or a path below that of the node, which is read.",
     )
     health_check_status: int = setting(
-        Count(0, 599), "HEALTH_CHECK_STATUS", "0", "status",
+        Status(), "HEALTH_CHECK_STATUS", "0", "status",
         meaning="Status that the answer must have; 0 = any below 400.",
     )
     health_check_result: str = setting(

@@ -13,6 +13,7 @@ from priolb.config.parse import (
     Choice,
     CidrList,
     Count,
+    MethodCosts,
     Methods,
     Names,
     Network,
@@ -45,10 +46,20 @@ AGING_STEP_S: Final = 1
 # Whoever looks for the next request looks at all lanes.
 _LANES_MAX: Final = 64
 
-# A request is held against one rule after the other, and its client against one network after the other.
+# A request is held against one rule after the other, then all limits; its client against all networks.
 _RULES_MAX: Final = 256
 _NETWORKS_MAX: Final = 1024
 _KEYS_MAX: Final = 10_000
+_LIMITS_MAX: Final = 64
+
+# A year: what takes longer is a slip of the unit.
+LIMIT_WINDOW_MAX_S: Final = 366 * 86_400
+
+# Whose requests a limit counts together
+NETWORK: Final = "network"
+ANONYMOUS: Final = "anonymous"
+KEY: Final = "key"
+LANE: Final = "lane"
 
 # As in `settings`: one key is one short paragraph of the table.
 # fmt: off
@@ -189,6 +200,58 @@ class RuleSpec(Entry):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSpec(Entry):
+    """A limit of what one caller may ask for."""
+
+    name: str = required_key(
+        Word(), "name", "word",
+        meaning="How clients and the log are told of it.",
+    )
+    by: str = key(
+        Choice((NETWORK, ANONYMOUS, KEY, LANE)), "by", NETWORK, "word",
+        meaning="Whose requests count together: those of one network, of one network without an API key, "
+        "of one API key, of one lane.",
+    )
+    only: tuple[str, ...] = key(
+        Names("names with commas between them"), "only", "", "keys or lanes",
+        meaning="With by = key or lane, those that it concerns; empty = all.",
+    )
+    rate: int | None = optional_key(
+        Count(1), "rate", "requests",
+        meaning="So many in the time of per, each for its cost.",
+    )
+    per_s: int | None = optional_key(
+        Count(1, LIMIT_WINDOW_MAX_S), "per", "seconds",
+        meaning="The time of rate; 1 when it is not given.",
+    )
+    burst: int | None = optional_key(
+        Count(1), "burst", "requests",
+        meaning="Most of them at once, each for its cost; as many as rate when it is not given.",
+    )
+    concurrent: int | None = optional_key(
+        Count(1), "concurrent", "requests",
+        meaning="Instead of rate: so many at a time, from arrival to the end of the answer.",
+    )
+    costs: tuple[tuple[str, int], ...] = key(
+        MethodCosts(), "cost", "", "table",
+        meaning="With rate, what a request counts for by its method, of JSON-RPC or HTTP; a batch for all of "
+        "its members. 1 for methods that are not named.",
+    )
+    ipv4_bits: int | None = optional_key(
+        Count(0, 32), "prefix_v4", "bits",
+        meaning="With by = network or anonymous, what one network is; 32 when it is not given.",
+    )
+    ipv6_bits: int | None = optional_key(
+        Count(0, 128), "prefix_v6", "bits",
+        meaning="The same for IPv6; 64 when it is not given.",
+    )
+    is_dry_run: bool = key(
+        Switch(), "dry_run", "false", "switch",
+        meaning="Count and log who would be refused, and refuse nobody.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy(Entry):
     """What the file says beyond settings; by default nothing: the original's lanes, and its discipline."""
 
@@ -217,6 +280,10 @@ class Policy(Entry):
     rules: tuple[RuleSpec, ...] = tables(
         RuleSpec, "rule", most=_RULES_MAX,
         meaning="A rule that chooses the lane; the first counts whose conditions all hold. Without such, "
-        "it is the last lane; with the discipline `original`, that of the original's headers.",
+        "it is that of the original's headers, or the last lane, where these mean nothing.",
+    )
+    limits: tuple[LimitSpec, ...] = tables(
+        LimitSpec, "limit", most=_LIMITS_MAX,
+        meaning="A limit of what one caller may ask for; a request that is over any is refused with 429.",
     )
 # fmt: on

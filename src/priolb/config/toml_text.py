@@ -9,6 +9,7 @@ from priolb.config.parse import (
     Count,
     Decimal,
     Kind,
+    MethodCosts,
     Methods,
     Names,
     Switch,
@@ -21,7 +22,7 @@ from priolb.config.words import shown
 _LISTS: Final = (CidrList, CommaList, Methods, Names, PatternList, WholeNumbers)
 
 # Kinds that are written as a table, with names and values of this type.
-_TABLES: Final[dict[type, type]] = {Urgencies: str}
+_TABLES: Final[dict[type, type]] = {MethodCosts: int, Urgencies: str}
 
 # Python refuses to write longer numbers; no kind has any that come near it.
 _NUMBER_MAX: Final = 10**30
@@ -74,7 +75,7 @@ def named(value: object) -> str:
 
 def _pair(kind: Kind[object], name: str, item: object) -> str:
     is_right = isinstance(item, _TABLES[type(kind)]) and not isinstance(item, bool)
-    text = item if isinstance(item, str) else number_text(item) if isinstance(item, int) else ""
+    text = item if isinstance(item, str) else number_text(item) if is_right else ""
     if not is_right or {",", "="} & {*name, *text}:
         raise ValueError(f"is not {kind.accepts}: see {shown(name)}")
     return f"{name}={text}"

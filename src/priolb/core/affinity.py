@@ -4,7 +4,7 @@ Consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam, 2016)
 places of a ring, `POINTS` times its weight in terms of the average one; a key belongs to the first node
 behind its own place that has room, which is
 
-    in flight < ceil(factor * (in flight of all + 1) * weight / weight of all)
+    in flight < ceil(factor * (in flight of all + 1) * weight / weight of all who can serve)
 
 So nobody works more than `factor` times the average, however popular a key, and when a node comes or goes
 only the keys of its own places move.
@@ -37,24 +37,25 @@ class Affinity(Selection):
         factor: how many times the average load a node may have, above 1.
     """
 
-    __slots__ = ("_base", "_factor", "_in_flight", "_nodes", "_owners", "_points", "_weight")
+    __slots__ = ("_base", "_factor", "_in_flight", "_nodes", "_owners", "_points", "_shares", "_weight")
 
     def __init__(self, base: Selection, factor: float = 1.25) -> None:
         super().__init__()
         self.observes = base.observes
         self._base = base
         self._factor = factor
-        self._nodes: dict[NodeState, int] = {}  # with their weights
-        self._weight: int = 0
+        self._nodes: dict[NodeState, int] = {}  # on the ring, with their weights
+        self._shares: dict[NodeState, int] = {}  # the same, 0 for those who cannot serve now
+        self._weight: int = 0  # of those who can
         self._points: list[int] = []
         self._owners: list[NodeState] = []
         self._in_flight: int = 0
 
     def update(self, node: NodeState) -> None:
         if self._nodes.get(node) != node.weight:
-            self._weight += node.weight - self._nodes.get(node, 0)
             self._nodes[node] = node.weight
             self._points = []
+        self._share(node, node.weight if node.usable else 0)
         self._base.update(node)
         self.length = self._base.length
 
@@ -80,10 +81,17 @@ class Affinity(Selection):
         self._base.observe(node, latency_s, now)
 
     def forget(self, node: NodeState) -> None:
-        self._weight -= self._nodes.pop(node, 0)
+        self._share(node, 0)
+        del self._shares[node]
+        self._nodes.pop(node, None)
         self._points = []
         self._base.forget(node)
         self.length = self._base.length
+
+    def _share(self, node: NodeState, weight: int) -> None:
+        """Take note of the weight of `node` among those who can serve, 0 when it cannot."""
+        self._weight += weight - self._shares.get(node, 0)
+        self._shares[node] = weight
 
     def _owner(self, key: bytes, tried: frozenset[int]) -> NodeState | None:
         if not self._points:
@@ -99,7 +107,7 @@ class Affinity(Selection):
         return None
 
     def _make_ring(self) -> None:
-        average = self._weight / len(self._nodes)
+        average = sum(self._nodes.values()) / len(self._nodes)
         ring: list[tuple[int, int, NodeState]] = []
         for node, weight in self._nodes.items():
             # By name, so that every instance and every run of the program sends a key to the same node.

@@ -159,6 +159,8 @@ class Judge:
             self._fault(node, now, is_proven=True)
 
     def _fault(self, node: NodeState, now: float, is_proven: bool) -> None:
+        if not node.enabled:
+            return  # what the end of a drain has cut off is not its doing
         limit = self._policy.eject_after
         if not limit or node.breaker.state != CLOSED or not node.breaker.fault(node.answered, limit):
             return

@@ -16,6 +16,10 @@ class ByteBudget:
         self.limit_bytes: int = limit_bytes
         self.held_bytes: int = 0
 
+    def has_room(self, size_bytes: int) -> bool:
+        """Return whether `size_bytes` more could be held."""
+        return self.held_bytes + size_bytes <= self.limit_bytes
+
     def take(self, size_bytes: int) -> bool:
         """Hold `size_bytes` more; False, and nothing done, when that is over the limit."""
         held_bytes = self.held_bytes + size_bytes

@@ -28,7 +28,14 @@ class Preemption:
         now: monotonic seconds.
     """
 
-    __slots__ = ("_per_second", "_preemptible", "_preempting", "_running", "_tokens", "_tokens_at")
+    __slots__ = (
+        "_per_second",
+        "_preemptible",
+        "_preempting",
+        "_running",
+        "_tokens",
+        "_tokens_at",
+    )
 
     def __init__(
         self, preempting: frozenset[int], preemptible: frozenset[int], per_second: int, now: float
@@ -78,8 +85,8 @@ class Preemption:
         """Take note that `lease`, which `victim_of` has returned, is cut short."""
         assert lease.state != OVER
         self._tokens -= 1.0
-        lease.ticket.was_preempted = True
         del self._running[lease]
+        lease.ticket.was_preempted = True
 
     def _has_token(self, now: float) -> bool:
         earned = (now - self._tokens_at) * self._per_second

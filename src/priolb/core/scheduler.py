@@ -76,6 +76,7 @@ class Scheduler:
         "_budget",
         "_chance",
         "_expired",
+        "_is_picky",
         "_joins",
         "_judge",
         "_retry",
@@ -107,6 +108,8 @@ class Scheduler:
         self._budget = budget
         self._chance = chance
         self._shares = shares
+        # Whether who comes first may not simply have a slot that is free.
+        self._is_picky: bool = shares is not None or admission is not None
         self.admission: AdmissionControl | None = admission
         self.preemption: Preemption | None = None if shares is None else shares.preemption
         self._advice: list[RetryAdvice] = [RetryAdvice(chance) for _ in queue.lanes]
@@ -135,10 +138,10 @@ class Scheduler:
     def start_at_once(self, ticket: Ticket, now: float) -> Lease | None:
         """Reserve a slot for a new ticket when nobody waits and a node is free; else None: `submit` it."""
         queue, free = self.queue, self.fleet.free
-        if queue.length or not free.length or ticket.answer_by < inf:
+        if queue.length or not free.length:
             return None
-        if self._shares is not None:
-            return self._start_in_share(self._shares, ticket, now)
+        if self._is_picky:
+            return self._start_if_allowed(ticket, now)
         queue.pass_by(ticket)
         ticket.tries = 1
         return Lease(ticket, free.reserve_best(ticket), now)
@@ -402,9 +405,9 @@ class Scheduler:
         self.queue.put_back(ticket)
         return True
 
-    def _start_in_share(self, shares: Shares, ticket: Ticket, now: float) -> Lease | None:
-        """Start a new ticket, when its lane may have one of the free slots."""
-        if not shares.may_start(ticket.lane):
+    def _start_if_allowed(self, ticket: Ticket, now: float) -> Lease | None:
+        """Start a new ticket when its lane may have one of the free slots, and it is in no hurry."""
+        if ticket.answer_by < inf or (self._shares is not None and not self._shares.may_start(ticket.lane)):
             return None
         self.queue.pass_by(ticket)
         node = self.fleet.free.best(NO_NODES_TRIED, ticket)

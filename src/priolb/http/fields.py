@@ -14,6 +14,18 @@ _LOOK: Final = 2
 # Told by proxies of the requests that they pass on: worth as much as whoever says it (see `forwarding`).
 PROXY_CLAIMS: Final = (b"x-real-ip", b"x-forwarded-port", b"x-forwarded-prefix", b"x-forwarded-server")
 
+
+def _misspelt(name: bytes) -> list[bytes]:
+    """Return the names that programs behind CGI or WSGI take for `name`: with underscores for its dashes."""
+    parts = name.split(b"-")
+    spelt = parts[:1]
+    for part in parts[1:]:
+        spelt = [start + dash + part for start in spelt for dash in (b"-", b"_")]
+    return spelt[1:]
+
+
+_CLAIMS: Final = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", *PROXY_CLAIMS)
+
 # RFC 9110, section 7.6.1: fields for this connection alone. Host, framing and what tells of proxies are
 # written anew; so is the type of the body, which nobody may have told.
 REQUEST_ROLES: Final[dict[bytes, int]] = {
@@ -31,10 +43,8 @@ REQUEST_ROLES: Final[dict[bytes, int]] = {
     b"max-forwards": _LOOK,
     b"via": _LOOK,
     b"forwarded": _LOOK,
-    b"x-forwarded-for": _LOOK,
-    b"x-forwarded-proto": _LOOK,
-    b"x-forwarded-host": _LOOK,
-    **dict.fromkeys(PROXY_CLAIMS, _LOOK),
+    **dict.fromkeys(_CLAIMS, _LOOK),
+    **{misspelt: 0 for claim in _CLAIMS for misspelt in _misspelt(claim)},
     b"content-type": _LOOK,
     b"authorization": _LOOK | _FORWARD,
     b"x-api-key": _LOOK | _FORWARD,

@@ -301,4 +301,6 @@ def _split_target(target: bytes, method: bytes) -> tuple[bytes | None, bytes, by
         raise ClientError(400, "malformed request: the target is neither a path nor an http URL")
     if not authority or not _HOST.fullmatch(authority):
         raise ClientError(400, "malformed request: a target without a host, or with a user part")
+    if method == b"OPTIONS" and not slash and b"?" not in target:
+        return authority, b"*", b""  # RFC 9112, section 3.2.4: so says who is the last proxy
     return authority, (slash or b"/") + path, query

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from math import isfinite
 from typing import Final
 
@@ -55,6 +56,8 @@ _ANSWERS: Final[dict[Reason, _Answer]] = {
     Reason.PAYLOAD_TOO_LARGE: _Answer(413, "Payload too large", _LIMIT_EXCEEDED, 400, _REQUEST_ERROR),
     Reason.TOO_MANY_CONNECTIONS: _Answer(
         429, "too many connections", _LIMIT_EXCEEDED, 500, b"http_request_denied", RETRY_AFTER),
+    Reason.RATE_LIMITED: _Answer(
+        429, "rate limit exceeded", _LIMIT_EXCEEDED, 429, b"http_request_denied"),
     Reason.LOOP: _Answer(508, "loop detected", _INTERNAL_ERROR, 500, b"proxy_loop_detected"),
     Reason.QUEUE_FULL: _Answer(503, "queue full", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
     Reason.WAIT_TOO_LONG: _Answer(
@@ -78,6 +81,12 @@ _ANSWERS: Final[dict[Reason, _Answer]] = {
         503, "shutting down", _RESOURCE_UNAVAILABLE, 500, b"proxy_internal_response", RETRY_AFTER),
 }
 # fmt: on
+
+# draft-ietf-httpapi-ratelimit-headers-11, section 5.1.
+_QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+
+# Whoever storms the door is told the same again and again.
+_WORDS_REMEMBERED: Final = 1024
 
 # Larger bodies are not parsed on the event loop: their id is looked for at both ends.
 _MAX_PARSED_BYTES: Final = 65536
@@ -157,6 +166,57 @@ class Refusals:
             self._ready[(reason, retry_after_s)] = ready
         rpc = b'{"jsonrpc":"2.0","id":%s,"error":%s}\n' % (call_id, ready[1])
         return LocalResponse(_ANSWERS[reason].status, rpc, b"application/json", ready[0])
+
+    def add_fields(self, response: LocalResponse, fields: bytes) -> None:
+        """Add fields, rendered, to an answer of this kind; the original's form has none."""
+        if not self._legacy:
+            response.fields += fields
+
+    def over_limit(self, body: bytes, policy: str, wait_s: int, fields: bytes) -> LocalResponse:
+        """Return the answer for a request that is over a limit of its sender.
+
+        Args:
+            body: as in `answer`.
+            policy: name of the limit, of letters, digits, `-`, `.` and `_`.
+            wait_s: seconds after which the same request would be within it, 0 for never.
+            fields: what is told of the sender's limits, rendered.
+        """
+        answer = _ANSWERS[Reason.RATE_LIMITED]
+        words, retry_after = _over_limit_words(policy, wait_s)
+        if self._legacy:
+            return LocalResponse(answer.legacy_status, words + b"\n")
+        fields = b"%s%sProxy-Status: %s; error=%s\r\n" % (
+            retry_after, fields, self._name, answer.proxy_error
+        )  # fmt: skip
+        call_id = plain_id(body)
+        if call_id:  # as mostly; neither the words nor the id have anything to escape
+            return LocalResponse(
+                answer.status,
+                b'{"jsonrpc":"2.0","id":%b,"error":{"code":%d,"message":"%b"}}\n'
+                % (call_id, answer.code, words),
+                b"application/json",
+                fields,
+            )
+        rpc = _rpc_answer(body, {"code": answer.code, "message": words.decode()})
+        if rpc is not None:
+            return LocalResponse(answer.status, _dump(rpc), b"application/json", fields)
+        problem = {
+            "type": _QUOTA_EXCEEDED,
+            "title": answer.words,
+            "status": answer.status,
+            "detail": words.decode(),
+            "violated-policies": [policy],
+        }
+        return LocalResponse(answer.status, _dump(problem), b"application/problem+json", fields)
+
+
+@lru_cache(maxsize=_WORDS_REMEMBERED)
+def _over_limit_words(policy: str, wait_s: int) -> tuple[bytes, bytes]:
+    """Return what is wrong with a request over a limit, and the field that says when to come back."""
+    words = _ANSWERS[Reason.RATE_LIMITED].words
+    if not wait_s:
+        return f"{words}: {policy}, a single request may not cost that much".encode(), b""
+    return f"{words}: {policy}, try again in {wait_s} s".encode(), b"Retry-After: %d\r\n" % wait_s
 
 
 def _rpc_answer(body: bytes, error: dict[str, object]) -> object | None:

@@ -7,6 +7,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final
 
+from priolb.core.limiter import Grant
 from priolb.http.forwarding import Peer
 from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.writer import local_response
@@ -40,6 +41,7 @@ class ClientConnection(Flushing):
 
     __slots__ = (
         "_engine",
+        "_grant",
         "_is_paused",
         "_last_fields",
         "_last_head",
@@ -70,6 +72,8 @@ class ClientConnection(Flushing):
         # Who it is
         self.peer_address: str = ""
         self._peer: Peer | None = None
+        # What its request counts for
+        self._grant: Grant | None = None
         # What nodes were told of its last request: the same as of the next if its head is the same, as mostly
         self._last_head: RequestHead | None = None
         self._last_is_rpc: bool = False

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from priolb.core.classify import lane_of
-from priolb.errors import Reason
+from priolb.core.costs import Calls
+from priolb.core.limiter import Excess, Grant, Limiter
 from priolb.http.callers import Caller, Callers
 from priolb.http.forwarding import Peer
 from priolb.http.lane_function import LaneFunction
-from priolb.http.messages import LocalResponse, RequestHead
+from priolb.http.messages import RequestHead
 from priolb.http.request import Request
 from priolb.http.rules import NO_LANE, Rules
+from priolb.net.calls import calls_of
+
+_NO_CALLS: Final = Calls(())
 
 
 class Admission:
@@ -18,23 +24,19 @@ class Admission:
     Args:
         caller: who asks.
         lane: index of the lane that it goes to, or would have gone to.
-        reason: why it is not let in.
-        refusal: what it is answered then, None when it is let in.
+        grant: what it counts for in limits, None when there are no limits, or it is not let in.
+        excess: why it is not let in, None when it is.
     """
 
-    __slots__ = ("caller", "lane", "reason", "refusal")
+    __slots__ = ("caller", "excess", "grant", "lane")
 
     def __init__(
-        self,
-        caller: Caller,
-        lane: int,
-        reason: Reason = Reason.QUEUE_FULL,
-        refusal: LocalResponse | None = None,
+        self, caller: Caller, lane: int, grant: Grant | None = None, excess: Excess | None = None
     ) -> None:
         self.caller = caller
         self.lane = lane
-        self.reason = reason
-        self.refusal = refusal
+        self.grant = grant
+        self.excess = excess
 
 
 class Door:
@@ -44,14 +46,22 @@ class Door:
         callers: knows who asks.
         rules: know which lane a request asks for; where they do not, the original's headers do.
         function: is asked before the rules, None for none.
+        limiter: holds requests against the limits of their callers, None for none.
     """
 
-    __slots__ = ("_callers", "_function", "_rules")
+    __slots__ = ("_callers", "_function", "_limiter", "_rules")
 
-    def __init__(self, callers: Callers, rules: Rules, function: LaneFunction | None = None) -> None:
+    def __init__(
+        self,
+        callers: Callers,
+        rules: Rules,
+        function: LaneFunction | None = None,
+        limiter: Limiter | None = None,
+    ) -> None:
         self._callers = callers
         self._rules = rules
         self._function = function
+        self._limiter = limiter
 
     def admit(self, head: RequestHead, peer: Peer, body: bytes, now: float) -> Admission:
         """Decide about a request.
@@ -63,7 +73,20 @@ class Door:
             now: monotonic seconds.
         """
         request = self.decide(head, peer, body)
-        return Admission(request.caller, request.lane)
+        caller, lane, limiter = request.caller, request.lane, self._limiter
+        if limiter is None:
+            return Admission(caller, lane)
+        calls = calls_of(request) if limiter.reads_methods else _NO_CALLS
+        answer = limiter.admit(caller, lane, calls, now)
+        if isinstance(answer, Excess):
+            return Admission(caller, lane, excess=answer)
+        return Admission(caller, lane, answer)
+
+    def excess_by_head(self, head: RequestHead, peer: Peer, now: float) -> Excess | None:
+        """Return why a request is not let in, whatever its body will be; None when that hangs on it."""
+        if self._limiter is None:
+            return None
+        return self._limiter.refuses(self._callers.caller_of(head, peer), now)
 
     def lane_by_head(self, head: RequestHead, peer: Peer) -> int:
         """Return the lane of a request whose body is still to come, NO_LANE when that hangs on the body."""

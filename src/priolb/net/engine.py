@@ -280,7 +280,7 @@ class Engine:
             self.on_node_change(change)
         for node in fleet.take_overdue():
             if node.node_id in self._links:
-                self._links[node.node_id].cut(now)
+                self._links[node.node_id].cut()
 
     # Nodes
 

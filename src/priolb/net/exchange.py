@@ -58,7 +58,8 @@ class Exchange(Attempts):
         lane: index of its lane.
         now: monotonic seconds of its arrival.
 
-    `payload_bytes` is how much of the body has come.
+    `payload_bytes` is how much of the body has come. `limit_fields` are what any answer tells of the limits
+    of its sender, rendered.
     """
 
     __slots__ = (
@@ -66,6 +67,7 @@ class Exchange(Attempts):
         "_keep_alive",
         "_kept",
         "body",
+        "limit_fields",
         "method",
         "request_id",
         "size_at_start",
@@ -111,6 +113,7 @@ class Exchange(Attempts):
         # Answer
         self._stream: AnswerStream | None = None
         self._keep_alive: bool = head.keep_alive
+        self.limit_fields: bytes = b""
 
     # What the engine tells it
 
@@ -134,6 +137,7 @@ class Exchange(Attempts):
             response = engine.refusals.overloaded(reason, body, retry_after_s)
         else:
             response = engine.refusals.answer(reason, body, detail)
+        engine.refusals.add_fields(response, self.limit_fields)
         engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
         self._client.answer(response)
 
@@ -233,7 +237,7 @@ class Exchange(Attempts):
 
     def on_head(self, head: ResponseHead, body_bytes: int, now: float) -> None:
         if head.status < 400:
-            if self._head.is_rpc and self._engine.node_errors.may_follow(head, body_bytes):
+            if self.may_be_node_error(head, body_bytes):
                 self._held = HeldAnswer(head, body_bytes, is_failing=False)
             else:
                 self._begin_answer(head, body_bytes, now)
@@ -322,6 +326,10 @@ class Exchange(Attempts):
         if head.status >= 400:
             return answered(head.status, False, False, retry_after_s(head.known.get(b"retry-after")))
         return answered(head.status, False, self._head.is_rpc and self._engine.node_errors.are_in(body))
+
+    def may_be_node_error(self, head: ResponseHead, body_bytes: int) -> bool:
+        """Return whether only the body of an answer will tell whether its node can serve."""
+        return self._head.is_rpc and self._engine.node_errors.may_follow(head, body_bytes)
 
     def _may_go_on(self, outcome: Outcome, now: float) -> bool:
         """Return whether there may be a better answer than that of a try which ended so."""

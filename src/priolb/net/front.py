@@ -19,6 +19,7 @@ from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSIN
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.pipeline import MAX_PIPELINED_BYTES, Pipeline
+from priolb.net.quota import granted_fields, over_limit
 from priolb.net.upload import Upload, tunnel
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from priolb.net.listener import Listener
 
 _MAX_LOCAL_BODY_BYTES: Final = 65536
+_NO_ROOM: Final = "no room for the body of the request"
 
 
 class FrontConnection(Pipeline):
@@ -281,12 +283,18 @@ class FrontConnection(Pipeline):
         if 0 < max_body_bytes < body_bytes:
             self._refuse(Reason.PAYLOAD_TOO_LARGE)
             return
+        if engine.door is not None and not self._is_local:
+            excess = engine.door.excess_by_head(head, self._known_peer(), engine.clock())
+            if excess is not None:
+                self._turn_away(over_limit(engine.refusals, excess, b""))
+                return
         waiting = self._inbox.data
         if head.expects_continue and not waiting:
             # RFC 9110, section 10.1.1: what will be refused anyway shall not be uploaded first.
             reason = None if self._is_local else self._foreseen_refusal(head, body_bytes)
-            if reason is not None:
-                self._refuse(reason)
+            has_room = engine.body_budget.has_room(min(body_bytes, self._replay_max_bytes()))
+            if reason is not None or not has_room:
+                self._refuse(reason or Reason.QUEUE_FULL, "" if reason is not None else _NO_ROOM)
                 return
             self._awaits_continue = True
         self._inbox.clear()
@@ -315,8 +323,7 @@ class FrontConnection(Pipeline):
             self._refuse(Reason.BAD_REQUEST, f"malformed request: {error}", 400)
             return
         if reason is not None:
-            no_room = "no room for the body of the request" if reason is Reason.QUEUE_FULL else ""
-            self._refuse(reason, no_room)
+            self._refuse(reason, _NO_ROOM if reason is Reason.QUEUE_FULL else "")
             return
         is_passing = self._state == PASSING
         if upload.is_complete:
@@ -362,11 +369,14 @@ class FrontConnection(Pipeline):
         else:
             begun = body if upload is None else upload.beginning(LOOKED_AT_BYTES)
             admission = engine.door.admit(head, self._known_peer(), begun, now)
-            if admission.refusal is not None:
-                self._turn_away(head, admission.lane, admission.reason, admission.refusal)
+            if admission.excess is not None:
+                self.answer(over_limit(engine.refusals, admission.excess, begun))
                 return
             exchange = Exchange(engine, self, head, body, upload, admission.lane, now)
             exchange.tenant = admission.caller.tenant
+            if admission.grant is not None:
+                self._grant = admission.grant
+                exchange.limit_fields = granted_fields(admission.grant)
         self._exchange = exchange
         if self._listener.is_draining:
             exchange.refuse(Reason.SHUTTING_DOWN)
@@ -381,11 +391,6 @@ class FrontConnection(Pipeline):
             return engine.refusal(lane_of(head.known), waiting_bytes, head.timeout_s)
         lane = engine.door.lane_by_head(head, self._known_peer())
         return None if lane < 0 else engine.refusal(lane, waiting_bytes, head.timeout_s)
-
-    def _turn_away(self, head: RequestHead, lane: int, reason: Reason, response: LocalResponse) -> None:
-        """Answer a request that is not let in."""
-        self._engine.instrument.refused(head.request_id, lane, reason.value, response.status)
-        self.answer(response)
 
     async def _answer_locally(self, request: LocalRequest) -> None:
         local = self._listener.local
@@ -410,10 +415,14 @@ class FrontConnection(Pipeline):
     # Ends
 
     def _refuse(self, reason: Reason, detail: str = "", status: int = 0) -> None:
-        """Answer a request that is not read to its end, and close: where the next one starts is unknown."""
-        head, exchange = self._head, self._exchange
+        """Answer a request that is not read to its end with the reason."""
         response = self._engine.refusals.answer(reason, b"", detail, status)
         self._reject(response.status, detail or reason.value)
+        self._turn_away(response)
+
+    def _turn_away(self, response: LocalResponse) -> None:
+        """Answer a request that is not read to its end, and close: where the next one starts is unknown."""
+        head, exchange = self._head, self._exchange
         self._end_request()
         self._inbox.clear()
         if exchange is not None:
@@ -449,6 +458,9 @@ class FrontConnection(Pipeline):
         if self._upload is not None:
             self._upload.release()
             self._upload = None
+        if self._grant is not None:
+            self._grant.end()
+            self._grant = None
         if self._is_upgrade:
             self._is_upgrade = False
             self._engine.upgrades -= 1

@@ -12,6 +12,7 @@ from priolb.core.outcome import Phase
 from priolb.errors import Reason
 from priolb.net.flushing import Flushing
 from priolb.net.sink import AnswerSink
+from priolb.net.unread import unread_bytes
 
 if TYPE_CHECKING:
     from priolb.net.pool import NodeLink
@@ -47,6 +48,7 @@ class NodeConnection(Flushing):
         "_shared",
         "_sink",
         "_transport",
+        "_unread_bytes",
         "_upload",
         "is_paused",
         "state",
@@ -66,6 +68,7 @@ class NodeConnection(Flushing):
         # Request
         self._sink: AnswerSink | None = None
         self._upload: Upload | None = None
+        self._unread_bytes: int = 0
         self._outbox: bytes = b""
         self._reused: bool = False
         # Where a body ended that was passed on is for the node to find: what it reads behind it may not be
@@ -176,7 +179,8 @@ class NodeConnection(Flushing):
     def end_body(self) -> None:
         """Take note that the request's body is complete: from now on the node is waited for."""
         self._upload = None
-        if self.state == AWAITING_HEAD:
+        if self.state == AWAITING_HEAD and self._transport is not None:
+            self._unread_bytes = unread_bytes(self._transport)
             self._expect_within(self._shared.try_timeout_s)
 
     # What the event loop tells it
@@ -211,6 +215,13 @@ class NodeConnection(Flushing):
             self._upload.go_on()
 
     def on_lapse(self, now: float) -> None:
+        if self.state == AWAITING_HEAD and self._is_read_on():
+            self._expect_within(self._shared.try_timeout_s)
+        else:
+            self.cut()
+
+    def cut(self) -> None:
+        """Let the time be over of whatever is under way."""
         if self.state in {IDLE, CLOSING}:
             self._close()
         elif self.state == CONNECTING:
@@ -252,6 +263,16 @@ class NodeConnection(Flushing):
         if self.state == AWAITING_HEAD and self._sink is not None and self._sink.upgrade:
             return True  # once the node agrees, what follows is no answer alone
         return self._transport is not None and self._transport.get_write_buffer_size() > 0
+
+    def _is_read_on(self) -> bool:
+        """Return whether the node has read more of a body that was passed on, and not had all of it before.
+
+        Megabytes of it may be in the hands of the system when the client has sent its last byte.
+        """
+        before = self._unread_bytes
+        if before and self._transport is not None:
+            self._unread_bytes = unread_bytes(self._transport)
+        return self._unread_bytes < before
 
     def _phase_of_sending(self) -> Phase:
         if self._outbox:

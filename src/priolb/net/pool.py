@@ -128,11 +128,11 @@ class NodeLink:
             self._idle = [each for each in self._idle if each is not connection]
             self.shared.idle.count -= 1
 
-    def cut(self, now: float) -> None:
+    def cut(self) -> None:
         """Let the time be over of everything that is under way to or from the node."""
         for connection in list(self._connections):
             if connection.state != IDLE:
-                connection.on_lapse(now)
+                connection.cut()
 
     def distrust(self) -> None:
         """Send the node nothing more over the connections that it has now; see `NodeConnection`."""

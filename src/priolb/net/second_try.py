@@ -10,6 +10,7 @@ from priolb.core.outcome import Outcome, Phase, Source, answered
 from priolb.core.timers import Lapsing
 from priolb.errors import Reason
 from priolb.http.messages import ResponseHead
+from priolb.net.answer import HeldAnswer
 
 if TYPE_CHECKING:
     from priolb.net.backend import BackendConnection
@@ -34,7 +35,7 @@ class SecondTry(Lapsing):
     `lease`, `link` and `backend` are those of the second node, once it runs.
     """
 
-    __slots__ = ("_delay_s", "_engine", "_exchange", "backend", "lease", "link", "method", "upgrade")
+    __slots__ = ("_delay_s", "_engine", "_exchange", "_held", "backend", "lease", "link", "method", "upgrade")
 
     def __init__(self, exchange: Exchange, engine: Engine, delay_s: float) -> None:
         super().__init__()
@@ -46,6 +47,7 @@ class SecondTry(Lapsing):
         self.lease: Lease | None = None
         self.link: NodeLink | None = None
         self.backend: BackendConnection | None = None
+        self._held: HeldAnswer | None = None
 
     @property
     def is_running(self) -> bool:
@@ -98,15 +100,29 @@ class SecondTry(Lapsing):
             assert self.backend is not None
             self.backend.abort()
             self._fail(answered(head.status, False), now)
+        elif self._exchange.may_be_node_error(head, body_bytes):
+            self._held = HeldAnswer(head, body_bytes, is_failing=False)
         else:
             self._exchange.give_up_first_try(now)
             self._exchange.on_head(head, body_bytes, now)
 
     def on_body(self, data: bytes) -> None:
-        raise AssertionError("the head has decided whose the body is")
+        held = self._held
+        assert held is not None
+        held.add(data)
+        if not self._engine.node_errors.may_become(held.start, held.size_bytes):
+            self._win(held, self._engine.clock())
 
     def on_end(self, trailers: bytes, now: float) -> None:
-        raise AssertionError("the head has decided whose the body is")
+        held = self._held
+        assert held is not None
+        self.backend = None
+        outcome = self._exchange.outcome_of(held.head, held.body())
+        if outcome.failed:
+            self._fail(outcome, now)
+        else:
+            self._win(held, now)
+            self._exchange.on_end(trailers, now)
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
         if reason is Reason.NODE_TIMEOUT and self._exchange.is_out_of_time(now):
@@ -118,6 +134,14 @@ class SecondTry(Lapsing):
     def on_stale(self) -> None:
         assert self.lease is not None
         self._send(self.lease, fresh=True)
+
+    def _win(self, held: HeldAnswer, now: float) -> None:
+        """Let the exchange go on with the answer that was held."""
+        exchange = self._exchange
+        exchange.give_up_first_try(now)
+        exchange.on_head(held.head, held.body_bytes, now)
+        if held.size_bytes:
+            exchange.on_body(held.body())
 
     def _send(self, lease: Lease, fresh: bool) -> None:
         self.link = link = self._engine.link_of(lease.node)

@@ -14,11 +14,13 @@ from priolb.config.parse import (
     HostPort,
     JsonText,
     Kind,
+    MethodCosts,
     MethodOrPath,
     Methods,
     Name,
     Names,
     OptionalHostPort,
+    Status,
     Switch,
     Text,
     Token,
@@ -44,6 +46,9 @@ def refusal(kind: Kind[object], text: str) -> str:
         (Count(), "1000000000", 10**9),
         (Count(1, 10_000), "1", 1),
         (Count(1, 10_000), "10000", 10_000),
+        (Status(), "0", 0),
+        (Status(), "200", 200),
+        (Status(), "599", 599),
         (seconds(), "5", 5.0),
         (seconds(), "0.25", 0.25),
         (seconds(), "0.001", 0.001),
@@ -90,6 +95,14 @@ def test_value_is_parsed(kind: Kind[object], text: str, value: object) -> None:
     parsed = kind.parse(text)
     assert parsed == value
     assert type(parsed) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["1", "99", "101", "199", "600", "-200", "0200", "2xx", "", "\u0662\u0660\u0660"]
+)
+def test_no_answer_ends_with_such_a_status(text: str) -> None:
+    """A check that waited for it could never pass."""
+    assert refusal(Status(), text) == "is not a status (200 to 599) or 0"
 
 
 @pytest.mark.parametrize("text", ["1lb", "-a", "a b", "a,b", "é", "a" * 64, "a/b", "a\n"])
@@ -330,3 +343,26 @@ def test_networks_are_refused_with_the_number_of_the_wrong_item(item: str) -> No
 )
 def test_words_methods_paths_and_json_are_strict(kind: Kind[object], text: str, words: str) -> None:
     assert refusal(kind, text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "costs"),
+    [
+        ("", ()),
+        ("eth_call=5", (("eth_call", 5),)),
+        (
+            "eth_call=5,debug_*=20,*=0,M-SEARCH=1",
+            (("eth_call", 5), ("debug_*", 20), ("*", 0), ("M-SEARCH", 1)),
+        ),
+    ],
+)
+def test_costs_by_method(text: str, costs: tuple[tuple[str, int], ...]) -> None:
+    assert MethodCosts().parse(text) == costs
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "=1", "a=", "a=-1", "a=1.5", "a*b=1", "a=1,a=2", "a b=1", "é=1", "a=" + "9" * 10]
+)
+def test_what_are_no_costs(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^is not a table of costs by method .*: see '"):
+        MethodCosts().parse(text)

@@ -111,6 +111,26 @@ def test_no_node_gets_more_than_its_bound_however_popular_a_key() -> None:
     assert owner(selection, b"the one that everybody wants") == favourite
 
 
+@pytest.mark.parametrize("fate", ["not usable", "forgotten"])
+def test_the_bound_is_a_share_among_those_who_can_serve(fate: str) -> None:
+    """With half of the nodes away, or in a later tier, the others have twice the work and keep their keys."""
+    nodes = [new_node(node_id) for node_id in range(1, 5)]
+    selection = ring(*nodes)
+    for gone in nodes[2:]:
+        gone.usable = False
+        selection.update(gone)
+        if fate == "forgotten":
+            selection.forget(gone)
+    before = owners(selection)
+    assert set(before) == {1, 2}
+    for each in nodes[:2] * 10:
+        selection.reserve(each)
+    assert owners(selection) == before
+    nodes[2].usable = True
+    selection.update(nodes[2])
+    assert set(owners(selection)) == {3}, "ten are more than a quarter above a third of twenty"
+
+
 def test_tickets_without_a_key_go_by_the_other_order() -> None:
     nodes = [new_node(node_id) for node_id in (1, 2, 3)]
     selection = ring(*nodes)

@@ -155,6 +155,23 @@ def test_of_two_nodes_that_fail_alike_in_turn_one_stays() -> None:
     assert bench.status().count("up") >= 1
 
 
+def test_what_a_drain_cuts_off_is_not_held_against_the_node_when_it_works_again() -> None:
+    bench = Bench()
+    leases = [bench.lease(1) for _ in range(8)]
+    bench.fleet.drain(bench.nodes[0], 1.0, bench.now)
+    for lease in leases:
+        bench.end(lease, timed_out(), is_back=True)
+        lease.ticket.tried = lease.ticket.suspects = frozenset({1})
+        bench.fleet.free.reserve(bench.nodes[1])
+        bench.end(Lease(lease.ticket, bench.nodes[1], bench.now), answered(200))
+    bench.fleet.uncordon(bench.nodes[0], bench.now)
+    for _ in range(4):
+        bench.fail_then_answer(1, 2)
+    assert bench.status() == ["up", "up"]
+    bench.fail_then_answer(1, 2)
+    assert bench.status() == ["ejected", "up"]
+
+
 def test_with_zero_nobody_is_ever_ejected() -> None:
     bench = Bench(policy=HealthPolicy(eject_after=0))
     for _ in range(50):

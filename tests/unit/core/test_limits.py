@@ -32,6 +32,13 @@ def test_what_is_given_back_can_be_taken_again() -> None:
     assert [budget.take(5), budget.take(4)] == [False, True]
 
 
+def test_asking_for_room_takes_nothing() -> None:
+    budget = ByteBudget(10)
+    assert budget.take(4) is True
+    assert [budget.has_room(6), budget.has_room(7), budget.has_room(0)] == [True, False, True]
+    assert budget.held_bytes == 4
+
+
 def test_more_than_was_taken_cannot_be_given_back() -> None:
     budget = ByteBudget(10)
     assert budget.take(3) is True

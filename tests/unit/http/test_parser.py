@@ -172,9 +172,19 @@ def test_the_host_of_an_absolute_target_counts_and_not_that_of_the_field(
     assert request(f"GET {target} HTTP/1.1").authority == authority
 
 
-def test_options_may_ask_the_server_as_a_whole() -> None:
-    head = request("OPTIONS * HTTP/1.1")
-    assert (head.path, head.query) == (b"*", b"")
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        ("*", b"*", b""),
+        ("http://x", b"*", b""),
+        ("http://x/", b"/", b""),
+        ("http://x?a", b"/", b"a"),
+        ("http://x?", b"/", b""),
+    ],
+)
+def test_options_may_ask_the_server_as_a_whole(target: str, path: bytes, query: bytes) -> None:
+    head = request(f"OPTIONS {target} HTTP/1.1")
+    assert (head.path, head.query) == (path, query)
 
 
 @pytest.mark.parametrize(

@@ -375,3 +375,67 @@ def test_each_is_told_its_own_time_and_its_own_id() -> None:
 def test_in_the_form_of_the_original_there_is_no_time() -> None:
     response = overloaded(b'{"jsonrpc":"2.0","id":5,"method":"m"}', legacy=True)
     assert (response.status, response.body, response.fields) == (500, b"expected wait too long\n", b"")
+
+
+# Limits of the sender
+
+TOLD = b'RateLimit: "api";r=0;t=2\r\n'
+
+
+def test_json_rpc_over_a_limit_gets_an_error_with_its_id() -> None:
+    response = OURS.over_limit(b'{"id":7,"method":"eth_call"}', "api", 2, TOLD)
+    assert (response.status, response.content_type) == (429, b"application/json")
+    assert json.loads(response.body) == {
+        "jsonrpc": "2.0",
+        "id": 7,
+        "error": {"code": -32005, "message": "rate limit exceeded: api, try again in 2 s"},
+    }
+    assert response.fields == (
+        b"Retry-After: 2\r\n" + TOLD + b"Proxy-Status: lb; error=http_request_denied\r\n"
+    )
+
+
+def test_anything_else_over_a_limit_gets_a_problem_document_that_names_the_policy() -> None:
+    response = OURS.over_limit(b"", "api", 2, TOLD)
+    assert (response.status, response.content_type) == (429, b"application/problem+json")
+    assert json.loads(response.body) == {
+        "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+        "title": "rate limit exceeded",
+        "status": 429,
+        "detail": "rate limit exceeded: api, try again in 2 s",
+        "violated-policies": ["api"],
+    }
+
+
+def test_what_never_fits_a_limit_is_not_asked_to_come_back() -> None:
+    response = OURS.over_limit(b"", "api", 0, b"")
+    assert response.fields == b"Proxy-Status: lb; error=http_request_denied\r\n"
+    detail = json.loads(response.body)["detail"]
+    assert detail == "rate limit exceeded: api, a single request may not cost that much"
+
+
+def test_in_the_form_of_the_original_a_limit_is_429_and_a_line_of_text() -> None:
+    response = LEGACY.over_limit(b'{"id":7,"method":"eth_call"}', "api", 2, TOLD)
+    assert (response.status, response.body) == (429, b"rate limit exceeded: api, try again in 2 s\n")
+    assert (response.content_type, response.fields) == (b"text/plain; charset=utf-8", b"")
+
+
+def test_fields_are_added_but_to_the_form_of_the_original() -> None:
+    for refusals, fields in (
+        (OURS, b"Proxy-Status: lb; error=destination_unavailable\r\n" + TOLD),
+        (LEGACY, b""),
+    ):
+        response = refusals.answer(Reason.NODE_UNREACHABLE, b"")
+        refusals.add_fields(response, TOLD)
+        assert response.fields == fields
+
+
+def test_an_id_that_has_to_be_parsed_is_told_in_the_same_words() -> None:
+    plain = OURS.over_limit(b'{"id":"a","method":"eth_call"}', "api", 2, TOLD)
+    parsed = OURS.over_limit(b'{"id":"\\u0061","method":"eth_call"}', "api", 2, TOLD)
+    assert (parsed.status, parsed.body, parsed.content_type, parsed.fields) == (
+        plain.status,
+        plain.body,
+        plain.content_type,
+        plain.fields,
+    )

@@ -7,7 +7,6 @@ import pytest
 from priolb.http.callers import Caller
 from priolb.http.fields import FieldFinder
 from priolb.http.request import Request
-from priolb.http.rpc_methods import RpcMethods
 from priolb.http.rules import BODY_DECIDES, NO_LANE, Patterns, Rule, Rules
 from support.heads import request_head
 
@@ -138,20 +137,14 @@ def test_what_the_head_rules_out_no_body_decides() -> None:
     assert rule.lane_of(Request(request_head(), caller(), None)) == NO_LANE
 
 
-def test_a_body_is_read_once_and_only_when_a_rule_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[bytes] = []
-
-    def methods_in(body: bytes) -> RpcMethods:
-        read.append(body)
-        return RpcMethods([b"eth_call"], is_batch=False, is_all=True)
-
-    monkeypatch.setattr("priolb.http.request.methods_in", methods_in)
+def test_a_body_is_read_once_and_only_when_a_rule_asks_for_it() -> None:
     asks = [Rule([lane], rpc_methods=Patterns([name])) for lane, name in enumerate((b"a", b"eth_call"))]
     rules = Rules([Rule([2], field=FieldFinder("A")), *asks], default=3)
-    assert rules.lane_of(Request(request_head("POST / HTTP/1.1", "A: 1"), caller(), b"{")) == 2
-    assert read == []
-    assert rules.lane_of(Request(request_head(), caller(), b"{")) == 1
-    assert read == [b"{"]
+    request = Request(request_head("POST / HTTP/1.1", "A: 1"), caller(), b'{"method":"eth_call"}')
+    assert (rules.lane_of(request), request._is_read) == (2, False)
+    request = Request(request_head(), caller(), b'{"method":"eth_call"}')
+    assert (rules.lane_of(request), request._is_read) == (1, True)
+    assert request.rpc() is request.rpc() is not None
 
 
 # Urgency

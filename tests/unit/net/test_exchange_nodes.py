@@ -128,6 +128,18 @@ def test_what_might_have_been_one_reaches_the_client_whole_and_framed_as_it_came
         assert (node.state.answered, node.state.record.failed) == (1, 0)
 
 
+def test_an_empty_body_in_chunks_is_none() -> None:
+    with Rig(node_errors=frozenset({-32005})) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(CHUNKED)
+        assert client.take() == b""
+        call.send(b"0\r\n\r\n")
+        assert client.take().endswith(b"\r\n\r\n0\r\n\r\n")
+        assert (node.state.answered, node.state.record.failed) == (1, 0)
+
+
 def test_one_that_breaks_off_before_the_client_has_seen_of_it_is_tried_again() -> None:
     with Rig(node_errors=frozenset({-32005})) as rig:
         first, second, client = rig.node(), rig.node(), rig.client()

@@ -211,3 +211,45 @@ def test_shutting_down_cuts_what_the_handler_still_works_on() -> None:
         assert desk.cancelled == 1
         assert client.is_lost
         assert client.take() == b""
+
+
+def test_a_client_that_reads_late_while_its_own_request_is_under_way_is_not_cut_off_for_it_later() -> None:
+    desk = Desk()
+    desk.is_slow = True
+    with Rig(local=desk) as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(POST + POST + OWN)
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 64000\r\n\r\n" + b"x" * 64000)
+        rig.run()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + b"y" * 9000)
+        rig.run()
+        assert [request[1] for request in desk.requests] == [b"/own"]
+        rig.advance(29)
+        client.read()
+        rig.advance(60)
+        assert client.take().endswith(b"y" * 9000)
+        desk.finish()
+        rig.run()
+        assert client.take() == own_answer()
+
+
+def test_a_client_that_reads_nothing_while_its_own_request_is_under_way_is_cut_off() -> None:
+    desk = Desk()
+    desk.is_slow = True
+    with Rig(local=desk) as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(POST + POST + OWN)
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 64000\r\n\r\n" + b"x" * 64000)
+        rig.run()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + b"y" * 9000)
+        rig.run()
+        assert not client.was_reset
+        rig.advance(30.1)
+        assert desk.cancelled == 1
+        assert rig.notes.take("rejected") == [
+            ("rejected", "192.0.2.1", 0, "a client that does not read its answer")
+        ]

@@ -151,9 +151,9 @@ def test_a_cut_ends_everything_under_way_and_leaves_idle_connections_alone() -> 
             client.send(POST)
         idle, busy = node.accept(), other.accept()
         idle.send(ANSWER)
-        rig.engine._links[node.state.node_id].cut(rig.clock.now)
+        rig.engine._links[node.state.node_id].cut()
         assert not idle.is_closing()
-        rig.engine._links[other.state.node_id].cut(rig.clock.now)
+        rig.engine._links[other.state.node_id].cut()
         rig.run()
         assert busy.is_lost
         assert idle.take() == POST_AT_NODE * 2, "what was under way is tried elsewhere"

@@ -191,6 +191,105 @@ def test_a_stream_that_began_before_its_time_needs_no_second_try() -> None:
         assert client.take().endswith(b"\r\n\r\nabcd")
 
 
+@pytest.mark.parametrize("how", ["a failure", "what may be an error of the node"])
+def test_when_an_answer_is_on_its_way_that_is_held_there_is_no_second_try(how: str) -> None:
+    with Rig(hedging=hedging(), node_errors=frozenset({-32005})) as rig:
+        first_node, second_node, client = rig.node(), rig.node(), rig.client()
+        client.send(POST)
+        call = first_node.accept()
+        status = b"500 Broken" if how == "a failure" else b"200 OK"
+        call.send(b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\n[" % status)
+        rig.advance(1)
+        assert second_node.is_quiet() and client.take() == b""
+        call.send(b"]")
+        if how == "a failure":
+            second_node.accept().send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+
+
+# When errors that mean the node are looked for
+
+LIMITED = b'{"id":1,"error":{"code":-32005}}'
+LIMITED_HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LIMITED)
+
+
+def test_the_first_answer_wins_once_it_cannot_be_such_an_error() -> None:
+    with Rig(hedging=hedging(), node_errors=frozenset({-32005})) as rig:
+        client, first, second = hedged(rig)
+        first.send(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n")
+        aborted = [second.was_aborted]
+        first.send(b'{"result":')
+        assert [*aborted, second.was_aborted] == [False, True]
+        first.send(b"1}")
+        assert client.take().endswith(b'\r\n\r\n{"result":1}')
+        assert rig.notes.take("completed") == [("completed", b"", 200, "http://node-1", 2)]
+
+
+def test_the_second_answer_wins_while_the_first_may_be_such_an_error() -> None:
+    with Rig(hedging=hedging(), node_errors=frozenset({-32005})) as rig:
+        client, first, second = hedged(rig)
+        first.send(LIMITED_HEAD)
+        second.send(ANSWER)
+        assert first.was_aborted
+        assert client.take().endswith(b"\r\n\r\n[]")
+
+
+def test_the_second_try_goes_on_when_the_first_answer_is_such_an_error() -> None:
+    with Rig(hedging=hedging(), node_errors=frozenset({-32005}), max_tries=1) as rig:
+        client, first, second = hedged(rig)
+        first.send(LIMITED_HEAD)
+        first.send(LIMITED)
+        assert client.take() == b"" and not second.was_aborted
+        second.send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+        assert [node.state.record.failed for node in rig.nodes.values()] == [1, 0]
+
+
+def test_the_first_try_goes_on_when_the_second_answer_is_such_an_error() -> None:
+    with Rig(hedging=hedging(), node_errors=frozenset({-32005}), max_tries=1) as rig:
+        client, first, second = hedged(rig)
+        second.send(LIMITED_HEAD)
+        second.send(LIMITED)
+        assert client.take() == b"" and not first.was_aborted
+        first.send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+        assert [node.state.record.failed for node in rig.nodes.values()] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "parts", [[b'{"result":', b"1}"], [b"", b'["a long b']], ids=["a result", "no error"]
+)
+def test_the_second_answer_wins_once_it_cannot_be_such_an_error(parts: list[bytes]) -> None:
+    with Rig(hedging=hedging(), node_errors=frozenset({-32005})) as rig:
+        client, first, second = hedged(rig)
+        body = b"".join(parts)
+        second.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), parts[0]))
+        assert first.was_aborted is (parts[0] != b"")
+        second.send(parts[1])
+        assert first.was_aborted
+        assert client.take().endswith(b"\r\n\r\n" + body)
+        assert rig.notes.take("completed") == [("completed", b"", 200, "http://node-2", 2)]
+
+
+def test_a_second_answer_in_chunks_that_is_empty_after_all_wins() -> None:
+    with Rig(hedging=hedging(), node_errors=frozenset({-32005})) as rig:
+        client, first, second = hedged(rig)
+        second.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        aborted = [first.was_aborted]
+        second.send(b"0\r\n\r\n")
+        assert [*aborted, first.was_aborted] == [False, True]
+        assert client.take().endswith(b"\r\n\r\n0\r\n\r\n")
+
+
+def test_a_second_answer_that_breaks_off_while_it_is_held_lets_the_first_go_on() -> None:
+    with Rig(hedging=hedging(), node_errors=frozenset({-32005})) as rig:
+        client, first, second = hedged(rig)
+        second.send(LIMITED_HEAD + LIMITED[:9])
+        second.end()
+        first.send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+
+
 # When one of them fails
 
 

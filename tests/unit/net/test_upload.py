@@ -337,6 +337,46 @@ def test_a_node_that_stops_reading_is_given_up_after_30_seconds() -> None:
         ]
 
 
+def test_a_node_that_still_reads_the_end_of_a_body_is_waited_for_and_then_has_its_time() -> None:
+    with rig() as rig_:
+        _, client, call = begun(rig_, 60_000)
+        call.stop_reading()
+        client.send(b"x" * 60_000)
+        for _ in range(3):
+            rig_.advance(2.9)
+            call.read(20_000)
+        rig_.advance(3.2)
+        assert client.take() == b""
+        rig_.advance(0.4)  # each look may be a tick late
+        assert client.take() == problem(b"504 Gateway Timeout", "node timeout")
+
+
+def test_a_node_that_has_read_no_more_of_the_end_of_a_body_is_not_waited_for() -> None:
+    with rig() as rig_:
+        _, client, call = begun(rig_, 60_000)
+        call.stop_reading()
+        client.send(b"x" * 60_000)
+        rig_.advance(2.9)
+        call.read(1)
+        rig_.advance(3)
+        assert client.take() == b""
+        rig_.advance(0.2)
+        assert client.take() == problem(b"504 Gateway Timeout", "node timeout")
+
+
+def test_a_node_that_still_reads_the_end_of_a_body_is_cut_off_by_the_end_of_its_drain() -> None:
+    with rig() as rig_:
+        node, client, call = begun(rig_, 60_000)
+        call.stop_reading()
+        client.send(b"x" * 60_000)
+        call.read(20_000)
+        rig_.engine.fleet.drain(node.state, 1.0, rig_.clock.now)
+        rig_.engine.settle()
+        rig_.advance(1.1)
+        assert client.take() == problem(b"504 Gateway Timeout", "node timeout")
+        assert call.was_aborted
+
+
 def test_a_node_has_its_time_for_the_answer_from_the_end_of_the_body() -> None:
     with rig() as rig_:
         _, client, call = begun(rig_, 200)

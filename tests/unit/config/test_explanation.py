@@ -1,0 +1,58 @@
+"""The configuration file in words; the whole of a page is in the tests of the command."""
+
+import pytest
+
+from priolb.config.document import parse_document
+from priolb.config.explanation import default_of, lines_of, words_of_rule
+from priolb.config.load import settings_in
+from priolb.config.settings import Settings
+from priolb.config.tables import RuleSpec
+
+LANES = """\
+discipline = "weighted"
+[[lane]]
+name = "a"
+strict = true
+max_wait = 0.5
+[[lane]]
+name = "b"
+weight = 10
+order = "fair"
+"""
+
+
+def settings_of(text: str) -> Settings:
+    return Settings(**settings_in(parse_document("f", text.encode())))
+
+
+def test_of_a_lane_all_is_said_that_the_file_says() -> None:
+    assert list(lines_of(settings_of(LANES)))[:3] == [
+        "Lanes, the best one first; discipline weighted",
+        "    1  line 2     a: max_wait 0.5, strict true",
+        "    2  line 6     b: weight 10, order fair",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "the headers of the original: X-Fast-Track, X-High-Priority, high_prio"),
+        ("discipline = 'strict'", "the headers of the original: X-Fast-Track, X-High-Priority, high_prio"),
+        (LANES, "b"),
+    ],
+)
+def test_what_no_rule_matches_goes_by_headers_or_to_the_last_lane(text: str, expected: str) -> None:
+    assert default_of(settings_of(text)) == expected
+    assert list(lines_of(settings_of(text)))[-1] == f"                  otherwise -> {expected}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (RuleSpec(lane="a"), "every request -> a"),
+        (RuleSpec(header="A", value="b\n", lane="a"), r"A is 'b\n' -> a"),
+        (RuleSpec(keys=("k", "l"), urgency=((0, "a"), (7, "b"))), "key k or l -> urgency 0: a, 7: b"),
+    ],
+)
+def test_a_rule_is_a_sentence(rule: RuleSpec, expected: str) -> None:
+    assert words_of_rule(rule) == expected
