@@ -71,6 +71,8 @@ bench: $(COMPILED)/.installed ## Measure, write benchmarks/results/*.json and re
 docs: $(INSTALLED) ## Write the generated pages of the docs anew
 	$(PYTHON) -m priolb.config.help > $(VENV)/settings.md
 	mv $(VENV)/settings.md docs/settings.md
+	$(PYTHON) -m priolb.telemetry.metrics_reference > $(VENV)/metrics.md
+	mv $(VENV)/metrics.md docs/metrics.md
 
 wheel: $(PYTHON) ## Build the wheels into dist/: for this platform, and the pure one for any other
 	rm -rf build dist

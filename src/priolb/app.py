@@ -61,6 +61,7 @@ from priolb.tasks import Tasks
 from priolb.telemetry.lane_words import words_of
 from priolb.telemetry.limits import INTERVAL_S, LimitLog
 from priolb.telemetry.logs import Logger, LogWriter, forward_library_logs
+from priolb.telemetry.metrics import Metrics
 from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog
 from priolb.testing.mock_node import MockNode
@@ -165,9 +166,9 @@ class _Balancer:
         self._queue = queue
         words = words_of([lane.name for lane in settings.lanes])
         self._size_names = words.size_names
-        self._requests = RequestLog(log, words)
         self._limiter = limiter_of(settings)
         self._pulse = Pulse()
+        self._requests = RequestLog(log, words)
         self._engine = Engine(
             _scheduler(settings, queue, chance),
             ByteBudget(settings.queue_max_mb * 1024 * 1024),
@@ -214,6 +215,7 @@ class _Balancer:
             self._nodes,
             AdminAccess(settings.admin_allow, settings.admin_token),
             lambda: self._is_ready,
+            Metrics(self._nodes.known, queue, self._requests, self._pulse).page,
             self._debug_pages(),
             log,
         )
@@ -323,7 +325,7 @@ class _Balancer:
             lengths = dict(zip(self._size_names, self._queue.lengths(), strict=True))
             stall_ms = round(self._pulse.take_longest_s() * 1e3, 1)
             self._log.info("prioQueue size", **lengths, longestStallMs=stall_ms)
-            self._requests.refusals.tell_others()
+            self._requests.refusal_lines.tell_others()
 
 
 async def _log_limits(limit_log: LimitLog) -> None:

@@ -16,8 +16,9 @@ import pytest
 from priolb.attest.certificate import parse_certificate
 from support.balancer import Balancer
 from support.der_build import PrivateKey
-from support.factories import Connect, Launch
+from support.factories import Connect, Launch, NewNode
 from support.live_nodes import NewAttested, attested_node, command, put_collateral, sev_leaf, sev_uri, sgx_uri
+from support.scrape import scrape
 from support.scripted_node import Script, ScriptedNode, always
 from support.sev_evidence import ATLS, SevNode, b64, ec_key
 from support.sgx_evidence import DICE, LEGACY, SgxNode
@@ -175,6 +176,43 @@ def test_what_differs_where_it_may_is_told_and_counted_and_passes(
     proof = proof_of(balancer, uri)
     assert (proof["state"], proof["warnings"]) == ("attested", [warning])
     assert proof["warned"] == proof["accepted"] >= 2
+
+
+def test_metrics_tell_of_proofs_and_hold_nothing_of_what_has_to_be_proven(
+    trusting: Callable[..., Balancer], new_attested: NewAttested, new_node: NewNode
+) -> None:
+    evidence = SevNode()
+    differs = sev(new_attested, evidence, always(200))
+    replays = new_attested(evidence.tls_key, lambda _nonce: sev_leaf(evidence, bytes(32)), always(200))
+    uris = [
+        sev_uri(evidence, differs.port, **{"7": {"expected": "00" * 32, "warnOnly": True}}),
+        sev_uri(evidence, replays.port),
+        new_node().uri,
+    ]
+    balancer = trusting("-nodes", ",".join(uris))
+    names = [f"https://localhost:{differs.port}", f"https://localhost:{replays.port}"]
+    balancer.wait_for(PROVEN, nodeURI=names[0])
+    balancer.wait_for(REFUSED, nodeURI=names[1])
+    series = scrape(balancer)
+    assert {key: value for key, value in series.items() if key[0] == "priolb_node_attested"} == {
+        ("priolb_node_attested", names[0]): 1,
+        ("priolb_node_attested", names[1]): 0,
+    }
+    verdicts = {
+        (name, verdict): series["priolb_node_attestations_total", name, verdict] > 0
+        for name in names
+        for verdict in ("accepted", "warned", "refused")
+    }
+    assert {key for key, has_been in verdicts.items() if has_been} == {
+        (names[0], "warned"),
+        (names[1], "refused"),
+    }
+    assert {key[1:] for key in series if key[0] == "priolb_node_attestation_refusals_total"} == {
+        (names[1], "quote_nonce")
+    }
+    assert [series["priolb_node_state", name, "unattested"] for name in names] == [0, 1]
+    page = balancer.ask("GET", "/metrics").body.decode()
+    assert [part for uri in uris[:2] for part in ("SEV_", uri.partition("@")[0][-40:]) if part in page] == []
 
 
 def test_nodes_of_the_store_prove_themselves_at_the_start_and_requests_wait_for_them(

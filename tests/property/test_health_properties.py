@@ -38,7 +38,7 @@ def test_a_record_is_the_average_over_single_tries(events: list[tuple[bool, floa
             busy_s += took_s
             latency_s = took_s if latency_s is None else latency_s + (took_s - latency_s) * 0.1
         else:
-            record.fail("x", answered, 0.0)
+            record.fail("x", "x", answered, 0.0)
         assert abs(record.success_ratio(answered) - ratio) < 1e-9
         # Looked at after each answer it is the average of single answers.
         assert abs(record.latency_s(answered, busy_s) - (latency_s or 0.0)) < 1e-6

@@ -5,18 +5,20 @@
     POST    /nodes      add the node of {"uri": "..."}
     PATCH   /nodes      change it: {"uri": "...", "state": "drained"}, see `nodes.parameters`
     DELETE  /nodes      remove it
+    GET     /metrics    what is counted and measured, for Prometheus
     GET     /healthz    200 while the process works
     GET     /readyz     200 while it takes requests, 503 once it shuts down
     GET     /debug/...  see `admin.debug`
 
-HEAD is answered wherever GET is. Changes, details and debug pages are for those whom `admin.access` lets in.
+HEAD is answered wherever GET is. Changes, details, metrics and debug pages are for those whom `admin.access`
+lets in.
 """
 
 from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from priolb.admin.access import AdminAccess
@@ -30,6 +32,7 @@ _CHANGES: Final = (b"POST", b"DELETE", b"PATCH")
 _METHODS: Final[dict[bytes, tuple[bytes, ...]]] = {
     b"/": _READS,
     b"/nodes": _READS + _CHANGES,
+    b"/metrics": _READS,
     b"/healthz": _READS,
     b"/readyz": _READS,
 }
@@ -38,6 +41,7 @@ _DEBUG: Final = b"/debug/"
 # Of `/`, only reading: POST / is a request for a node.
 _OWN_PATHS: Final = frozenset(_METHODS) - {b"/"}
 
+_METRICS_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 _MAX_LOGGED_PATH_BYTES: Final = 256
 _MAX_SHOWN_NAME: Final = 80
 
@@ -66,23 +70,26 @@ class AdminApi:
         nodes: what `/nodes` shows and changes.
         access: who may change nodes and see debug pages.
         is_ready: whether the program takes requests.
+        metrics: returns what is counted and measured, in the text format of Prometheus.
         debug: the debug pages that are turned on, None for none.
         log: is told of calls that were refused or failed.
     """
 
-    __slots__ = ("_access", "_debug", "_is_ready", "_log", "_nodes")
+    __slots__ = ("_access", "_debug", "_is_ready", "_log", "_metrics", "_nodes")
 
     def __init__(
         self,
         nodes: Nodes,
         access: AdminAccess,
         is_ready: Callable[[], bool],
+        metrics: Callable[[], Awaitable[bytes]],
         debug: DebugPages | None,
         log: Log,
     ) -> None:
         self._nodes = nodes
         self._access = access
         self._is_ready = is_ready
+        self._metrics = metrics
         self._debug = debug
         self._log = log
 
@@ -126,6 +133,9 @@ class AdminApi:
                 return _json(self._nodes.uris())
             self._check_access(request)
             return _json(self._nodes.details())
+        if path == b"/metrics":
+            self._check_access(request)
+            return LocalResponse(200, await self._metrics(), _METRICS_TYPE)
         if path == b"/healthz":
             return LocalResponse(200, b"ok\n")
         if path == b"/readyz":

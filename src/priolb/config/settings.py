@@ -427,11 +427,11 @@ class Settings:
     # Administration
     admin_allow: tuple[Network, ...] = setting(
         CidrList(), "ADMIN_ALLOW", "127.0.0.0/8,::1/128", "networks, comma separated",
-        meaning="Peers that may change nodes and use /debug without ADMIN_TOKEN.",
+        meaning="Peers that may change nodes and see /metrics and /debug without ADMIN_TOKEN.",
     )
     admin_token: str = setting(
         Token(), "ADMIN_TOKEN", "", "text", secret=True,
-        meaning="A peer that sends it as Authorization: Bearer may change nodes, use /debug; empty = none.",
+        meaning="Sent as Authorization: Bearer, it lets a peer do what ADMIN_ALLOW does; empty = none.",
     )
     admin_listen: Address | None = setting(
         OptionalHostPort(), "ADMIN_LISTEN", "", "host:port",

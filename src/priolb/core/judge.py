@@ -64,7 +64,7 @@ class Judge:
                 if node_id != node.node_id and node_id in fleet.nodes:
                     self._proven(fleet.nodes[node_id], ticket, now)
         elif outcome.failed:
-            node.record.fail(str(outcome), node.answered, now)
+            node.record.fail(outcome.failure, str(outcome), node.answered, now)
         if node.node_id not in fleet.nodes:
             return
         if outcome.good or outcome.reason is Reason.NODE_TIMEOUT:

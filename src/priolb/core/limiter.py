@@ -120,20 +120,18 @@ class Count:
         who: with whose requests it counts.
         cost: what it counts for.
         level: what `take` of the limit has said.
+
+    `is_over` says that it is over the limit, so that it was not counted.
     """
 
-    __slots__ = ("cost", "level", "rule", "who")
+    __slots__ = ("cost", "is_over", "level", "rule", "who")
 
     def __init__(self, rule: LimitRule, who: bytes, cost: int, level: int) -> None:
         self.rule = rule
         self.who = who
         self.cost = cost
         self.level = level
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it is over the limit, so that it was not counted."""
-        return self.level > self.rule.limit.most
+        self.is_over: bool = level > rule.limit.most
 
     @property
     def wait_ns(self) -> int:

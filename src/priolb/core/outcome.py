@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import lru_cache
+from typing import Final
 
 from priolb.errors import Reason
+
+_NODE_ERROR: Final = "node_error"
+_CLIENT_STATUS: Final = "status_4xx"
+_SERVER_STATUS: Final = "status_5xx"
+
+FAILURES: Final = (
+    Reason.NODE_UNREACHABLE.value,
+    Reason.NODE_TIMEOUT.value,
+    Reason.NODE_BAD_ANSWER.value,
+    Reason.NODE_UNATTESTED.value,
+    _NODE_ERROR,
+    _CLIENT_STATUS,
+    _SERVER_STATUS,
+)
+"""All values of `Outcome.failure`."""
 
 
 class Source(Enum):
@@ -94,6 +110,15 @@ class Outcome:
         self.is_absence: bool = (
             source is Source.NODE and phase is Phase.CONNECT and reason is Reason.NODE_UNREACHABLE
         )
+
+    @property
+    def failure(self) -> str:
+        """How a failed try failed, in one word of a few: the metric label."""
+        if self.reason is not None:
+            return self.reason.value
+        if self.node_error:
+            return _NODE_ERROR
+        return _CLIENT_STATUS if self.status < 500 else _SERVER_STATUS  # RFC 9110, 15: 600 and above are 5xx
 
     def __str__(self) -> str:
         """In words for the operator: what speaks against the node."""

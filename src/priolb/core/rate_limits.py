@@ -133,7 +133,7 @@ class RateLimit(Limit):
         return level - self.most
 
     def renewal_ns(self, level: int) -> int:
-        return level - self.most + (self.left(level) + 1) * self._interval_ns
+        return self._interval_ns - (self.most - level) % self._interval_ns
 
 
 class ConcurrencyLimit(Limit):

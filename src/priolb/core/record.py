@@ -29,13 +29,14 @@ class NodeRecord:
         "_latency_s",
         "_ratio",
         "entered",
-        "failed",
+        "failures",
         "last_error",
         "last_error_at",
     )
 
     def __init__(self) -> None:
-        self.failed: int = 0
+        self.failures: dict[str, int] = {}
+        """How many tries failed in which way, by `Outcome.failure`."""
         self.last_error: str = ""
         self.last_error_at: float = 0.0
         self.entered: dict[NodeStatus, int] = {}
@@ -46,17 +47,23 @@ class NodeRecord:
         self._answered: int = 0
         self._busy_s: float = 0.0
 
-    def fail(self, error: str, answered: int, now: float) -> None:
+    @property
+    def failed(self) -> int:
+        """Tries that failed."""
+        return sum(self.failures.values())
+
+    def fail(self, failure: str, error: str, answered: int, now: float) -> None:
         """Add a try that failed.
 
         Args:
+            failure: how, in one word of a few.
             error: why, in words for the operator.
             answered: good answers of the node so far.
             now: monotonic seconds.
         """
         self._ratio = self.success_ratio(answered) * (1.0 - _RATIO_GAIN)
         self._answered_at_failure = answered
-        self.failed += 1
+        self.failures[failure] = self.failures.get(failure, 0) + 1
         self.note(error, now)
 
     def note(self, error: str, now: float) -> None:

@@ -36,7 +36,8 @@ class ClientConnection(Flushing):
     Args:
         listener: what took it, and what it shares with others.
 
-    `peer_address` is the client's address, empty for a Unix socket.
+    `peer_address` is the client's address, empty for a Unix socket. `limit_fields` are what the answer to its
+    request, the last that was let in, tells of the limits of its sender, rendered.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class ClientConnection(Flushing):
         "_transport",
         "_unsent_bytes",
         "_writing_paused",
+        "limit_fields",
         "peer_address",
     )
 
@@ -74,6 +76,7 @@ class ClientConnection(Flushing):
         self._peer: Peer | None = None
         # What its request counts for
         self._grant: Grant | None = None
+        self.limit_fields: bytes = b""
         # What nodes were told of its last request: the same as of the next if its head is the same, as mostly
         self._last_head: RequestHead | None = None
         self._last_is_rpc: bool = False

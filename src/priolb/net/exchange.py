@@ -58,8 +58,7 @@ class Exchange(Attempts):
         lane: index of its lane.
         now: monotonic seconds of its arrival.
 
-    `payload_bytes` is how much of the body has come. `limit_fields` are what any answer tells of the limits
-    of its sender, rendered.
+    `payload_bytes` is how much of the body has come.
     """
 
     __slots__ = (
@@ -67,7 +66,6 @@ class Exchange(Attempts):
         "_keep_alive",
         "_kept",
         "body",
-        "limit_fields",
         "method",
         "request_id",
         "size_at_start",
@@ -113,7 +111,6 @@ class Exchange(Attempts):
         # Answer
         self._stream: AnswerStream | None = None
         self._keep_alive: bool = head.keep_alive
-        self.limit_fields: bytes = b""
 
     # What the engine tells it
 
@@ -137,7 +134,7 @@ class Exchange(Attempts):
             response = engine.refusals.overloaded(reason, body, retry_after_s)
         else:
             response = engine.refusals.answer(reason, body, detail)
-        engine.refusals.add_fields(response, self.limit_fields)
+        engine.refusals.add_fields(response, self._client.limit_fields)
         engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
         self._client.answer(response)
 
@@ -221,7 +218,8 @@ class Exchange(Attempts):
         self._keep_alive = False
         self._stream = AnswerStream(head.status, UNTIL_CLOSE, is_chunked=False)
         start = b"HTTP/1.1 %d %s\r\n%s" % (head.status, head.phrase, head.forwarded)
-        self._client.write(start + own_fields(self._engine, self, head, self._try_at, now) + b"\r\n")
+        own = own_fields(self._engine, self, head, self._try_at, now) + self._client.limit_fields
+        self._client.write(b"%s%s\r\n" % (start, own))
         self._note_answering(now)
         self._client.switch_protocols(backend)
 
@@ -458,9 +456,10 @@ class Exchange(Attempts):
         request = self._head
         if self._upload is not None and not self._upload.is_complete:
             self._keep_alive = False  # what is left of the request would be read as the next one
-        return b"%s%s%s\r\n%s" % (
+        return b"%s%s%s%s\r\n%s" % (
             answer_start(head, request.method, body_bytes, request.minor, request.is_rpc),
             own_fields(self._engine, self, head, self._try_at, now),
+            self._client.limit_fields,
             connection_field(request.minor, self._keep_alive),
             body,
         )

@@ -39,6 +39,7 @@ class FrontConnection(Pipeline):
         "_exchange",
         "_head",
         "_held_bytes",
+        "_holds_more",
         "_is_local",
         "_is_upgrade",
         "_upload",
@@ -49,6 +50,7 @@ class FrontConnection(Pipeline):
         self._head: RequestHead | None = None
         self._is_local: bool = False
         self._is_upgrade: bool = False
+        self._holds_more: bool = False
         self._awaits_continue: bool = False
         self._held_bytes: int = 0
         self._upload: Upload | None = None
@@ -235,7 +237,7 @@ class FrontConnection(Pipeline):
                 return
         body_bytes = head.body_bytes
         if body_bytes == 0:
-            self._dispatch(b"", None)
+            self._dispatch(head, b"", None)
             return
         inbox = self._inbox
         if (
@@ -246,7 +248,7 @@ class FrontConnection(Pipeline):
             # The whole body came with the head, as mostly: no detour.
             self._held_bytes = body_bytes
             body, inbox.data = inbox.data[:body_bytes], inbox.data[body_bytes:]
-            self._dispatch(body, None)
+            self._dispatch(head, body, None)
         else:
             self._begin_body(head)
 
@@ -269,6 +271,7 @@ class FrontConnection(Pipeline):
                 return False
             engine.upgrades += 1
             self._is_upgrade = True
+            self._holds_more = True
         return True
 
     def _replay_max_bytes(self) -> int:
@@ -338,7 +341,8 @@ class FrontConnection(Pipeline):
             else:
                 self._held_bytes = upload.held_bytes
                 self._upload = None
-                self._dispatch(upload.collected(), None)
+                assert self._head is not None
+                self._dispatch(self._head, upload.collected(), None)
         elif not is_passing and upload.held_bytes > self._replay_max_bytes():
             self._let_pass(upload)
         elif is_passing and not upload.is_flowing:
@@ -350,12 +354,11 @@ class FrontConnection(Pipeline):
         """Take up a request whose body will be passed on as it comes, once a node is there to take it."""
         if not upload.is_complete:
             self._pause_reading()
-        self._dispatch(b"", upload)
+        assert self._head is not None
+        self._dispatch(self._head, b"", upload)
 
-    def _dispatch(self, body: bytes, upload: Upload | None) -> None:
+    def _dispatch(self, head: RequestHead, body: bytes, upload: Upload | None) -> None:
         """Bring a request on its way, whose body is complete or passes through."""
-        head = self._head
-        assert head is not None
         self._state = BUSY if upload is None or upload.is_complete else PASSING
         self.lapses_at = inf
         if self._is_local:
@@ -363,10 +366,10 @@ class FrontConnection(Pipeline):
             self._cancel_local = self._listener.tasks.spawn(self._answer_locally(request), "admin request")
             return
         engine = self._engine
-        now = engine.clock()
         if engine.door is None:
-            exchange = Exchange(engine, self, head, body, upload, lane_of(head.known), now)
+            exchange = Exchange(engine, self, head, body, upload, lane_of(head.known), engine.clock())
         else:
+            now = engine.clock()
             begun = body if upload is None else upload.beginning(LOOKED_AT_BYTES)
             admission = engine.door.admit(head, self._known_peer(), begun, now)
             if admission.excess is not None:
@@ -376,7 +379,8 @@ class FrontConnection(Pipeline):
             exchange.tenant = admission.caller.tenant
             if admission.grant is not None:
                 self._grant = admission.grant
-                exchange.limit_fields = granted_fields(admission.grant)
+                self.limit_fields = granted_fields(admission.grant)
+                self._holds_more = True
         self._exchange = exchange
         if self._listener.is_draining:
             exchange.refuse(Reason.SHUTTING_DOWN)
@@ -458,9 +462,15 @@ class FrontConnection(Pipeline):
         if self._upload is not None:
             self._upload.release()
             self._upload = None
-        if self._grant is not None:
-            self._grant.end()
-            self._grant = None
+        if self._holds_more:
+            self._let_go_of_more()
+
+    def _let_go_of_more(self) -> None:
+        """Let go of what only few requests hold: a place among upgrades, and what counts in limits."""
+        self._holds_more = False
         if self._is_upgrade:
             self._is_upgrade = False
             self._engine.upgrades -= 1
+        if self._grant is not None:
+            self._grant.end()
+            self._grant = None

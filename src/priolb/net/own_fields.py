@@ -1,4 +1,4 @@
-"""The fields of ours in an answer to a client: how long it took and where, limits, which way, and when."""
+"""The fields of ours in an answer to a client: how long it took and where, which way it came, and when."""
 
 from __future__ import annotations
 
@@ -28,5 +28,4 @@ def own_fields(engine: Engine, exchange: Exchange, head: ResponseHead, try_at: f
         exchange.size_at_start,
         engine.scheduler.queue.lanes[exchange.lane].length,
     )
-    date = b"" if b"date" in head.known else engine.date(now)
-    return b"%b%b%b%b" % (times, exchange.limit_fields, engine.via[head.minor], date)
+    return b"%b%b%b" % (times, engine.via[head.minor], b"" if b"date" in head.known else engine.date(now))

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from priolb.attest.attestation import Attestation
+from priolb.core.node import NodeState
 from priolb.core.status import NodeChange, NodeStatus
 from priolb.errors import ConfigError, StoreError
 from priolb.nodes.checks import Checks, Rhythm
@@ -82,6 +84,11 @@ class NodePool:
             detail_of_unusable(uri, member.fault) if member.link is None else detail_of(uri, member.link, now)
             for uri, member in self._members.items()
         ]
+
+    def known(self) -> list[tuple[NodeState, Attestation | None]]:
+        """Return the nodes in the order they were added, each with who asks for its proof, or None."""
+        links = [member.link for member in self._members.values() if member.link is not None]
+        return [(link.node, link.proof.attestation if link.proof else None) for link in links]
 
     async def start(self, uris: Sequence[str]) -> None:
         """Add `uris` to the list in the store and take up all nodes of it.

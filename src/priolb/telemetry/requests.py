@@ -1,4 +1,4 @@
-"""The log of requests, in the words of the original program.
+"""The log of requests, in the words of the original program, and counts of those that did not get through.
 
 A request logs when it is queued and when it is completed. These two lines are most of what the program
 logs and are on the path of every request, so they are put together once (`Logger.template`) and only filled
@@ -44,7 +44,11 @@ class RequestLog:
         logger: where the lines go; they have its form.
         words: the words for lanes, by default those of the original.
 
-    `refusals` counts those that have no line of their own.
+    Attributes:
+        refusals: how many requests got an answer of ours, by lane and reason.
+        rejections: how much was no request that could be served, by the status of the answer, 0 for none.
+        clients_left: how many clients left before their answer was complete, for each lane.
+        refusal_lines: logs refusals, and counts those that have no line of their own.
     """
 
     __slots__ = (
@@ -55,15 +59,21 @@ class RequestLog:
         "_render_id",
         "_stamps",
         "_write",
+        "clients_left",
+        "refusal_lines",
         "refusals",
+        "rejections",
     )
 
     def __init__(self, logger: Logger, words: LaneWords | None = None) -> None:
         self._logger = logger
         self._lanes = LaneWords() if words is None else words
-        self.refusals = RefusalLog(logger, self._lanes)
+        self.refusal_lines = RefusalLog(logger, self._lanes)
         self._stamps = logger.stamps
         self._write = logger.writer.write
+        self.refusals: dict[tuple[int, str], int] = {}
+        self.rejections: dict[int, int] = {}
+        self.clients_left: list[int] = [0] * self._lanes.count
         self._render_id = lru_cache(maxsize=_REQUEST_IDS_MAX)(self._as_text)
         self._queued_line = lru_cache(maxsize=_LINES_MAX)(self._queued_template)
         self._completed_line = lru_cache(maxsize=_LINES_MAX)(self._completed_template)
@@ -123,7 +133,8 @@ class RequestLog:
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """Log that a request got an answer of ours."""
-        self.refusals.refused(request_id, lane, reason, status)
+        self.refusals[lane, reason] = self.refusals.get((lane, reason), 0) + 1
+        self.refusal_lines.refused(request_id, lane, reason, status)
 
     def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:
         """Log that a request is back in line, as its slot is needed for the one with the id `by`."""
@@ -137,6 +148,7 @@ class RequestLog:
 
     def client_left(self, request_id: bytes, lane: int, tries: int, payload_bytes: int) -> None:
         """Log that a client left before its answer was complete."""
+        self.clients_left[lane] += 1
         self._logger.info(
             "Client closed the connection prematurely",
             **_id(request_id),
@@ -158,6 +170,7 @@ class RequestLog:
 
     def rejected(self, peer: str, status: int, detail: str) -> None:
         """Log that what a client sent was no request that could be served, or came too slowly."""
+        self.rejections[status] = self.rejections.get(status, 0) + 1
         self._logger.warning("Connection rejected", peer=peer, statusCode=status, err=detail)
 
     def _as_text(self, value: str | bytes) -> bytes:

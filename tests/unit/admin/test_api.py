@@ -62,6 +62,10 @@ class FakeNodes:
         self.changes.append((kind, uri))
 
 
+async def a_page() -> bytes:
+    return b"up 1\n"
+
+
 class Desk:
     """An API with all that it works on."""
 
@@ -72,7 +76,7 @@ class Desk:
         self.log = RecordingLog()
         access = AdminAccess([ip_network("127.0.0.0/8")], "s3cret")
         debug = DebugPages(self.log, has_log_test=False, has_pprof=True) if has_debug else None
-        self.api = AdminApi(self.nodes, access, lambda: is_ready, debug, self.log)
+        self.api = AdminApi(self.nodes, access, lambda: is_ready, a_page, debug, self.log)
 
     def ask(self, request: LocalRequest) -> tuple[int, bytes, bytes, bytes]:
         async def main() -> tuple[int, bytes, bytes, bytes]:
@@ -98,6 +102,9 @@ class Desk:
         (b"GET", b"/NODES", False),
         (b"GET", b"/healthz", True),
         (b"POST", b"/readyz", True),
+        (b"GET", b"/metrics", True),
+        (b"POST", b"/metrics", True),
+        (b"GET", b"/metrics/", False),
         (b"GET", b"/debug/", True),
         (b"POST", b"/debug/pprof/heap", True),
         (b"GET", b"/debug/../sim", True),
@@ -239,6 +246,8 @@ def test_a_call_whose_client_left_is_cancelled_and_not_taken_for_an_error() -> N
     [
         ("POST", "/nodes"),
         ("DELETE", "/nodes"),
+        ("GET", "/metrics"),
+        ("HEAD", "/metrics"),
         ("GET", "/debug/pprof/"),
         ("POST", "/debug/pprof/"),
         ("GET", "/debug/pprof/heap"),
@@ -276,6 +285,17 @@ def test_a_stranger_with_the_token_may_change_and_look_inside(peer: str) -> None
     assert desk.nodes.changes == [("add", "http://a:1")]
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(("peer", "fields"), [("127.0.0.1", ()), (STRANGER, (TOKEN,))])
+def test_metrics_are_in_the_text_format_of_prometheus(
+    method: str, peer: str, fields: tuple[str, ...]
+) -> None:
+    desk = Desk()
+    answer = desk.ask(local_request(method, "/metrics?x=1", b"", peer, fields))
+    assert answer == (200, b"up 1\n", b"text/plain; version=0.0.4; charset=utf-8", b"")
+    assert desk.log.lines == []
+
+
 @pytest.mark.parametrize("origin", [ORIGIN, "Origin: https://evil.example", "Origin: null", "Origin:"])
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 def test_a_web_page_cannot_change_nodes_through_a_trusted_browser(method: str, origin: str) -> None:
@@ -302,6 +322,7 @@ def test_a_web_page_that_has_the_token_may_change_nodes() -> None:
     [
         ("PUT", "/nodes", b"Allow: GET, HEAD, POST, DELETE, PATCH\r\n"),
         ("OPTIONS", "/nodes", b"Allow: GET, HEAD, POST, DELETE, PATCH\r\n"),
+        ("POST", "/metrics", b"Allow: GET, HEAD\r\n"),
         ("POST", "/healthz", b"Allow: GET, HEAD\r\n"),
         ("DELETE", "/readyz", b"Allow: GET, HEAD\r\n"),
         ("POST", "/", b"Allow: GET, HEAD\r\n"),
@@ -411,7 +432,7 @@ def test_changes_reach_the_node_pool_and_its_refusals_reach_the_client() -> None
         links = Links(traffic, slots, False, NodeTLS("", "", ""), attestors)
         pool = NodePool(store, traffic, links, slots, NoPause(), 30.0, log)
         access = AdminAccess([ip_network("127.0.0.0/8")], "")
-        api: LocalHandler = AdminApi(pool, access, lambda: True, None, log)
+        api: LocalHandler = AdminApi(pool, access, lambda: True, a_page, None, log)
 
         async def ask(method: str, uri: str) -> tuple[int, bytes]:
             response = await api.handle(local_request(method, "/nodes", b'{"uri":"%s"}' % uri.encode()))

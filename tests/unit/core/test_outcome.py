@@ -2,7 +2,7 @@
 
 import pytest
 
-from priolb.core.outcome import Outcome, Phase, Source, answered
+from priolb.core.outcome import FAILURES, Outcome, Phase, Source, answered
 from priolb.errors import Reason
 
 
@@ -94,6 +94,27 @@ def test_whole_answers_of_one_kind_are_one_object() -> None:
     assert answered(200, answering=False) is answered(200, answering=False)
     assert answered(503, answering=False, retry_after_s=2.0).retry_after_s == 2.0
     assert answered(503, answering=False).retry_after_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failure"),
+    [
+        (Outcome(Source.NODE, Phase.CONNECT, Reason.NODE_UNREACHABLE, 0, False, False), "node_unreachable"),
+        (Outcome(Source.NODE, Phase.HEAD, Reason.NODE_TIMEOUT, 0, True, False), "node_timeout"),
+        (Outcome(Source.NODE, Phase.BODY, Reason.NODE_BAD_ANSWER, 200, True, True), "node_bad_answer"),
+        (Outcome(Source.NODE, Phase.CONNECT, Reason.NODE_UNATTESTED, 0, False, False), "node_unattested"),
+        (answered(200, answering=False, node_error=True), "node_error"),
+        (answered(503, answering=False, node_error=True), "node_error"),
+        (answered(400, answering=False), "status_4xx"),
+        (answered(499, answering=False), "status_4xx"),
+        (answered(500, answering=False), "status_5xx"),
+        (answered(999, answering=False), "status_5xx"),
+    ],
+)
+def test_a_failed_try_has_one_word_of_a_few_for_metrics(outcome: Outcome, failure: str) -> None:
+    assert outcome.failed
+    assert outcome.failure == failure
+    assert failure in FAILURES
 
 
 @pytest.mark.parametrize(

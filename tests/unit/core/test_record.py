@@ -12,9 +12,16 @@ def test_before_the_first_try_nothing_has_failed() -> None:
 
 def test_a_failure_is_kept_with_its_time() -> None:
     record = NodeRecord()
-    record.fail("status 500", 3, 12.5)
+    record.fail("status_5xx", "status 500", 3, 12.5)
     record.note("health check failed", 13.0)
     assert (record.failed, record.last_error, record.last_error_at) == (1, "health check failed", 13.0)
+
+
+def test_failures_are_counted_by_how_a_try_failed() -> None:
+    record = NodeRecord()
+    for failure in ("status_5xx", "node_timeout", "status_5xx"):
+        record.fail(failure, "in words", 0, 1.0)
+    assert (record.failures, record.failed) == ({"status_5xx": 2, "node_timeout": 1}, 3)
 
 
 def test_the_ratio_is_the_average_of_tries_each_weighing_a_hundredth() -> None:
@@ -24,7 +31,7 @@ def test_the_ratio_is_the_average_of_tries_each_weighing_a_hundredth() -> None:
         if is_good:
             answered += 1
         else:
-            record.fail("x", answered, 0.0)
+            record.fail("x", "x", answered, 0.0)
         assert record.success_ratio(answered) == pytest.approx(ratio, rel=1e-12)
 
 

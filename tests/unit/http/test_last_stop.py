@@ -19,7 +19,14 @@ def test_a_trace_shows_what_has_arrived() -> None:
 
 def test_a_trace_shows_no_secret() -> None:
     """RFC 9110, section 9.3.8."""
-    lines = ["Authorization: a", "X: authorization: b", "COOKIE: c=d", "cookie: e", "X-Cookie: f"]
+    lines = [
+        "Authorization: a",
+        "X: authorization: b",
+        "COOKIE: c=d",
+        "cookie: e",
+        "X-Cookie: f",
+        "x-api-key: g",
+    ]
     assert answer_of_last(head("TRACE", *lines, target="/")).body == (
         b"TRACE / HTTP/1.1\r\nHost: c\r\nX: authorization: b\r\nX-Cookie: f\r\n\r\n"
     )

@@ -110,12 +110,13 @@ def test_a_body_that_decides_is_uploaded_first() -> None:
 
 def test_of_a_long_body_all_is_looked_at_that_has_come() -> None:
     rule = Rule([0], rpc_methods=Patterns([b"eth_*"]))
-    with Rig(door=Door(Callers(), Rules([rule], default=2)), replay_max_bytes=20) as rig:
+    with Rig(door=Door(Callers(), Rules([rule], default=2)), replay_max_bytes=5020) as rig:
         rig.node().answers = lambda request: ANSWER if request.endswith(CALL) else None
+        blanks = b" " * 5000  # as many as are not put together with what comes next
         client = rig.client()
-        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")
-        client.send(CALL[:5])
-        client.send(CALL[5:])
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n")
+        client.send(blanks)
+        client.send(CALL)
         rig.run()
         assert lanes_of(rig) == [0]
         client.end()

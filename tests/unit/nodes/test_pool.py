@@ -187,3 +187,22 @@ def test_https_nodes_are_verified_unless_their_uri_says_otherwise() -> None:
             assert at.traffic.tls == [None, at.tls.verified, at.tls.unverified, at.tls.verified]
 
     run(main)
+
+
+def test_known_are_the_nodes_of_now_in_the_order_of_the_list_and_who_asks_for_proof() -> None:
+    """An entry that is no node is not among them."""
+    attested = f"https://SGX_{'00' * 32}@c"
+
+    async def main() -> None:
+        async with desk(B, "ftp://nothing", A, attested) as at:
+            assert at.pool.known() == []
+            await at.pool.start([])
+            assert [(node.name, proof is None) for node, proof in at.pool.known()] == [
+                (B, True),
+                (A, True),
+                ("https://c", False),
+            ]
+            assert await at.pool.remove(B)
+            assert [node.name for node, _ in at.pool.known()] == [A, "https://c"]
+
+    run(main)

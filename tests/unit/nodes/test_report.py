@@ -51,7 +51,7 @@ def test_details_tell_all_that_is_known_of_a_node() -> None:
     fleet.add(node, 100.0)
     fleet.set_healthy(node, True, "passed", 110.0)
     node.answered, node.busy_s, node.in_flight = 10, 0.25, 2
-    node.record.fail("status 500", 10, 115.0)
+    node.record.fail("status_5xx", "status 500", 10, 115.0)
     detail = detail_of("http://a?_weight=3&_tier=1", Link(node, None), 120.0)
     times = [str(detail.pop(name)) for name in ("since", "last_error_at")]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time) for time in times)

@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from priolb.telemetry.pulse import BEAT_S, Pulse
+from priolb.telemetry.pulse import BEAT_S, STALL_BOUNDS_S, Pulse
 
 
-def longest_after(*took_s: float) -> float:
-    """Return what a pulse says whose sleeps took so long."""
-    now_s = 1000.0
+def beaten(*took_s: float) -> Pulse:
+    """Return a pulse whose sleeps took so long."""
+    now_s = 0.0
     sleeps = iter(took_s)
 
     async def sleep(seconds: float) -> None:
@@ -24,6 +24,12 @@ def longest_after(*took_s: float) -> float:
     pulse = Pulse(lambda: now_s, sleep)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(pulse.beat())
+    return pulse
+
+
+def longest_after(*took_s: float) -> float:
+    """Return what a pulse says whose sleeps took so long."""
+    pulse = beaten(*took_s)
     longest_s = pulse.take_longest_s()
     assert pulse.take_longest_s() == 0.0
     return longest_s
@@ -36,6 +42,20 @@ def test_the_longest_stall_is_told_once() -> None:
 def test_a_loop_that_is_never_late_has_no_stall() -> None:
     assert longest_after(BEAT_S, BEAT_S) == pytest.approx(0.0)
     assert longest_after(BEAT_S / 2) == 0.0
+
+
+def test_every_beat_is_counted_by_how_late_it_was_and_told_to_all_who_look() -> None:
+    """A bucket has what is not above its bound; the last one has the rest."""
+    pulse = beaten(0.5, BEAT_S / 2, BEAT_S, BEAT_S + 0.75, BEAT_S + 1.25)
+    pulse.take_longest_s()
+    assert STALL_BOUNDS_S == (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+    assert pulse.stalls == [2, 0, 0, 0, 0, 0, 0, 1, 1, 1]
+    assert pulse.stalled_s == pytest.approx(0.49 + 0.75 + 1.25)
+
+
+def test_a_beat_that_is_as_late_as_a_bound_is_in_its_bucket() -> None:
+    assert STALL_BOUNDS_S[-1] == (BEAT_S + 1.0) - BEAT_S, "no rounding in the way"
+    assert beaten(BEAT_S + 1.0).stalls == [0, 0, 0, 0, 0, 0, 0, 0, 1, 0]
 
 
 def test_a_loop_that_is_really_held_up_is_noticed() -> None:

@@ -194,3 +194,29 @@ def test_request_id_cannot_forge_a_line(open_log: OpenLog, is_json: bool, reques
     assert all(line.isprintable() for line in lines)
     if is_json:
         assert [json.loads(line)["reqID"] for line in lines] == [request_id.decode("utf-8", "replace")] * 5
+
+
+def test_what_does_not_get_through_is_counted(open_log: OpenLog) -> None:
+    log = open_log()
+    requests = RequestLog(log.logger)
+    assert (requests.refusals, requests.rejections, requests.clients_left) == ({}, {}, [0, 0, 0])
+    for lane, reason in ((0, "queue_full"), (2, "queue_full"), (2, "deadline"), (2, "queue_full")):
+        requests.refused(b"", lane, reason, 503)
+    for status in (400, 431, 400, 0):
+        requests.rejected("127.0.0.1", status, "because")
+    for lane in (1, 1, 2):
+        requests.client_left(b"", lane, 1, 60)
+    assert requests.refusals == {(0, "queue_full"): 1, (2, "queue_full"): 2, (2, "deadline"): 1}
+    assert requests.rejections == {400: 2, 431: 1, 0: 1}
+    assert requests.clients_left == [0, 2, 1]
+    assert len(log.lines()) == 11
+
+
+def test_what_gets_through_is_not_counted_by_the_log(open_log: OpenLog) -> None:
+    log = open_log()
+    requests = RequestLog(log.logger, LaneWords(["a", "b"]))
+    requests.queued(b"", 0, 60, (1, 0))
+    requests.completed(ARequest(b"", 0, b"", 1), 200, "http://a", 8.0, 8.5, (0, 0))
+    requests.node_failed(b"", "http://a", "node_timeout", "late", 1)
+    assert (requests.refusals, requests.rejections, requests.clients_left) == ({}, {}, [0, 0])
+    assert len(log.lines()) == 3

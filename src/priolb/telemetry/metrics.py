@@ -1,0 +1,48 @@
+"""What `GET /metrics` answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Final
+
+from priolb.core.queue import PriorityQueue
+from priolb.telemetry.metric import Facts, Node
+from priolb.telemetry.pulse import Pulse
+from priolb.telemetry.requests import RequestLog
+
+_WRITER: Final = "priolb.telemetry.exposition"
+
+
+class Metrics:
+    """Reads the metrics when somebody asks.
+
+    Args:
+        nodes: returns the nodes of now, each with who asks for its proof, or None.
+        queue: where requests wait.
+        requests: counts of those that did not get through.
+        pulse: stalls of the event loop.
+    """
+
+    __slots__ = ("_nodes", "_pulse", "_queue", "_requests")
+
+    def __init__(
+        self, nodes: Callable[[], Sequence[Node]], queue: PriorityQueue, requests: RequestLog, pulse: Pulse
+    ) -> None:
+        self._nodes = nodes
+        self._queue = queue
+        self._requests = requests
+        self._pulse = pulse
+
+    async def page(self) -> bytes:
+        """Return the metrics in the text format of Prometheus, version 0.0.4.
+
+        All values are of one moment. What takes long, the import before the first page and the text, is done
+        in a thread, so that requests go on.
+        """
+        await asyncio.to_thread(import_module, _WRITER)
+        from priolb.telemetry.exposition import families_of, text_of  # noqa: PLC0415 - imported above
+
+        facts = Facts(self._nodes(), self._queue, self._requests, self._pulse)
+        return await asyncio.to_thread(text_of, families_of(facts))
