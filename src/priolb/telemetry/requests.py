@@ -48,6 +48,7 @@ class RequestLog:
         refusals: how many requests got an answer of ours, by lane and reason.
         rejections: how much was no request that could be served, by the status of the answer, 0 for none.
         clients_left: how many clients left before their answer was complete, for each lane.
+        preemptions: how many requests have lost their slots to better ones, for each lane.
         refusal_lines: logs refusals, and counts those that have no line of their own.
     """
 
@@ -60,6 +61,7 @@ class RequestLog:
         "_stamps",
         "_write",
         "clients_left",
+        "preemptions",
         "refusal_lines",
         "refusals",
         "rejections",
@@ -74,6 +76,7 @@ class RequestLog:
         self.refusals: dict[tuple[int, str], int] = {}
         self.rejections: dict[int, int] = {}
         self.clients_left: list[int] = [0] * self._lanes.count
+        self.preemptions: list[int] = [0] * self._lanes.count
         self._render_id = lru_cache(maxsize=_REQUEST_IDS_MAX)(self._as_text)
         self._queued_line = lru_cache(maxsize=_LINES_MAX)(self._queued_template)
         self._completed_line = lru_cache(maxsize=_LINES_MAX)(self._completed_template)
@@ -138,6 +141,7 @@ class RequestLog:
 
     def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:
         """Log that a request is back in line, as its slot is needed for the one with the id `by`."""
+        self.preemptions[lane] += 1
         self._logger.info(
             "Request preempted",
             **_id(request_id),
