@@ -28,9 +28,11 @@ from priolb.config.lanes import hedged_lanes, queue_of, shares_of
 from priolb.config.limits import limiter_of
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
+from priolb.core.admission import AdmissionControl
 from priolb.core.affinity import Affinity
 from priolb.core.budget import RetryBudget
 from priolb.core.chance import Chance
+from priolb.core.estimate import WaitEstimate
 from priolb.core.fleet import Fleet
 from priolb.core.health_check import HealthCheck
 from priolb.core.hedge import Hedging
@@ -166,7 +168,7 @@ class _Balancer:
         self._size_names = words.size_names
         self._limiter = limiter_of(settings)
         self._pulse = Pulse()
-        requests = RequestLog(log, words)
+        self._requests = RequestLog(log, words)
         self._engine = Engine(
             _scheduler(settings, queue, chance),
             ByteBudget(settings.queue_max_mb * 1024 * 1024),
@@ -175,7 +177,7 @@ class _Balancer:
                 settings.proxy_max_idle_conns_per_host,
                 settings.proxy_idle_conn_timeout_s,
             ),
-            requests,
+            self._requests,
             time.monotonic,
             time.time,
             try_timeout_s=settings.request_proxy_timeout_s,
@@ -213,7 +215,7 @@ class _Balancer:
             self._nodes,
             AdminAccess(settings.admin_allow, settings.admin_token),
             lambda: self._is_ready,
-            Metrics(self._nodes.known, queue, requests, self._pulse).page,
+            Metrics(self._nodes.known, queue, self._requests, self._pulse).page,
             self._debug_pages(),
             log,
         )
@@ -323,6 +325,7 @@ class _Balancer:
             lengths = dict(zip(self._size_names, self._queue.lengths(), strict=True))
             stall_ms = round(self._pulse.take_longest_s() * 1e3, 1)
             self._log.info("prioQueue size", **lengths, longestStallMs=stall_ms)
+            self._requests.refusal_lines.tell_others()
 
 
 async def _log_limits(limit_log: LimitLog) -> None:
@@ -354,6 +357,8 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
     elif settings.node_selection == "round-robin":
         selection = RoundRobin()
     fleet = Fleet(Affinity(selection) if has_affinity else selection, policy)
+    fleet.estimate = WaitEstimate(len(queue.lanes)) if settings.early_refusal else None
+    has_door = settings.queue_max > 0 or settings.early_refusal
     return Scheduler(
         queue,
         RetryPolicy(settings.retries_max, _BACKOFF_S),
@@ -361,7 +366,8 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
         RetryBudget(settings.retry_budget, settings.retry_budget_min, now),
         Hedging(lanes, settings.hedge_max_percent, now) if lanes else None,
         chance,
-        shares_of(settings, queue.lanes, fleet),
+        AdmissionControl(queue, fleet, settings.queue_max, fleet.estimate) if has_door else None,
+        shares_of(settings, queue.lanes, fleet, now),
     )
 
 

@@ -132,10 +132,26 @@ def is_refused(head: Head) -> bool:
         return True
     if any(b for host in head.values(b"host") for b in host if b in b'"/<>?@\\^`{|}# \t' or b >= 128):
         return True
+    seconds, grpc = head.values(b"x-request-timeout"), head.values(b"grpc-timeout")
+    if seconds and (len(seconds) > 1 or not _is_seconds(seconds[0])):
+        return True
+    if grpc and (len(grpc) > 1 or not _is_grpc_timeout(grpc[0])):
+        return True
     limits = head.values(b"max-forwards")
     if method in {b"TRACE", b"OPTIONS"} and limits:
         return len(limits) > 1 or not limits[0].isdigit() or len(limits[0]) > 9
     return len(head.fields) > LIMITS.max_fields
+
+
+def _is_seconds(value: bytes) -> bool:
+    whole, point, fraction = value.partition(b".")
+    is_decimal = whole.isdigit() and (fraction.isdigit() if point else True)
+    return is_decimal and len(whole) <= 6 and len(fraction) <= 9 and any(b in b"123456789" for b in value)
+
+
+def _is_grpc_timeout(value: bytes) -> bool:
+    number, unit = value[:-1], value[-1:]
+    return number.isdigit() and len(number) <= 8 and int(number) > 0 and len(unit) == 1 and unit in b"HMSmun"
 
 
 def _is_plain_url(target: bytes) -> bool:

@@ -43,6 +43,8 @@ TOKENS = [
     b"TE: trailers\r\n",
     b"Trailer: X\r\n",
     b"X-Fast-Track: true\r\n",
+    b"X-Request-Timeout: 0.5\r\n",
+    b"grpc-timeout: 5S\r\n",
     b"HTTP/1.0",
     b"HTTP/1.1",
     b"HTTP/2.0",

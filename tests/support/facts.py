@@ -75,6 +75,8 @@ def some_facts(log: Log) -> Facts:
     for status in (431, 400, 400, 0):
         requests.rejected("127.0.0.1", status, "because")
     requests.client_left(b"", 1, 1, 60)
+    for _ in range(2):
+        requests.preempted(b"", 2, "http://a", b"")
     pulse = Pulse()
     pulse.stalls[0], pulse.stalls[5], pulse.stalls[9], pulse.stalled_s = 100, 2, 1, 1.75
     return Facts(some_nodes(), some_queue(), requests, pulse)

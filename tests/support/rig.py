@@ -5,10 +5,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from priolb.core.admission import AdmissionControl
+from priolb.core.estimate import WaitEstimate
 from priolb.core.fleet import Fleet
 from priolb.core.hedge import Hedging
 from priolb.core.limits import ByteBudget
 from priolb.core.node import NodeState
+from priolb.core.preemption import Preemption
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
@@ -54,6 +57,9 @@ class Notes:
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         self.notes.append(("refused", request_id, reason, status))
+
+    def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:
+        self.notes.append(("preempted", request_id, lane, node, by))
 
     def client_left(self, request_id: bytes, lane: int, tries: int, payload_bytes: int) -> None:
         self.notes.append(("client_left", request_id, tries, payload_bytes))
@@ -208,6 +214,9 @@ class Rig:
         shares: Shares | None = None,
         node_errors: frozenset[int] = frozenset(),
         affinity: str = "",
+        queue_max: int = 0,
+        estimate: WaitEstimate | None = None,
+        preemption: Preemption | None = None,
         door: Door | None = None,
     ) -> None:
         self.clock = ManualClock()
@@ -219,11 +228,18 @@ class Rig:
         self._keeps_host = keeps_host
         head_limits = head_limits or HeadLimits(65536, 100)
         asyncio._set_running_loop(self.loop)
+        queue = queue or new_queue(limits=lane_limits, max_wait_s=request_timeout_s)
+        fleet = fleet or Fleet()
+        fleet.estimate = estimate
+        if preemption is not None:
+            shares = Shares(queue.lanes, fleet, [0] * 3, [100] * 3, preemption)
+        has_door = queue_max > 0 or estimate is not None
         self.scheduler = Scheduler(
-            queue or new_queue(limits=lane_limits, max_wait_s=request_timeout_s),
+            queue,
             RetryPolicy(max_tries),
             fleet,
             hedging=hedging,
+            admission=AdmissionControl(queue, fleet, queue_max, estimate) if has_door else None,
             shares=shares,
         )
         self.engine = Engine(

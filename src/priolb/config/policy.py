@@ -133,6 +133,7 @@ def mistakes_of(policy: Policy) -> Iterator[tuple[int, str]]:
             yield line, f"[[lane]] name: {lane.name!r} is the name of that in line {lines[lane.name]}, too"
         lines.setdefault(lane.name, line)
     yield from _discipline_mistakes(policy)
+    yield from _preemption_mistakes(policy.lanes)
     yield from mistakes_in_names(policy)
     yield from mistakes_in_limits(policy)
     yield from unreachable(policy.rules)
@@ -165,6 +166,15 @@ def _discipline_mistakes(policy: Policy) -> Iterator[tuple[int, str]]:
                 if is_set:
                     what = f"[[lane]] {name}: the discipline {discipline} does not heed it"
                     yield lane.place.line_of(name), what
+
+
+def _preemption_mistakes(lanes: tuple[LaneSpec, ...]) -> Iterator[tuple[int, str]]:
+    """Return where a lane would take slots from nobody, or lose them to nobody."""
+    for index, lane in enumerate(lanes):
+        if lane.preempts and not any(each.preemptible for each in lanes[index + 1 :]):
+            yield lane.place.line_of("preempts"), "[[lane]] preempts: no lane below it is preemptible"
+        if lane.preemptible and not any(each.preempts for each in lanes[:index]):
+            yield lane.place.line_of("preemptible"), "[[lane]] preemptible: no lane above it preempts"
 
 
 def _required(owner: type[Entry]) -> list[Key]:

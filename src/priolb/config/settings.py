@@ -138,7 +138,22 @@ class Settings:
 
     lane_order: str = setting(
         Choice(ORDERS), "LANE_ORDER", ARRIVAL, "word",
-        meaning="Order of lanes that say none: by arrival, by deadline, or fair to tenants.",
+        meaning="Order of lanes that say none: by arrival, by deadline, fair to tenants, or by codel.",
+    )
+
+    # Overload
+    queue_max: int = setting(
+        Count(), "QUEUE_MAX", "0", "requests",
+        meaning="Requests that may wait over all queues; a better one then takes the place of the newest of "
+        "the worst queue. 0 = no limit.",
+    )
+    early_refusal: bool = setting(
+        Switch(), "EARLY_REFUSAL", "false", "switch",
+        meaning="Refuse a request at once when it would have to wait longer than it may.",
+    )
+    preemptions_per_second: int = setting(
+        Count(1, 10_000), "PREEMPTIONS_PER_SECOND", "100", "requests",
+        meaning="Requests a second that may lose their slots to better ones, where lanes allow it.",
     )
 
     # Deadlines

@@ -35,7 +35,8 @@ AGED: Final = "aged"
 ARRIVAL: Final = "arrival"
 DEADLINE: Final = "deadline"
 FAIR: Final = "fair"
-ORDERS: Final = (ARRIVAL, DEADLINE, FAIR)
+CODEL: Final = "codel"
+ORDERS: Final = (ARRIVAL, DEADLINE, FAIR, CODEL)
 
 # Defaults that others have to know.
 WEIGHT: Final = 1
@@ -101,8 +102,9 @@ class LaneSpec(Entry):
     )
     order: str | None = optional_key(
         Choice(ORDERS), "order", "word",
-        meaning="Which of its requests is next: the first to come, the one with the least time left, or that "
-        "of the tenant that has got the least; if not set LANE_ORDER.",
+        meaning="Which of its requests is next: the first to come, the one with the least time left, that of "
+        "the tenant that has got the least, or, while it is congested, the last to come, and what has waited "
+        "for long is refused (codel); if not set LANE_ORDER.",
     )
     reserved: int = key(
         Count(0, 1_000_000), "reserved", "0", "slots",
@@ -111,6 +113,14 @@ class LaneSpec(Entry):
     max_share_percent: int = key(
         Count(1, MAX_SHARE_PERCENT), "max_share", str(MAX_SHARE_PERCENT), "per cent",
         meaning="Share of all slots that it may have at once; at least one.",
+    )
+    preempts: bool = key(
+        Switch(), "preempts", "false", "switch",
+        meaning="When no slot is free, a request takes that of the youngest of a preemptible lane below.",
+    )
+    preemptible: bool = key(
+        Switch(), "preemptible", "false", "switch",
+        meaning="Its requests may lose their slots so, each once, and go back to their place in line.",
     )
 
 

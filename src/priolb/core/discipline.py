@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 
+from priolb.core.classify import HIGH_PRIORITY, LOW_PRIORITY
 from priolb.core.lanes import Lane
 from priolb.core.ticket import Ticket
 
@@ -24,6 +25,14 @@ class Discipline:
 
     def not_served(self, lane: int) -> None:
         """Take note that the ticket that was picked last, of `lane`, is not served: its time is over."""
+
+    def ahead_of(self, lanes: list[Lane], lane: int) -> list[int]:
+        """Return how many tickets of each lane that wait now go before a new one of `lane`, at most."""
+        return [each.length if index <= lane else 0 for index, each in enumerate(lanes)]
+
+    def overtaking(self, lane: int) -> Sequence[int]:
+        """Return the lanes whose tickets go before one of `lane` even when they come later."""
+        return range(lane)
 
 
 class FastHighLow(Discipline):
@@ -65,6 +74,24 @@ class FastHighLow(Discipline):
         """Start the count anew when fast-track was empty."""
         if lane != 0:
             self._fast_in_a_row = 0
+
+    def ahead_of(self, lanes: list[Lane], lane: int) -> list[int]:
+        fast, high, low = lanes[0].length, lanes[1].length, lanes[2].length
+        if lane == LOW_PRIORITY:
+            return [fast, high, low]
+        if lane == HIGH_PRIORITY:
+            return [fast if self._drain_fast_first else min(fast, self._fast_per_high * (high + 1)), high, 0]
+        if self._drain_fast_first:
+            return [fast, 0, 0]
+        return [fast, min(high, fast // self._fast_per_high + 1) if self._fast_per_high else high, 0]
+
+    def overtaking(self, lane: int) -> Sequence[int]:
+        if lane == LOW_PRIORITY:
+            return range(LOW_PRIORITY)
+        if lane == HIGH_PRIORITY:
+            return range(int(self._drain_fast_first))
+        has_high_first = not self._fast_per_high and not self._drain_fast_first
+        return range(HIGH_PRIORITY, LOW_PRIORITY) if has_high_first else range(0)
 
 
 class Strict(Discipline):
@@ -142,6 +169,23 @@ class Weighted(Discipline):
         """Give the turn back."""
         if self._weights[lane]:
             self._left += 1
+
+    def ahead_of(self, lanes: list[Lane], lane: int) -> list[int]:
+        weight = self._weights[lane]
+        turns = -(-(lanes[lane].length + 1) // weight) if weight else 0
+        ahead: list[int] = []
+        for index, each in enumerate(lanes):
+            if index == lane:
+                most = each.length
+            elif self._weights[index]:
+                most = turns * self._weights[index]
+            else:
+                most = each.length if weight or index < lane else 0
+            ahead.append(min(each.length, most))
+        return ahead
+
+    def overtaking(self, lane: int) -> Sequence[int]:
+        return [index for index in self._strict if self._weights[lane] or index < lane]
 
 
 class Aged(Discipline):

@@ -22,6 +22,7 @@ from typing import Final
 
 from priolb.core.adaptive import AdaptiveSlots
 from priolb.core.breaker import CLOSED, HALF_OPEN, OPEN
+from priolb.core.estimate import WaitEstimate
 from priolb.core.node import NodeState
 from priolb.core.ordered import WeightedLeastInFlight
 from priolb.core.policy import HealthPolicy
@@ -52,6 +53,7 @@ class Fleet:
     Attributes:
         candidates: the usable nodes by id.
         joins: grows whenever a node becomes usable.
+        estimate: is told how long tries take, None for nobody; set before there is any node.
         revision: grows whenever a node may have come in or out of use, or got another number of slots.
         has_news: whether `changes`, `overdue` or `next_due` have something new since `take_changes`.
     """
@@ -68,6 +70,7 @@ class Fleet:
         "_overdue",
         "_tier",
         "candidates",
+        "estimate",
         "free",
         "has_news",
         "joins",
@@ -84,6 +87,7 @@ class Fleet:
         self.joins: int = 0
         self.revision: int = 0
         self.has_news: bool = False
+        self.estimate: WaitEstimate | None = None
         self._fit: set[int] = set()
         self._leases_matter: bool = False
         self._ejected: dict[int, NodeState] = {}
@@ -359,6 +363,7 @@ class Fleet:
             or node.answered == 0
             or self._leases_matter
             or self.free.observes
+            or self.estimate is not None
         )
         self.free.update(node)
         self._tell(node, reason, now)

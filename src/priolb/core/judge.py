@@ -120,6 +120,9 @@ class Judge:
         latency_s = now - lease.started_at
         if fleet.free.observes:
             fleet.free.observe(node, latency_s, now)
+        if fleet.estimate is not None:
+            fleet.estimate.observe(lease.ticket.lane, latency_s, now)
+            node.service_times.add(latency_s, now)
         adaptive = node.adaptive
         has_new_slots = adaptive is not None and adaptive.record(latency_s, lease.started_at, in_flight, now)
         if has_new_slots or node.answered == 1:  # from its first answer on it may not have to be watched

@@ -7,6 +7,7 @@ from typing import Final
 
 from priolb.core.adaptive import AdaptiveSlots
 from priolb.core.breaker import Breaker
+from priolb.core.median import RecentMedian
 from priolb.core.record import Hysteresis, NodeRecord
 from priolb.core.status import NodeStatus
 from priolb.core.ticket import Ticket
@@ -54,6 +55,7 @@ class NodeState:
         "place",
         "reason",
         "record",
+        "service_times",
         "since",
         "slots",
         "status",
@@ -127,6 +129,8 @@ class NodeState:
         self.busy_s: float = 0.0
         """Time from the start of a try to the end of its good answer, over all of them, seconds."""
         self.record: NodeRecord = NodeRecord()
+        self.service_times: RecentMedian = RecentMedian()
+        """How long recent tries took, seconds; measured only where somebody estimates waits."""
 
     def __repr__(self) -> str:
         health = "healthy" if self.healthy else "unhealthy"

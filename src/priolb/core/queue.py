@@ -14,7 +14,7 @@ Where a ticket can be, and who moves it:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from math import inf
 
@@ -23,7 +23,8 @@ from priolb.core.lanes import Lane
 from priolb.core.ticket import RUNNING, Ticket
 
 
-def _any_node(_tried: frozenset[int]) -> bool:
+def any_node(_tried: frozenset[int]) -> bool:
+    """Return that a node is free for a ticket, whatever it has tried."""
     return True
 
 
@@ -58,7 +59,7 @@ class PriorityQueue:
         return True
 
     def pop(
-        self, has_node_for: Callable[[frozenset[int]], bool] = _any_node, lanes: list[Lane] | None = None
+        self, has_node_for: Callable[[frozenset[int]], bool] = any_node, lanes: list[Lane] | None = None
     ) -> Ticket | None:
         """Take the next ticket out; None when none waits that a free node may serve.
 
@@ -140,3 +141,11 @@ class PriorityQueue:
         if self.length == 0:
             return self._nobody
         return tuple([lane.length for lane in self.lanes])
+
+    def ahead_of(self, lane: int) -> list[int]:
+        """Return how many tickets of each lane that wait now go before a new one of `lane`, at most."""
+        return self._discipline.ahead_of(self.lanes, lane)
+
+    def overtaking(self, lane: int) -> Sequence[int]:
+        """Return the lanes whose tickets go before one of `lane` even when they come later."""
+        return self._discipline.overtaking(lane)

@@ -7,7 +7,8 @@ Invariants:
      those that rest before another try.
   4. A ticket put back for a retry goes to a node it has not tried, as long as a usable one exists.
   5. Every ticket accepted by `submit` leaves exactly once: by `finished` without a retry, by `cancel`, or
-     among the expired.
+     among the expired or the refused. As expired counts, too, who has less time left than half of the answers
+     of its node take.
   6. Extra tries stay within their budgets. A try that found nobody there, or a node that did not prove what
      it runs, is no try: its node is out of use, so that it cannot be repeated there.
   7. Where lanes have shares of the slots, these hear of every lease; and for 3. a slot that may not be taken
@@ -20,15 +21,19 @@ from collections import deque
 from math import inf
 from typing import Final
 
+from priolb.core.admission import AdmissionControl
 from priolb.core.budget import RetryBudget
 from priolb.core.chance import Chance
+from priolb.core.codel import CodelLane
 from priolb.core.fleet import Fleet
 from priolb.core.hedge import Hedging
 from priolb.core.judge import Judge
 from priolb.core.node import FIRST, OVER, REPEATED, Lease, NodeState
-from priolb.core.outcome import Outcome
-from priolb.core.queue import PriorityQueue
+from priolb.core.outcome import Outcome, Phase, Source
+from priolb.core.preemption import Preemption
+from priolb.core.queue import PriorityQueue, any_node
 from priolb.core.retry import RetryPolicy
+from priolb.core.retry_advice import RetryAdvice
 from priolb.core.shares import Shares
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
@@ -46,6 +51,9 @@ class _Middle:
 
 _MIDDLE: Final = _Middle()
 
+# How a try ended that was cut short for a better request: it says nothing of its node.
+PREEMPTED: Final = Outcome(Source.US, Phase.HEAD, None, 0, sent=True, answering=False)
+
 
 class Scheduler:
     """Binds waiting tickets to free slots, late: a ticket leaves its lane only when a slot is reserved.
@@ -57,19 +65,27 @@ class Scheduler:
         budget: bounds retries over all requests, None for no bound.
         hedging: which lanes get second tries, None for none.
         chance: spreads the rests before retries.
+        admission: who may get in line; None for all as long as there is room in their lane.
         shares: bounds and accounts of the slots that lanes have, None for none; of the same fleet.
+
+    `preemption` says whose slots may be taken for better requests, None for nobody's.
     """
 
     __slots__ = (
+        "_advice",
         "_budget",
         "_chance",
         "_expired",
+        "_is_picky",
         "_joins",
         "_judge",
         "_retry",
         "_shares",
+        "_shedding",
+        "admission",
         "fleet",
         "hedging",
+        "preemption",
         "queue",
     )
 
@@ -81,6 +97,7 @@ class Scheduler:
         budget: RetryBudget | None = None,
         hedging: Hedging | None = None,
         chance: Chance = _MIDDLE,
+        admission: AdmissionControl | None = None,
         shares: Shares | None = None,
     ) -> None:
         self.queue: PriorityQueue = queue
@@ -91,6 +108,12 @@ class Scheduler:
         self._budget = budget
         self._chance = chance
         self._shares = shares
+        # Whether who comes first may not simply have a slot that is free.
+        self._is_picky: bool = shares is not None or admission is not None
+        self.admission: AdmissionControl | None = admission
+        self.preemption: Preemption | None = None if shares is None else shares.preemption
+        self._advice: list[RetryAdvice] = [RetryAdvice(chance) for _ in queue.lanes]
+        self._shedding: list[CodelLane] = [lane for lane in queue.lanes if isinstance(lane, CodelLane)]
         self._expired: deque[Ticket] = deque()
         self._joins: int = 0
 
@@ -117,8 +140,8 @@ class Scheduler:
         queue, free = self.queue, self.fleet.free
         if queue.length or not free.length:
             return None
-        if self._shares is not None:
-            return self._start_in_share(self._shares, ticket, now)
+        if self._is_picky:
+            return self._start_if_allowed(ticket, now)
         queue.pass_by(ticket)
         ticket.tries = 1
         return Lease(ticket, free.reserve_best(ticket), now)
@@ -134,12 +157,24 @@ class Scheduler:
             return Reason.NO_NODES
         return None if self.queue.lanes[lane].has_room(body_bytes, b"") else Reason.QUEUE_FULL
 
+    def retry_after_s(self, lane: int, now: float) -> int:
+        """Take note that a request of `lane` is refused; return when its client should come back, seconds."""
+        wait_s = 0.0 if self.admission is None else self.admission.wait_s(lane, now)
+        return self._advice[lane].refuse(wait_s, now)
+
     def submit(self, ticket: Ticket) -> Reason | None:
         """Put a new ticket in line; a reason when it is refused at once."""
         if not self.fleet.nodes:
             return Reason.NO_NODES
+        admission = self.admission
+        if admission is not None:
+            reason = admission.refusal(ticket.lane, ticket.start_by, ticket.answer_by, ticket.enqueued_at)
+            if reason is not None:
+                return reason
         if not self.queue.push(ticket):
             return Reason.QUEUE_FULL
+        if admission is not None:
+            admission.admit(ticket)
         return None
 
     def next_dispatch(self, now: float) -> Lease | None:
@@ -158,12 +193,16 @@ class Scheduler:
                 ticket = self.queue.pop(self._has_node_for, shares.open_lanes())
             if ticket is None:
                 return None
-            if ticket.start_by <= now:
-                self.queue.not_served(ticket)
-                ticket.state = ENDED
-                self._expired.append(ticket)
-                continue
-            return self._reserve(ticket, now)
+            if ticket.start_by > now:
+                node = self._node_for(ticket.tried, ticket)
+                assert node is not None
+                if self.admission is None or not self.admission.is_too_late(ticket, node, now):
+                    return self._lease(ticket, node, now)
+                ticket.start_by = now
+                self.fleet.has_news = True
+            self.queue.not_served(ticket)
+            ticket.state = ENDED
+            self._expired.append(ticket)
         return None
 
     def finished(self, lease: Lease, outcome: Outcome, repeatable: bool, now: float) -> bool:
@@ -263,6 +302,39 @@ class Scheduler:
         if outcome.failed and is_open:
             _remember(ticket, lease.node, outcome)
 
+    # Slots taken from others
+
+    def victim_of(self, lane: int, now: float) -> Lease | None:
+        """Return the lease that is to be cut short for the next ticket of `lane`; None when none is."""
+        if self._shares is None or self.fleet.free.length:
+            return None
+        ticket = self.queue.lanes[lane].first(any_node)
+        if ticket is None or ticket.start_by <= now:
+            return None
+        victim = self._shares.victim_of(ticket, now)
+        if victim is None or self.admission is None:
+            return victim
+        return None if self.admission.is_too_late(ticket, victim.node, now) else victim
+
+    def preempt(self, victim: Lease, lane: int, now: float) -> Lease:
+        """Give the slot of a lease, whose try has been cut short, to the next ticket of `lane`.
+
+        Args:
+            victim: what `victim_of` has just returned for `lane`.
+            lane: index of the lane.
+            now: monotonic seconds.
+        """
+        loser, winner = victim.ticket, self.queue.lanes[lane].first(any_node)
+        assert self.preemption is not None and self._shares is not None and winner is not None
+        self.preemption.preempt(victim)
+        victim.end()
+        self._judge.ended(victim, PREEMPTED, True, now)
+        self._shares.end(victim, now)
+        loser.tries -= 1
+        self.queue.put_back(loser)
+        self.queue.remove(winner)
+        return self._lease(winner, victim.node, now)
+
     # Time
 
     def advance(self, now: float) -> None:
@@ -278,11 +350,36 @@ class Scheduler:
             expired.append(ticket)
         return expired
 
+    def take_refused(self, now: float) -> list[tuple[Ticket, Reason]]:
+        """Take out some of those who have to go before their time; each comes out exactly once, and why."""
+        refused: list[tuple[Ticket, Reason]] = []
+        if self.admission is not None:
+            displaced = self.admission.take_displaced(AT_ONCE)
+            refused += [(ticket, Reason.DISPLACED) for ticket in displaced]
+        for lane in self._shedding:
+            for ticket in lane.shed(now, AT_ONCE - len(refused)):
+                self.queue.length -= 1
+                ticket.state = ENDED
+                refused.append((ticket, Reason.SHED))
+        return refused
+
     def next_deadline(self) -> float:
-        """Return when to call `advance` and `take_expired` next, in monotonic seconds; infinity for never."""
+        """Return when to call `advance`, `take_expired` and `take_refused` next, in monotonic seconds.
+
+        Infinity for never.
+        """
         # Found expired by a dispatch: no longer in line, so that the queue's deadline leaves it out.
         deadline = self._expired[0].start_by if self._expired else self.queue.next_deadline()
-        return min(deadline, self.queue.next_wake(), self.fleet.next_due())
+        return min(deadline, self.queue.next_wake(), self.fleet.next_due(), self.next_refusal())
+
+    def next_refusal(self) -> float:
+        """Return when to call `take_refused` next, in monotonic seconds; infinity for never."""
+        due = inf
+        if self.admission is not None and self.admission.has_displaced:
+            due = -inf
+        for lane in self._shedding:
+            due = min(due, lane.next_shed_at())
+        return due
 
     # Slots
 
@@ -308,20 +405,17 @@ class Scheduler:
         self.queue.put_back(ticket)
         return True
 
-    def _start_in_share(self, shares: Shares, ticket: Ticket, now: float) -> Lease | None:
-        """Start a new ticket, when its lane may have one of the free slots."""
-        if not shares.may_start(ticket.lane):
+    def _start_if_allowed(self, ticket: Ticket, now: float) -> Lease | None:
+        """Start a new ticket when its lane may have one of the free slots, and it is in no hurry."""
+        if ticket.answer_by < inf or (self._shares is not None and not self._shares.may_start(ticket.lane)):
             return None
         self.queue.pass_by(ticket)
-        return self._reserve(ticket, now)
-
-    def _reserve(self, ticket: Ticket, now: float) -> Lease:
-        """Choose a node for `ticket` and count its slot: one step, so that nobody comes between."""
-        node = self._node_for(ticket.tried, ticket)
+        node = self.fleet.free.best(NO_NODES_TRIED, ticket)
         assert node is not None
         return self._lease(ticket, node, now)
 
     def _lease(self, ticket: Ticket, node: NodeState, now: float) -> Lease:
+        """Count a slot of `node`, in one step with its choice, so that nobody comes between."""
         self.fleet.free.reserve(node)
         ticket.tries += 1
         lease = Lease(ticket, node, now, REPEATED if ticket.tries > 1 else FIRST)

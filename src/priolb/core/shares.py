@@ -19,6 +19,8 @@ from typing import Final
 from priolb.core.fleet import Fleet
 from priolb.core.lanes import Lane
 from priolb.core.node import Lease
+from priolb.core.preemption import Preemption
+from priolb.core.ticket import Ticket
 
 # A lane that may have all slots may have those, too, of nodes that are not in use any more.
 _ALL_PERCENT: Final = 100
@@ -38,6 +40,7 @@ class Shares:
         fleet: whose slots they are.
         reserved: slots kept for each lane.
         most_percent: the most slots that each lane may have, per cent of all; at least one slot.
+        preemption: whose slots may be taken for better requests, None for nobody's.
     """
 
     __slots__ = (
@@ -51,9 +54,18 @@ class Shares:
         "_seen",
         "_unused",
         "in_flight",
+        "preemption",
     )
 
-    def __init__(self, lanes: list[Lane], fleet: Fleet, reserved: list[int], most_percent: list[int]) -> None:
+    def __init__(
+        self,
+        lanes: list[Lane],
+        fleet: Fleet,
+        reserved: list[int],
+        most_percent: list[int],
+        preemption: Preemption | None = None,
+    ) -> None:
+        self.preemption: Preemption | None = preemption
         self._lanes = lanes
         self._fleet = fleet
         self._reserved = reserved
@@ -91,6 +103,8 @@ class Shares:
         if lease.node.usable:  # one of another tier stands beside those that are counted
             self._free -= 1
         self._lanes[lane].begin(lease)
+        if self.preemption is not None:
+            self.preemption.started(lease)
 
     def end(self, lease: Lease, now: float) -> None:
         """Take note of a lease that has ended, whose slot was just given back.
@@ -108,6 +122,31 @@ class Shares:
         if node.usable and node.in_flight < node.slots:
             self._free += 1
         self._lanes[lane].end(lease, now - lease.started_at)
+        if self.preemption is not None:
+            self.preemption.ended(lease)
+
+    def victim_of(self, ticket: Ticket, now: float) -> Lease | None:
+        """Return the lease that may be cut short for a ticket while no slot is free; None when none may.
+
+        Its slot has to be one that the lane of the ticket may take: its own, or one that is kept for nobody.
+
+        Args:
+            ticket: the ticket.
+            now: monotonic seconds.
+        """
+        if self.preemption is None:
+            return None
+        if self._seen != self._fleet.revision:
+            self._count()
+        lane = ticket.lane
+        in_flight = self.in_flight[lane]
+        if in_flight >= self._most[lane]:
+            return None
+        spared: frozenset[int] = frozenset()
+        if in_flight >= self._reserved[lane]:
+            lanes = range(len(self._lanes))
+            spared = frozenset([each for each in lanes if self.in_flight[each] <= self._reserved[each]])
+        return self.preemption.victim_of(ticket, spared, now)
 
     def _count(self) -> None:
         """Count the slots anew after a node has changed."""

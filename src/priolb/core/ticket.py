@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Ticket:
 
     __slots__ = (
         "affinity",
+        "answer_by",
         "body_bytes",
         "enqueued_at",
         "fifo",
@@ -42,6 +44,7 @@ class Ticket:
         "tenant",
         "tried",
         "tries",
+        "was_preempted",
     )
 
     def __init__(self, lane: int, enqueued_at: float, start_by: float, body_bytes: int = 0) -> None:
@@ -51,7 +54,11 @@ class Ticket:
         self.body_bytes: int = body_bytes
         self.state: int = NEW
         self.sequence: int = 0
+        self.answer_by: float = inf
+        """When its client stops waiting for an answer, monotonic seconds; infinity when it does not say."""
         self.tries: int = 0
+        self.was_preempted: bool = False
+        """Whether it has given up a slot for a better one."""
         self.tried: frozenset[int] = NO_NODES_TRIED
         self.suspects: frozenset[int] = NO_NODES_TRIED
         """Those of them whose fault the failure seems to be."""
@@ -62,6 +69,10 @@ class Ticket:
         self.fifo: Fifo | None = None
         self.previous: Ticket | None = None
         self.next: Ticket | None = None
+
+    def may_be_preempted(self) -> bool:
+        """Return whether its try may be cut short now: it can be repeated, and its answer has not begun."""
+        return True
 
     def __repr__(self) -> str:
         state = ("new", "waiting", "running", "ended")[self.state]

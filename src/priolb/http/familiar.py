@@ -74,6 +74,7 @@ class Familiar:
             head.body_bytes,
             head.upgrade,
             head.max_forwards,
+            head.timeout_s,
         )
 
 

@@ -54,6 +54,8 @@ REQUEST_ROLES: Final[dict[bytes, int]] = {
     b"x-high-priority": _LOOK | _FORWARD,
     b"high_prio": _LOOK | _FORWARD,
     b"x-request-id": _LOOK | _FORWARD,
+    b"x-request-timeout": _LOOK | _FORWARD,
+    b"grpc-timeout": _LOOK | _FORWARD,
 }
 
 RESPONSE_ROLES: Final[dict[bytes, int]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 _MAX_REQUEST_ID_BYTES: Final = 512
@@ -25,13 +26,15 @@ class RequestHead:
         body_bytes: announced length of the body, 0 for none; -1 for a chunked body.
         upgrade: the protocols that the client would switch to, as Upgrade lists them; empty for none.
         max_forwards: how many more proxies a TRACE or OPTIONS may pass; -1 for no limit.
+        timeout_s: for how long the client waits for the head of an answer, seconds; infinity when it does
+            not say.
 
     `request_id` is the client's X-Request-ID, as much of it as the log shows, empty when there was none.
     `node_path` is what is appended to a node's own path, for which `/` and its alias `/sim` stand; `is_rpc`
     says that JSON-RPC goes there, so that an answer is JSON unless the node says otherwise.
     `expects_continue` says that the client waits for 100 Continue before it sends the body. `is_special`
     says that the request asks for more than to be forwarded, which only few do: it has passed a proxy, must
-    not pass another, wants to switch protocols, or expects something.
+    not pass another, wants to switch protocols, expects something, or has little time.
 
     `raw` are the bytes that it was parsed from, if it is short enough to be remembered; else empty.
     """
@@ -54,6 +57,7 @@ class RequestHead:
         "raw",
         "request_id",
         "rpc_forwarded",
+        "timeout_s",
         "upgrade",
     )
 
@@ -71,6 +75,7 @@ class RequestHead:
         body_bytes: int,
         upgrade: bytes,
         max_forwards: int,
+        timeout_s: float,
     ) -> None:
         self.method = method
         self.authority = authority
@@ -85,6 +90,7 @@ class RequestHead:
         self.body_bytes = body_bytes
         self.upgrade = upgrade
         self.max_forwards = max_forwards
+        self.timeout_s = timeout_s
         is_own = path in _OWN_PATHS
         self.node_path: bytes = b"" if is_own else path
         self.is_rpc: bool = is_own and method == b"POST"
@@ -92,7 +98,11 @@ class RequestHead:
         # RFC 9110, section 10.1.1: without a body there is nothing to wait for.
         self.expects_continue: bool = expectation is not None and body_bytes != 0
         self.is_special: bool = (
-            expectation is not None or upgrade != b"" or max_forwards == 0 or b"via" in known
+            expectation is not None
+            or upgrade != b""
+            or max_forwards == 0
+            or timeout_s < inf
+            or b"via" in known
         )
         self.raw: bytes = b""
 

@@ -24,6 +24,7 @@ from priolb.http.fields import (
 from priolb.http.framing import request_body_bytes, response_body_bytes
 from priolb.http.messages import RequestHead, ResponseHead
 from priolb.http.rewrite import typed_fields
+from priolb.http.timeouts import timeout_of
 
 HEAD_END: Final = b"\r\n\r\n"
 
@@ -164,6 +165,7 @@ def _parse_request_head(data: bytes, max_fields: int) -> RequestHead:
         body_bytes,
         upgrade,
         max_forwards,
+        timeout_of(known),
     )
     if len(data) <= _MAX_REMEMBERED_BYTES:
         head.raw = data

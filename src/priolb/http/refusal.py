@@ -60,6 +60,11 @@ _ANSWERS: Final[dict[Reason, _Answer]] = {
         429, "rate limit exceeded", _LIMIT_EXCEEDED, 429, b"http_request_denied"),
     Reason.LOOP: _Answer(508, "loop detected", _INTERNAL_ERROR, 500, b"proxy_loop_detected"),
     Reason.QUEUE_FULL: _Answer(503, "queue full", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
+    Reason.WAIT_TOO_LONG: _Answer(
+        503, "expected wait too long", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
+    Reason.DISPLACED: _Answer(
+        503, "displaced by a better request", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
+    Reason.SHED: _Answer(503, "shed under overload", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
     Reason.UPGRADES_FULL: _Answer(
         503, "too many upgraded connections", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
     Reason.NO_NODES: _Answer(
@@ -109,11 +114,12 @@ class Refusals:
         legacy: answer in the statuses and plain texts of the original, and with no field that it lacks.
     """
 
-    __slots__ = ("_legacy", "_name")
+    __slots__ = ("_legacy", "_name", "_ready")
 
     def __init__(self, name: str, legacy: bool) -> None:
         self._name: bytes = name.encode()
         self._legacy = legacy
+        self._ready: dict[tuple[Reason, int], tuple[bytes, bytes]] = {}
 
     def answer(self, reason: Reason, body: bytes, detail: str = "", status: int = 0) -> LocalResponse:
         """Return the answer for a request that ended for `reason`.
@@ -136,6 +142,30 @@ class Refusals:
             return LocalResponse(status, _dump(rpc), b"application/json", fields)
         problem = {"type": "about:blank", "title": answer.words, "status": status, "detail": words}
         return LocalResponse(status, _dump(problem), b"application/problem+json", fields)
+
+    def overloaded(self, reason: Reason, body: bytes, retry_after_s: int) -> LocalResponse:
+        """Return the answer for a request that there is no capacity for; that has to be cheap itself.
+
+        Args:
+            reason: why.
+            body: as in `answer`.
+            retry_after_s: when the client should come back, whole seconds; few different numbers.
+        """
+        call_id = b"" if self._legacy else plain_id(body)
+        if not call_id:
+            response = self.answer(reason, body)
+            response.fields = response.fields.replace(RETRY_AFTER, b"Retry-After: %d\r\n" % retry_after_s)
+            return response
+        ready = self._ready.get((reason, retry_after_s))
+        if ready is None:
+            answer = _ANSWERS[reason]
+            fields = b"Retry-After: %d\r\nProxy-Status: %s; error=%s\r\n" % (
+                retry_after_s, self._name, answer.proxy_error
+            )  # fmt: skip
+            ready = fields, _dump({"code": answer.code, "message": answer.words})[:-1]
+            self._ready[(reason, retry_after_s)] = ready
+        rpc = b'{"jsonrpc":"2.0","id":%s,"error":%s}\n' % (call_id, ready[1])
+        return LocalResponse(_ANSWERS[reason].status, rpc, b"application/json", ready[0])
 
     def add_fields(self, response: LocalResponse, fields: bytes) -> None:
         """Add fields, rendered, to an answer of this kind; the original's form has none."""

@@ -15,6 +15,7 @@ from priolb.core.node import NodeState
 from priolb.core.scheduler import Scheduler
 from priolb.core.status import NodeChange
 from priolb.core.timers import Lapsing, TimingWheel
+from priolb.errors import Reason
 from priolb.http.fields import FieldFinder
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
@@ -52,6 +53,9 @@ class Instrument(Protocol):
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """A request got an answer of ours."""
+
+    def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:
+        """A request is back in line, as its slot of a node is needed for the one with the id `by`."""
 
     def client_left(self, request_id: bytes, lane: int, tries: int, payload_bytes: int) -> None:
         """A client left before its answer was complete."""
@@ -206,8 +210,27 @@ class Engine:
         sizes = scheduler.queue.lengths()
         exchange.size_at_start = sizes[exchange.lane]
         self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, sizes)
-        self.expect(exchange.start_by)
+        self.expect(min(exchange.start_by, scheduler.next_refusal()))
         self.pump(exchange.enqueued_at)
+        if scheduler.preemption is not None:
+            self._preempt_for(exchange.lane, exchange.enqueued_at)
+
+    def refusal(self, lane: int, body_bytes: int, timeout_s: float) -> Reason | None:
+        """Return why a request would be refused now whose body is still to come; None when it would not.
+
+        Args:
+            lane: index of its lane.
+            body_bytes: as much of its body as is known to be going to wait, bytes.
+            timeout_s: for how long its client waits, seconds; infinity when it does not say.
+        """
+        scheduler = self.scheduler
+        reason = scheduler.refusal(lane, body_bytes)
+        if reason is None and scheduler.admission is not None:
+            now = self.clock()
+            answer_by = now + timeout_s
+            start_by = min(now + self.max_waits_s[lane], answer_by)
+            reason = scheduler.admission.refusal(lane, start_by, answer_by, now)
+        return reason
 
     def pump(self, now: float) -> None:
         """Start every try that can start now; when those are many, some of them in the next turns."""
@@ -234,11 +257,25 @@ class Engine:
         self._starts_later = False
         self.pump(self.clock())
 
+    def _preempt_for(self, lane: int, now: float) -> None:
+        """Take slots from other requests for those of `lane`, as long as that is allowed."""
+        scheduler = self.scheduler
+        while (victim := scheduler.victim_of(lane, now)) is not None:
+            loser = victim.ticket
+            assert isinstance(loser, Exchange)
+            loser.give_way(now)
+            lease = scheduler.preempt(victim, lane, now)
+            winner = lease.ticket
+            assert isinstance(winner, Exchange)
+            self.instrument.preempted(loser.request_id, loser.lane, victim.node.name, winner.request_id)
+            self.expect(loser.start_by)
+            winner.begin(lease, self._links[lease.node.node_id], now)
+
     def _take_news(self, now: float) -> None:
         """Carry out what has followed from the ends of tries, from checks and from the operator's wishes."""
         fleet = self.scheduler.fleet
         changes = fleet.take_changes()
-        self.expect(min(fleet.next_due(), self.scheduler.queue.next_wake()))
+        self.expect(self.scheduler.next_deadline())
         for change in changes:
             self.on_node_change(change)
         for node in fleet.take_overdue():
@@ -397,7 +434,10 @@ class Engine:
             self.scheduler.advance(now)
             for ticket in self.scheduler.take_expired(now):
                 assert isinstance(ticket, Exchange)
-                ticket.expire(now)
+                ticket.expire(Reason.DEADLINE, now)
+            for ticket, reason in self.scheduler.take_refused(now):
+                assert isinstance(ticket, Exchange)
+                ticket.expire(reason, now)
             self.pump(now)
         finally:
             self._set_alarm(min(self._wheel.next_at(), self.scheduler.next_deadline()))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from priolb.core.node import Lease
 from priolb.core.outcome import Outcome, Phase, Source, answered
-from priolb.core.ticket import RUNNING, WAITING, Ticket
+from priolb.core.retry_advice import OVERLOADED
+from priolb.core.ticket import RUNNING, WAITING
 from priolb.errors import Reason
 from priolb.http.framing import UNTIL_CLOSE
 from priolb.http.messages import RequestHead, ResponseHead
@@ -27,6 +28,7 @@ from priolb.net.answer import (
     HeldAnswer,
     framing_of_upload,
 )
+from priolb.net.attempts import Attempts
 from priolb.net.backend import BackendConnection
 from priolb.net.own_fields import own_fields
 from priolb.net.second_try import GIVEN_UP, SecondTry, plan_second_try
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 _NO_VERDICT: Final = Outcome(Source.CLIENT, Phase.DONE, None, SWITCHING_PROTOCOLS, sent=True, answering=True)
 
 
-class Exchange(Ticket):
+class Exchange(Attempts):
     """One request of one client, which is its own ticket in line and the sink of its node's answer.
 
     It ends exactly once: answered, refused, cut, or left by the client.
@@ -60,26 +62,13 @@ class Exchange(Ticket):
     """
 
     __slots__ = (
-        "_backend",
         "_client",
-        "_engine",
-        "_head",
-        "_held",
-        "_is_repeatable",
         "_keep_alive",
         "_kept",
-        "_lease",
-        "_link",
-        "_second",
-        "_stream",
-        "_try_at",
-        "_upload",
         "body",
         "method",
-        "payload_bytes",
         "request_id",
         "size_at_start",
-        "upgrade",
     )
 
     def __init__(
@@ -94,6 +83,9 @@ class Exchange(Ticket):
     ) -> None:
         body_bytes = len(body) if upload is None else upload.received_bytes
         super().__init__(lane, now, now + engine.max_waits_s[lane], body_bytes)
+        if head.is_special:
+            self.answer_by = now + head.timeout_s
+            self.start_by = min(self.start_by, self.answer_by)
         if engine.affinity is not None:
             self.affinity = engine.affinity.value_in(head)
         # Request
@@ -135,18 +127,23 @@ class Exchange(Ticket):
 
     def refuse(self, reason: Reason, detail: str = "") -> None:
         """Answer in our own words; the request is not in line and not at a node."""
+        engine = self._engine
         body = self.body if self._upload is None else self._upload.first_part()
-        response = self._engine.refusals.answer(reason, body, detail)
-        self._engine.refusals.add_fields(response, self._client.limit_fields)
-        self._engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
+        if reason in OVERLOADED:
+            retry_after_s = engine.scheduler.retry_after_s(self.lane, engine.clock())
+            response = engine.refusals.overloaded(reason, body, retry_after_s)
+        else:
+            response = engine.refusals.answer(reason, body, detail)
+        engine.refusals.add_fields(response, self._client.limit_fields)
+        engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
         self._client.answer(response)
 
-    def expire(self, now: float) -> None:
-        """End a request whose time to start has passed, with what a node last answered, if one did."""
+    def expire(self, reason: Reason, now: float) -> None:
+        """End a request that waits no longer, with what a node last answered, if one did."""
         if not self._client.awaits(self):
             return  # a dispatch found it late, and the client left before the timer came round
         if self._kept is None:
-            self.refuse(Reason.DEADLINE)
+            self.refuse(reason)
         else:
             self._deliver_kept(now)
 
@@ -189,7 +186,8 @@ class Exchange(Ticket):
     def client_gone(self, now: float) -> None:
         """End it: nobody waits for the answer. Its place in line and its node are free at once."""
         engine = self._engine
-        self._count_payload()
+        if self._upload is not None:
+            self.payload_bytes = self._upload.received_bytes
         engine.instrument.client_left(self.request_id, self.lane, self.tries, self.payload_bytes)
         if self.state == WAITING:
             engine.scheduler.cancel(self)
@@ -232,7 +230,7 @@ class Exchange(Ticket):
             self._keep_answer(head, body)
             self._end_try(outcome, now)
         else:
-            self._write_answer(head, body, now)
+            self._client.write(self._start_of_answer(head, len(body), body, now))
             self._complete(outcome, now)
 
     def on_head(self, head: ResponseHead, body_bytes: int, now: float) -> None:
@@ -245,7 +243,7 @@ class Exchange(Ticket):
         elif self._may_go_on(Outcome(Source.NODE, Phase.HEAD, None, head.status, True, False), now):
             self._held = HeldAnswer(head, body_bytes, is_failing=True)
             assert self._backend is not None
-            self._backend.limit_body(self._try_at + self._engine.try_timeout_s)
+            self._backend.limit_body(self.try_until(self._try_at))
         else:
             self._begin_answer(head, body_bytes, now)
 
@@ -284,6 +282,9 @@ class Exchange(Ticket):
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
         self._backend = None
+        if reason is Reason.NODE_TIMEOUT and self.is_out_of_time(now) and not self._has_good_head():
+            self.run_out_of_time(phase, now)
+            return
         lease = self._lease
         assert lease is not None
         self._engine.instrument.node_failed(
@@ -302,6 +303,8 @@ class Exchange(Ticket):
         link = self._link
         assert link is not None
         until = self._try_at + self._engine.try_timeout_s
+        if self._head.is_special:
+            until = self.try_until(self._try_at)
         self._backend = link.start(self, self.request_for(link), until, fresh, self._upload)
 
     def request_for(self, link: NodeLink) -> bytes:
@@ -369,27 +372,17 @@ class Exchange(Ticket):
         self._client.exchange_done(self._keep_alive, now)
         self._engine.pump(now)
 
-    def _drop_try(self, source: Source) -> None:
-        """End a try that nobody wants to go on."""
-        if self._backend is not None:
-            self._backend.abort()
-            self._backend = None
-        phase = Phase.HEAD if self._stream is None else Phase.BODY
-        self._give_back(Outcome(source, phase, None, 0, True, self._stream is not None), self._engine.clock())
+    def _has_good_head(self) -> bool:
+        """Return whether the answer of its try has begun as it should."""
+        return self._stream is not None or (self._held is not None and not self._held.is_failing)
 
-    def _give_back(self, outcome: Outcome, now: float) -> Lease:
-        lease = self._lease
-        assert lease is not None
-        self._lease = None  # the lease knows its ticket: a circle would wait for the garbage collector
-        if self._upload is not None:
-            lease.started_at = max(
-                lease.started_at, self._upload.completed_at
-            )  # before, the client took its time
-        self._engine.scheduler.finished(lease, outcome, self._is_repeatable, now)
-        if self._second is not None:
-            self._second.cancel(now)
-            self._second = None
-        return lease
+    def run_out_of_time(self, phase: Phase, now: float) -> None:
+        """End it at the node, whose fault it is not that the client has no more time."""
+        self._held = None
+        self._drop_backend()
+        self._give_back(Outcome(Source.CLIENT, phase, None, 0, True, answering=False), now)
+        self.expire(Reason.DEADLINE, now)
+        self._engine.pump(now)
 
     # A second try beside the first
 
@@ -454,12 +447,9 @@ class Exchange(Ticket):
     def _deliver_kept(self, now: float) -> None:
         assert self._kept is not None
         head, body, node = self._kept
-        self._write_answer(head, body, now)
+        self._client.write(self._start_of_answer(head, len(body), body, now))
         self._note_completed(head.status, node, now)
         self._client.exchange_done(self._keep_alive, now)
-
-    def _write_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
-        self._client.write(self._start_of_answer(head, len(body), body, now))
 
     def _start_of_answer(self, head: ResponseHead, body_bytes: int, body: bytes, now: float) -> bytes:
         """Return the head of the answer to the client, and as much of its body as there is."""
@@ -476,10 +466,4 @@ class Exchange(Ticket):
 
     def _note_completed(self, status: int, node: str, now: float) -> None:
         engine = self._engine
-        self._count_payload()
-        sizes = engine.scheduler.queue.lengths()
-        engine.instrument.completed(self, status, node, self._try_at, now, sizes)
-
-    def _count_payload(self) -> None:
-        if self._upload is not None:
-            self.payload_bytes = self._upload.received_bytes
+        engine.instrument.completed(self, status, node, self._try_at, now, engine.scheduler.queue.lengths())

@@ -392,9 +392,9 @@ class FrontConnection(Pipeline):
         engine = self._engine
         waiting_bytes = min(max(body_bytes, 0), self._listener.replay_max_bytes)
         if engine.door is None:
-            return engine.scheduler.refusal(lane_of(head.known), waiting_bytes)
+            return engine.refusal(lane_of(head.known), waiting_bytes, head.timeout_s)
         lane = engine.door.lane_by_head(head, self._known_peer())
-        return None if lane < 0 else engine.scheduler.refusal(lane, waiting_bytes)
+        return None if lane < 0 else engine.refusal(lane, waiting_bytes, head.timeout_s)
 
     async def _answer_locally(self, request: LocalRequest) -> None:
         local = self._listener.local

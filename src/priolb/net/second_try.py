@@ -125,6 +125,10 @@ class SecondTry(Lapsing):
             self._exchange.on_end(trailers, now)
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
+        if reason is Reason.NODE_TIMEOUT and self._exchange.is_out_of_time(now):
+            self.backend = None
+            self._exchange.run_out_of_time(phase, now)
+            return
         self._fail(Outcome(Source.NODE, phase, reason, 0, phase is not Phase.CONNECT, answering=False), now)
 
     def on_stale(self) -> None:
@@ -141,7 +145,7 @@ class SecondTry(Lapsing):
 
     def _send(self, lease: Lease, fresh: bool) -> None:
         self.link = link = self._engine.link_of(lease.node)
-        until = lease.started_at + self._engine.try_timeout_s
+        until = self._exchange.try_until(lease.started_at)
         self.backend = link.start(self, self._exchange.request_for(link), until, fresh)
 
     def _fail(self, outcome: Outcome, now: float) -> None:

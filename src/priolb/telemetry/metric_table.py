@@ -230,6 +230,16 @@ METRICS: Final = (
         ],
     ),
     Metric(
+        "priolb_preemptions_total",
+        Kind.COUNTER,
+        ("lane",),
+        "Requests of the lane that lost their slots to better ones, and went back into line.",
+        lambda facts: [
+            ((lane.name,), count)
+            for lane, count in zip(facts.queue.lanes, facts.requests.preemptions, strict=True)
+        ],
+    ),
+    Metric(
         "priolb_event_loop_stall_seconds",
         Kind.HISTOGRAM,
         (),

@@ -16,6 +16,7 @@ from priolb.http.numbers import decimal
 from priolb.telemetry.forms import Level
 from priolb.telemetry.lane_words import LaneWords
 from priolb.telemetry.logs import Logger
+from priolb.telemetry.refusals import RefusalLog
 
 # Lines kept that are filled in part, and ids of requests that are under way, for their second line.
 _LINES_MAX: Final = 1024
@@ -47,6 +48,8 @@ class RequestLog:
         refusals: how many requests got an answer of ours, by lane and reason.
         rejections: how much was no request that could be served, by the status of the answer, 0 for none.
         clients_left: how many clients left before their answer was complete, for each lane.
+        preemptions: how many requests have lost their slots to better ones, for each lane.
+        refusal_lines: logs refusals, and counts those that have no line of their own.
     """
 
     __slots__ = (
@@ -58,6 +61,8 @@ class RequestLog:
         "_stamps",
         "_write",
         "clients_left",
+        "preemptions",
+        "refusal_lines",
         "refusals",
         "rejections",
     )
@@ -65,11 +70,13 @@ class RequestLog:
     def __init__(self, logger: Logger, words: LaneWords | None = None) -> None:
         self._logger = logger
         self._lanes = LaneWords() if words is None else words
+        self.refusal_lines = RefusalLog(logger, self._lanes)
         self._stamps = logger.stamps
         self._write = logger.writer.write
         self.refusals: dict[tuple[int, str], int] = {}
         self.rejections: dict[int, int] = {}
         self.clients_left: list[int] = [0] * self._lanes.count
+        self.preemptions: list[int] = [0] * self._lanes.count
         self._render_id = lru_cache(maxsize=_REQUEST_IDS_MAX)(self._as_text)
         self._queued_line = lru_cache(maxsize=_LINES_MAX)(self._queued_template)
         self._completed_line = lru_cache(maxsize=_LINES_MAX)(self._completed_template)
@@ -130,8 +137,17 @@ class RequestLog:
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """Log that a request got an answer of ours."""
         self.refusals[lane, reason] = self.refusals.get((lane, reason), 0) + 1
-        self._logger.error(
-            "Request refused", **_id(request_id), **self._lanes.of(lane), reason=reason, statusCode=status
+        self.refusal_lines.refused(request_id, lane, reason, status)
+
+    def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:
+        """Log that a request is back in line, as its slot is needed for the one with the id `by`."""
+        self.preemptions[lane] += 1
+        self._logger.info(
+            "Request preempted",
+            **_id(request_id),
+            **self._lanes.of(lane),
+            nodeURI=node,
+            by=by.decode("utf-8", "replace"),
         )
 
     def client_left(self, request_id: bytes, lane: int, tries: int, payload_bytes: int) -> None:

@@ -5,10 +5,12 @@ import pytest
 from priolb.config.lanes import hedged_lanes, queue_of, shares_of
 from priolb.config.settings import Settings
 from priolb.config.tables import LaneSpec, Policy
+from priolb.core.codel import CodelLane
 from priolb.core.deadline_lane import DeadlineLane
 from priolb.core.fair_lane import FairLane
 from priolb.core.fleet import Fleet
 from priolb.core.lanes import Lane
+from priolb.core.node import Lease, NodeState
 from priolb.core.queue import PriorityQueue
 from priolb.core.ticket import Ticket
 
@@ -42,6 +44,39 @@ def test_lanes_of_the_file_have_their_names_and_limits() -> None:
     queue = queue_of(Settings(policy=Policy(lanes=lanes), items_lowprio_max=9))
     assert [(lane.name, lane.limit) for lane in queue.lanes] == [("a", 1), ("b", 0), ("c", 3)]
     assert order_of(queue_of(Settings(policy=Policy(lanes=lanes))), 1) == [0, 1, 2]
+
+
+def test_a_lane_may_control_the_delay() -> None:
+    lanes = (LaneSpec(name="a"), LaneSpec(name="b"), LaneSpec(name="c", limit=3, order="codel"))
+    queue = queue_of(Settings(policy=Policy(lanes=lanes), request_timeout_s=20.0))
+    assert [type(lane) for lane in queue.lanes] == [Lane, Lane, CodelLane]
+    for at in (0.0, 0.1):
+        assert queue.push(Ticket(2, at, 20.0))
+    low = queue.lanes[2]
+    assert isinstance(low, CodelLane)
+    assert (low.name, low.limit, low.next_shed_at()) == ("c", 3, 1.0), "a twentieth of the longest wait"
+
+
+def test_without_a_lane_that_preempts_nobody_does() -> None:
+    assert shares_of(Settings(), queue_of(Settings()).lanes, Fleet(), 0.0) is None
+
+
+def test_lanes_take_slots_from_others_that_allow_it() -> None:
+    lanes = (LaneSpec(name="a", preempts=True), LaneSpec(name="b"), LaneSpec(name="c", preemptible=True))
+    settings = Settings(policy=Policy(lanes=lanes), preemptions_per_second=1)
+    shares = shares_of(settings, queue_of(settings).lanes, Fleet(), 0.0)
+    assert shares is not None and shares.preemption is not None
+    preemption, node = shares.preemption, NodeState(1, "node", 2)
+    node.usable = True
+    leases = [Lease(Ticket(lane, 0.0, 9.0), node, 0.0) for lane in (2, 1, 2)]
+    for lease in leases:
+        preemption.started(lease)
+    nobody: frozenset[int] = frozenset()
+    assert preemption.victim_of(Ticket(1, 1.0, 9.0), nobody, 1.0) is None
+    assert preemption.victim_of(Ticket(0, 1.0, 9.0), nobody, 1.0) is leases[2]
+    preemption.preempt(leases[2])
+    assert preemption.victim_of(Ticket(0, 1.0, 9.0), nobody, 1.0) is None, "one a second"
+    assert preemption.victim_of(Ticket(0, 2.0, 9.0), nobody, 2.0) is leases[0]
 
 
 def test_hedged_lanes_are_found_by_their_names() -> None:
@@ -111,9 +146,10 @@ def test_two_fair_lanes_choose_queues_differently() -> None:
         (with_lanes("strict", LaneSpec(name="a", reserved=1), LaneSpec(name="b")), True),
         (with_lanes("strict", LaneSpec(name="a"), LaneSpec(name="b", max_share_percent=99)), True),
         (Settings(lane_order="fair"), True),
+        (Settings(lane_order="codel"), False),
     ],
 )
 def test_slots_are_accounted_for_only_where_somebody_has_to_know(
     settings: Settings, has_shares: bool
 ) -> None:
-    assert (shares_of(settings, queue_of(settings).lanes, Fleet()) is not None) is has_shares
+    assert (shares_of(settings, queue_of(settings).lanes, Fleet(), 0.0) is not None) is has_shares

@@ -8,6 +8,7 @@ from priolb.config.tables import LaneSpec, Policy
 from priolb.errors import ConfigFileError
 
 SETTINGS = frozenset({"RETRIES_MAX"})
+LANE_C = "[[lane]]\nname = 'c'"
 NONSENSE = """[[lane]]
 name = 'a'
 weight = 0
@@ -109,7 +110,7 @@ def test_no_lane_waits_longer_than_any_may() -> None:
                 "f:4: [[lane]] reserved: '-1' is out of range (0 to 1000000)",
                 "f:5: [[lane]] max_share: '101' is out of range (1 to 100)",
                 "f:6: [[lane]] max_wait: '0' is out of range (0.001 to 1000000)",
-                "f:7: [[lane]] order: 'lifo' is not one of arrival, deadline, fair",
+                "f:7: [[lane]] order: 'lifo' is not one of arrival, deadline, fair, codel",
                 "f:8: [[lane]] limit_mb: '0.5' is not a whole number (0 to 1000000000)",
                 "f:9: [[lane]] strict: '1' is not true or false",
             ],
@@ -139,6 +140,18 @@ def test_no_lane_waits_longer_than_any_may() -> None:
                 "f:4: [[lane]] limit: '-1' is out of range (0 to 1000000000)",
             ],
         ),
+        (
+            f"{LANES}preempts = true",
+            ["f:8: [[lane]] preempts: no lane below it is preemptible"],
+        ),
+        (
+            "[[lane]]\nname = 'a'\npreemptible = true\n[[lane]]\nname = 'b'\npreempts = true\n" + LANE_C,
+            [
+                "f:3: [[lane]] preemptible: no lane above it preempts",
+                "f:6: [[lane]] preempts: no lane below it is preemptible",
+            ],
+        ),
+        (f"{LANES}preempts = 1", ["f:8: [[lane]] preempts: '1' is not true or false"]),
         ("[[lane]]\nname = 'a'\n" * 65, ["f:129: [[lane]]: there may be 64 of them"]),
     ],
 )

@@ -1,5 +1,7 @@
 """Heads of requests: what is taken, what is refused with which status, and what travels on."""
 
+from math import inf
+
 import pytest
 
 from priolb.errors import ClientError
@@ -63,6 +65,7 @@ def test_a_request_of_the_usual_kind() -> None:
         "body_bytes": 60,
         "upgrade": b"",
         "max_forwards": -1,
+        "timeout_s": inf,
         "request_id": b"abc-1",
         "expects_continue": False,
         "is_special": False,
@@ -92,6 +95,7 @@ def test_a_request_of_http_1_0_needs_no_host_and_does_not_stay() -> None:
         "body_bytes": 0,
         "upgrade": b"",
         "max_forwards": -1,
+        "timeout_s": inf,
         "request_id": b"",
         "expects_continue": False,
         "is_special": False,
@@ -523,6 +527,17 @@ def test_max_forwards_counts_down_for_trace_and_options(
 def test_a_request_that_may_not_be_forwarded_is_special() -> None:
     head = request("TRACE / HTTP/1.1", "Max-Forwards: 0")
     assert (head.max_forwards, head.is_special) == (0, True)
+
+
+def test_a_request_with_little_time_says_so_and_its_field_travels_on() -> None:
+    head = request("POST / HTTP/1.1", "X-Request-Timeout: 0.25", "GRPC-Timeout: 100m")
+    assert (head.timeout_s, head.is_special) == (0.1, True)
+    assert head.forwarded == b"X-Request-Timeout: 0.25\r\nGRPC-Timeout: 100m\r\n"
+
+
+def test_a_time_that_is_told_twice_is_400() -> None:
+    data = head_bytes("POST / HTTP/1.1", "Host: a", "X-Request-Timeout: 1", "X-Request-Timeout: 1")
+    assert refused(data)[0] == 400
 
 
 @pytest.mark.parametrize("value", ["", "-1", "+1", "1.0", "x", "1, 1", "1" * 10])

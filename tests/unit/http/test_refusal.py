@@ -334,6 +334,49 @@ def test_json_rpc_starts_with_an_object_or_a_list(body: bytes, looks: bool) -> N
     assert looks_like_rpc(body) is looks
 
 
+# Too much to do
+
+
+def overloaded(body: bytes, retry_after_s: int = 7, legacy: bool = False) -> LocalResponse:
+    return Refusals("lb", legacy).overloaded(Reason.WAIT_TOO_LONG, body, retry_after_s)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"jsonrpc":"2.0","id":5,"method":"m"}',
+        b'{"jsonrpc":"2.0","method":"m","id":1.5}',
+        b'[{"jsonrpc":"2.0","method":"m","id":1},{"jsonrpc":"2.0","method":"m","id":2}]',
+        b"no JSON",
+        b"",
+    ],
+)
+def test_too_much_to_do_is_answered_as_anything_else_but_for_when_to_come_back(body: bytes) -> None:
+    usual = Refusals("lb", False).answer(Reason.WAIT_TOO_LONG, body)
+    cheap = overloaded(body)
+    assert (cheap.status, cheap.body, cheap.content_type) == (503, usual.body, usual.content_type)
+    assert cheap.fields == b"Retry-After: 7\r\nProxy-Status: lb; error=connection_limit_reached\r\n"
+    assert usual.fields == cheap.fields.replace(b"7", b"1")
+
+
+def test_each_is_told_its_own_time_and_its_own_id() -> None:
+    refusals = Refusals("lb", False)
+    for second in (1, 32, 1):
+        body = b'{"jsonrpc":"2.0","id":%d,"method":"m"}' % second
+        response = refusals.overloaded(Reason.DISPLACED, body, second)
+        assert response.fields.startswith(b"Retry-After: %d\r\n" % second)
+        assert json.loads(response.body) == {
+            "jsonrpc": "2.0",
+            "id": second,
+            "error": {"code": -32005, "message": "displaced by a better request"},
+        }
+
+
+def test_in_the_form_of_the_original_there_is_no_time() -> None:
+    response = overloaded(b'{"jsonrpc":"2.0","id":5,"method":"m"}', legacy=True)
+    assert (response.status, response.body, response.fields) == (500, b"expected wait too long\n", b"")
+
+
 # Limits of the sender
 
 TOLD = b'RateLimit: "api";r=0;t=2\r\n'

@@ -208,8 +208,19 @@ def test_what_does_not_get_through_is_counted(open_log: OpenLog) -> None:
         requests.client_left(b"", lane, 1, 60)
     assert requests.refusals == {(0, "queue_full"): 1, (2, "queue_full"): 2, (2, "deadline"): 1}
     assert requests.rejections == {400: 2, 431: 1, 0: 1}
+    for lane in (2, 1, 2):
+        requests.preempted(b"loses", lane, "http://a", b"wins")
     assert requests.clients_left == [0, 2, 1]
-    assert len(log.lines()) == 11
+    assert requests.preemptions == [0, 1, 2]
+    lines = log.lines()
+    assert len(lines) == 14
+    preempted = json.loads(lines[-1])
+    assert (preempted["msg"], preempted["reqID"], preempted["nodeURI"], preempted["by"]) == (
+        "Request preempted",
+        "loses",
+        "http://a",
+        "wins",
+    )
 
 
 def test_what_gets_through_is_not_counted_by_the_log(open_log: OpenLog) -> None:

@@ -10,3 +10,7 @@ def test_a_stamp_is_rendered_anew_with_each_millisecond() -> None:
     first, same, later, earlier = stamps.now(), stamps.now(), stamps.now(), stamps.now()
     assert (first, later, earlier) == (b"1.500", b"1.501", b"1.500")
     assert same is first
+
+
+def test_the_second_is_that_of_the_clock() -> None:
+    assert Stamps(JsonForm(), lambda: 1_999_999_999).second() == 1

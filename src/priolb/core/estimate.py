@@ -1,0 +1,85 @@
+"""How long a request will have to wait, before it gets in line.
+
+The wait of a new ticket is the work ahead of it, shared out over the slots that work on it:
+
+    wait = (sum over lanes j of (tickets of j ahead * mean service time of j) + half a mean service time)
+           / (usable slots - slots that lanes which overtake it keep busy)
+
+as the next slot to be free is in the middle of its service, on the average. What is ahead, and which lanes
+overtake a ticket even when their tickets come later, the discipline says. The slots that a lane keeps busy
+are the service times of its recent tries over the time (Little's law), with a memory that fades over ten
+seconds; a twentieth of all slots is always taken to be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import exp, inf
+from typing import Final
+
+# Weight of a new service time in the mean: the last 20 make two thirds of it.
+_GAIN: Final = 0.05
+_MEMORY_S: Final = 10.0
+_LEAST_SHARE: Final = 0.05
+
+
+class WaitEstimate:
+    """What is known of the service times of each lane.
+
+    Args:
+        lanes: how many lanes there are.
+    """
+
+    __slots__ = ("_busy_s", "_faded_at", "_mean_s", "_overall_s")
+
+    def __init__(self, lanes: int) -> None:
+        self._mean_s: list[float] = [0.0] * lanes
+        self._overall_s: float = 0.0
+        self._busy_s: list[float] = [0.0] * lanes
+        self._faded_at: float = -inf
+
+    def observe(self, lane: int, service_s: float, now: float) -> None:
+        """Add a try that has ended.
+
+        Args:
+            lane: index of its lane.
+            service_s: from its start to its end, seconds.
+            now: monotonic seconds.
+        """
+        self._overall_s = _averaged(self._overall_s, service_s)
+        self._mean_s[lane] = _averaged(self._mean_s[lane], service_s)
+        self._fade(now)
+        self._busy_s[lane] += service_s
+
+    def service_s(self, lane: int) -> float:
+        """Return how long tries of `lane` take, seconds; 0 when nothing is known."""
+        return self._mean_s[lane] or self._overall_s
+
+    def wait_s(self, ahead: list[int], overtaking: Iterable[int], slots: int, now: float) -> float:
+        """Return how long a new ticket waits while no slot is free, seconds; 0 when nothing is known.
+
+        Args:
+            ahead: how many tickets of each lane go before it, of those that wait.
+            overtaking: indices of the lanes whose later tickets go before it, too.
+            slots: most requests in flight over all usable nodes.
+            now: monotonic seconds.
+        """
+        if not slots:
+            return 0.0  # nobody works, and nobody knows for how long
+        work_s = 0.5 * self._overall_s
+        for lane, count in enumerate(ahead):
+            if count:
+                work_s += count * self.service_s(lane)
+        self._fade(now)
+        busy = sum([self._busy_s[lane] for lane in overtaking]) / _MEMORY_S
+        return work_s / max(slots - busy, slots * _LEAST_SHARE)
+
+    def _fade(self, now: float) -> None:
+        if now > self._faded_at:
+            left = exp((self._faded_at - now) / _MEMORY_S)
+            self._busy_s = [busy_s * left for busy_s in self._busy_s]
+            self._faded_at = now
+
+
+def _averaged(mean_s: float, value_s: float) -> float:
+    return mean_s + (value_s - mean_s) * _GAIN if mean_s else value_s

@@ -1,0 +1,113 @@
+"""The tries of one request: what a try needs, and how it ends before its time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from priolb.core.node import Lease
+from priolb.core.outcome import Outcome, Phase, Source
+from priolb.core.ticket import Ticket
+from priolb.http.messages import RequestHead
+from priolb.net.answer import AnswerStream, HeldAnswer
+from priolb.net.upload import Upload
+
+if TYPE_CHECKING:
+    from priolb.net.backend import BackendConnection
+    from priolb.net.engine import Engine
+    from priolb.net.pool import NodeLink
+    from priolb.net.second_try import SecondTry
+
+
+class Attempts(Ticket):
+    """A request and its try at a node, if it is at one; `Exchange` says what comes of the try."""
+
+    __slots__ = (
+        "_backend",
+        "_engine",
+        "_head",
+        "_held",
+        "_is_repeatable",
+        "_lease",
+        "_link",
+        "_second",
+        "_stream",
+        "_try_at",
+        "_upload",
+        "payload_bytes",
+        "upgrade",
+    )
+
+    # Request
+    _engine: Engine
+    _head: RequestHead
+    _upload: Upload | None
+    _is_repeatable: bool
+    upgrade: bytes
+    payload_bytes: int
+    # Try
+    _lease: Lease | None
+    _link: NodeLink | None
+    _backend: BackendConnection | None
+    _try_at: float
+    _held: HeldAnswer | None
+    _second: SecondTry | None
+    # Answer
+    _stream: AnswerStream | None
+
+    # The time that the client has given it
+
+    def try_until(self, started_at: float) -> float:
+        """Return until when a try may take that began at `started_at`, monotonic seconds."""
+        until = started_at + self._engine.try_timeout_s
+        return min(until, self.answer_by)
+
+    def is_out_of_time(self, now: float) -> bool:
+        """Return whether the client, by its own word, waits no longer."""
+        return now >= self.answer_by
+
+    # A better request that needs the slot
+
+    def may_be_preempted(self) -> bool:
+        second = self._second
+        return (
+            self._is_repeatable
+            and self._stream is None
+            and self._held is None
+            and not self.upgrade
+            and (second is None or not second.is_running)
+        )
+
+    def give_way(self, now: float) -> None:
+        """Cut its try short; the scheduler gives its slot to another."""
+        self._drop_backend()
+        self._lease = None
+        if self._second is not None:
+            self._second.cancel(now)
+            self._second = None
+
+    # Ends of a try
+
+    def _drop_try(self, source: Source) -> None:
+        """End a try that nobody wants to go on."""
+        self._drop_backend()
+        phase = Phase.HEAD if self._stream is None else Phase.BODY
+        self._give_back(Outcome(source, phase, None, 0, True, self._stream is not None), self._engine.clock())
+
+    def _drop_backend(self) -> None:
+        if self._backend is not None:
+            self._backend.abort()
+            self._backend = None
+
+    def _give_back(self, outcome: Outcome, now: float) -> Lease:
+        lease = self._lease
+        assert lease is not None
+        self._lease = None  # the lease knows its ticket: a circle would wait for the garbage collector
+        if self._upload is not None:
+            self.payload_bytes = self._upload.received_bytes
+            # before, the client took its time
+            lease.started_at = max(lease.started_at, self._upload.completed_at)
+        self._engine.scheduler.finished(lease, outcome, self._is_repeatable, now)
+        if self._second is not None:
+            self._second.cancel(now)
+            self._second = None
+        return lease

@@ -1,0 +1,337 @@
+"""More requests than can be served: who is refused, who has to go, and who gives way."""
+
+import pytest
+
+from priolb.core.codel import CodelLane
+from priolb.core.discipline import FastHighLow
+from priolb.core.estimate import WaitEstimate
+from priolb.core.hedge import Hedging
+from priolb.core.lanes import Lane
+from priolb.core.preemption import Preemption
+from priolb.core.queue import PriorityQueue
+from support.manual_loop import TICK_S
+from support.memory import MemoryTransport
+from support.messages import ANSWER, POST, RETRY_AFTER, answer_at_client, problem, timings
+from support.rig import Rig
+
+
+def post(*fields: bytes, method: bytes = b"POST", body: bytes = b"{}") -> bytes:
+    lines = b"".join(field + b"\r\n" for field in fields)
+    return b"%s / HTTP/1.1\r\nHost: balancer\r\nContent-Length: %d\r\n%s\r\n%s" % (
+        method, len(body), lines, body
+    )  # fmt: skip
+
+
+FAST = post(b"X-Fast-Track: true", b"X-Request-ID: fast")
+HIGH = post(b"X-High-Priority: true")
+
+
+def overload(words: str) -> bytes:
+    return problem(b"503 Service Unavailable", words, RETRY_AFTER)
+
+
+def send(rig: Rig, *requests: bytes) -> list[MemoryTransport]:
+    clients = [rig.client() for _ in requests]
+    for client, request in zip(clients, requests, strict=True):
+        client.send(request)
+    return clients
+
+
+# A full queue
+
+
+def test_a_better_request_displaces_the_newest_of_the_worst_lane() -> None:
+    with Rig(queue_max=2) as rig:
+        node = rig.node(slots=1)
+        holder, low, newest, fast = send(rig, POST, POST, POST, FAST)
+        assert (newest.take(), rig.counts()[0]) == (b"", 2)
+        call = node.accept()
+        rig.advance(TICK_S)
+        assert newest.take() == overload("displaced by a better request")
+        assert not newest.is_closing()
+        for _ in range(3):
+            call.send(ANSWER)
+        assert [client.take()[:15] for client in (holder, fast, low)] == [b"HTTP/1.1 200 OK"] * 3
+        assert rig.notes.take("refused") == [("refused", b"", "displaced", 503)]
+
+
+def test_one_that_is_no_better_is_refused() -> None:
+    with Rig(queue_max=1) as rig:
+        node = rig.node(slots=1)
+        *_, last = send(rig, POST, POST, POST)
+        assert last.take() == overload("queue full")
+        node.accept().send(ANSWER)
+        node.connections[0].send(ANSWER)
+
+
+def test_one_that_is_displaced_and_leaves_before_it_is_told_hears_nothing() -> None:
+    with Rig(queue_max=1) as rig:
+        node = rig.node(slots=1)
+        holder, low, fast = send(rig, POST, POST, FAST)
+        low.end()
+        rig.advance(TICK_S)
+        assert low.take() == b""
+        assert rig.notes.take("refused", "client_left") == [("client_left", b"", 0, 2)]
+        call = node.accept()
+        call.send(ANSWER)
+        call.send(ANSWER)
+        assert fast.take().startswith(b"HTTP/1.1 200")
+        assert holder.take() == answer_at_client(times=timings(0, 15_625, 15_625))
+
+
+def test_those_who_are_displaced_in_a_chain_are_told_one_after_the_other() -> None:
+    """Each of these clients has a fast request behind its low one."""
+    with Rig(queue_max=4, lane_limits=(4, 0, 0)) as rig:
+        node = rig.node(slots=1)
+        send(rig, POST)
+        clients = send(rig, *[POST + FAST] * 4)
+        [first] = send(rig, FAST)
+        for _ in range(4):
+            rig.advance(TICK_S)
+        displaced = sum(b"displaced" in client.take() for client in clients)
+        assert displaced == 4
+        assert rig.scheduler.queue.lengths() == (4, 0, 0)
+        for client in (*clients, first):
+            client.end()
+        node.accept().send(ANSWER)
+
+
+# An expected wait
+
+
+def estimate_of(service_s: float) -> WaitEstimate:
+    estimate = WaitEstimate(3)
+    estimate.observe(2, service_s, -1000.0)
+    return estimate
+
+
+def test_one_that_would_wait_longer_than_it_may_is_refused_at_once() -> None:
+    with Rig(estimate=estimate_of(2.0)) as rig:
+        rig.node(slots=1)
+        clients = send(rig, *[POST] * 5)
+        # Seven seconds of work are ahead of the last one; of these the jitter makes four to seven.
+        assert clients[-1].take() == overload("expected wait too long").replace(
+            b"Retry-After: 1", b"Retry-After: 6"
+        )
+        assert rig.notes.take("refused") == [("refused", b"", "wait_too_long", 503)]
+        for client in clients:
+            client.end()
+
+
+def test_a_better_one_is_not() -> None:
+    with Rig(estimate=estimate_of(2.0)) as rig:
+        rig.node(slots=1)
+        clients = send(rig, *[POST] * 4, HIGH)
+        assert clients[-1].take() == b""
+        for client in clients:
+            client.end()
+
+
+def test_one_that_needs_its_answer_sooner_than_the_node_gives_any_is_not_sent() -> None:
+    with Rig(estimate=WaitEstimate(3)) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        rig.advance(1)
+        call.send(ANSWER)
+        client.take()
+        client.send(post(b"X-Request-Timeout: 0.75"))
+        rig.advance(TICK_S)
+        assert client.take() == problem(b"504 Gateway Timeout", "request timeout hit before processing")
+        assert call.take().count(b"POST") == 1
+        client.send(post(b"X-Request-Timeout: 1.25"))
+        call.take()
+        call.send(ANSWER)
+        assert client.take().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_one_that_has_too_little_time_left_when_a_slot_is_free_is_told_then() -> None:
+    """Half of the answers of its node take 2 seconds, though those of its lane take but one."""
+    with Rig(estimate=estimate_of(0.5)) as rig:
+        node, holder, client = rig.node(slots=1), rig.client(), rig.client()
+        for _ in range(3):
+            node.state.service_times.add(2.0, rig.clock())
+        holder.send(POST)
+        call = node.accept()
+        client.send(post(b"X-Request-Timeout: 2"))
+        rig.advance(0.5)
+        call.send(ANSWER)
+        rig.advance(TICK_S)
+        assert client.take() == problem(b"504 Gateway Timeout", "request timeout hit before processing")
+        assert call.take().count(b"POST") == 1
+
+
+# Controlled delay
+
+
+def codel_queue() -> PriorityQueue:
+    """Return a queue whose low lane has an interval of a quarter of a second, and 0.1 s as its target."""
+    return PriorityQueue(
+        [Lane("fast", max_wait_s=5.0), Lane("high", max_wait_s=5.0), CodelLane("low", 0, 0, 5.0)],
+        FastHighLow(2),
+    )
+
+
+def test_a_congested_lane_sheds_what_has_waited_too_long_and_serves_the_newest() -> None:
+    with Rig(queue=codel_queue()) as rig:
+        node = rig.node(slots=1)
+        holder, first, second = send(rig, POST, POST, POST)
+        rig.advance(0.25)
+        assert first.take() == b""
+        rig.advance(TICK_S)
+        assert first.take() == overload("shed under overload")
+        assert second.take() == b"", "the newest stays"
+        [third] = send(rig, POST)
+        rig.advance(TICK_S)
+        assert second.take() == overload("shed under overload")
+        [fourth] = send(rig, POST)
+        call = node.accept()
+        call.send(ANSWER)
+        call.send(ANSWER)
+        assert [bool(client.take()) for client in (holder, fourth, third)] == [True, True, False]
+        call.send(ANSWER)
+        assert third.take().startswith(b"HTTP/1.1 200 OK")
+        assert [note[2] for note in rig.notes.take("refused")] == ["shed", "shed"]
+
+
+# Preemption
+
+
+def preemption(per_second: int = 10) -> Preemption:
+    return Preemption(frozenset({0}), frozenset({2}), per_second, 0.0)
+
+
+def test_a_fast_request_takes_the_slot_of_the_youngest_low_one() -> None:
+    with Rig(preemption=preemption(), max_tries=1) as rig:
+        node = rig.node(slots=2)
+        old, young = rig.client(), rig.client()
+        old.send(POST)
+        first = node.accept()
+        young.send(POST)
+        second = node.accept()
+        rig.advance(0.5)
+        [fast] = send(rig, FAST)
+        third = node.accept()
+        assert second.is_lost and not first.is_lost
+        assert b"X-Fast-Track" in third.take()
+        assert rig.notes.take("preempted") == [("preempted", b"", 2, "http://node-1", b"fast")]
+        third.send(ANSWER)
+        assert fast.take().startswith(b"HTTP/1.1 200 OK")
+        third.send(ANSWER)
+        assert young.take() == answer_at_client(times=timings(500_000, 0, 500_000))
+        first.send(ANSWER)
+        assert old.take() == answer_at_client(times=timings(0, 500_000, 500_000))
+        assert (node.state.record.failed, node.state.answered) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "its answer has begun",
+        "its answer has failed",
+        "its method is not repeated",
+        "it has a second try",
+        "it asks for another protocol",
+    ],
+)
+def test_one_that_cannot_start_again_keeps_its_slot(what: str) -> None:
+    hedging = None
+    if what == "it has a second try":
+        hedging = Hedging(frozenset({2}), 100, 0.0)
+        hedging.budget._floor = 100.0
+        for _ in range(64):
+            hedging.answered(2, 0.1)
+    with Rig(preemption=preemption(), hedging=hedging) as rig:
+        node = rig.node(slots=1)
+        low = rig.client()
+        request = post(method=b"PATCH") if "method" in what else POST
+        if "protocol" in what:
+            request = b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+        low.send(request)
+        call = node.accept()
+        if "begun" in what:
+            call.send(ANSWER[:-1])
+        elif "failed" in what:
+            call.send(b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nn")
+        elif hedging is not None:
+            other = rig.node(slots=1)
+            rig.advance(0.1 + TICK_S)
+            other.accept()
+        [fast] = send(rig, FAST)
+        assert (fast.take(), rig.notes.take("preempted")) == (b"", [])
+        assert not call.is_lost
+        for client in (low, fast):
+            client.end()
+
+
+def test_an_older_one_gives_way_when_the_answer_of_the_youngest_has_begun() -> None:
+    with Rig(preemption=preemption()) as rig:
+        node = rig.node(slots=2)
+        old, young = rig.client(), rig.client()
+        old.send(POST)
+        first = node.accept()
+        young.send(POST)
+        second = node.accept()
+        second.send(ANSWER[:-1])
+        [fast] = send(rig, FAST)
+        rig.run()
+        assert first.is_lost and not second.is_lost
+        for client in (old, young, fast):
+            client.end()
+
+
+def test_one_that_has_only_planned_a_second_try_gives_way_and_forgets_the_plan() -> None:
+    hedging = Hedging(frozenset({2}), 100, 0.0)
+    for _ in range(64):
+        hedging.answered(2, 0.1)
+    with Rig(preemption=preemption(), hedging=hedging) as rig:
+        node, low = rig.node(slots=1), rig.client()
+        low.send(POST)
+        call = node.accept()
+        [fast] = send(rig, FAST)
+        rig.run()
+        assert call.is_lost
+        call = node.accept()
+        call.send(ANSWER)
+        call.send(ANSWER)
+        assert fast.take().startswith(b"HTTP/1.1 200 OK") and low.take().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_one_that_is_still_connecting_gives_way_too() -> None:
+    with Rig(preemption=preemption()) as rig:
+        node, low = rig.node(slots=1), rig.client()
+        node.is_silent = True
+        low.send(POST)
+        rig.run()
+        [fast] = send(rig, FAST)
+        rig.run()
+        assert (node.attempts, node.given_up) == (2, 1)
+        node.let_in()
+        call = node.accept()
+        call.send(ANSWER)
+        call.send(ANSWER)
+        assert fast.take().startswith(b"HTTP/1.1 200 OK") and low.take().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_one_that_gave_way_is_refused_at_its_deadline_as_any_other() -> None:
+    with Rig(preemption=preemption(), try_timeout_s=60) as rig:
+        node, low = rig.node(slots=1), rig.client()
+        low.send(POST)
+        node.accept()
+        rig.advance(1)
+        [fast] = send(rig, FAST)
+        rig.advance(4 + TICK_S)
+        assert low.take() == problem(b"504 Gateway Timeout", "request timeout hit before processing")
+        node.accept().send(ANSWER)
+        assert fast.take().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_one_that_has_no_token_waits() -> None:
+    with Rig(preemption=preemption(per_second=1)) as rig:
+        rig.node(slots=2)
+        clients = send(rig, POST, POST, FAST, FAST)
+        rig.run()
+        assert len(rig.notes.take("preempted")) == 1
+        assert rig.scheduler.queue.lengths() == (1, 0, 1)
+        for client in clients:
+            client.end()
