@@ -4,8 +4,8 @@
 
 Answers every POST with 200: a small call with a small result, a large one with a large one, and one that
 asks for it with a huge one. With a service time, `slots` requests are served at once and the others wait
-here, first come first served: a balancer that sends more than `slots` at once gains nothing by it. Health
-checks are answered at once.
+here, first come first served: a balancer that sends more than `slots` at once gains nothing by it. A request
+whose connection is closed is not served on. Health checks are answered at once.
 
 With `--spread 0.5` a request takes anything between half of that time and one and a half.
 With `--knee N` serving takes longer when more than N are served, by the square of how many more. With
@@ -90,13 +90,25 @@ class Service:
             service_s *= 1.0 + self._spread * (2.0 * self._chance.random() - 1.0)
         if self._knee:
             service_s *= max(1.0, (self._slots - self._free_slots) / self._knee) ** 2
-        asyncio.get_running_loop().call_later(service_s, self._end, connection)
+        connection.served = asyncio.get_running_loop().call_later(service_s, self._end, connection)
+
+    def leave(self, connection: Connection) -> None:
+        """Serve the request of a connection that is closed no more."""
+        if connection.served is not None:
+            connection.served.cancel()
+            self._free_slot(connection)
+        elif connection in self._waiting:
+            self._waiting.remove(connection)
 
     def _end(self, connection: Connection) -> None:
+        self._free_slot(connection)
+        connection.answer()
+
+    def _free_slot(self, connection: Connection) -> None:
+        connection.served = None
         self._free_slots += 1
         if self._waiting:
             self.begin(self._waiting.popleft())
-        connection.answer()
 
 
 class Connection(asyncio.Protocol):
@@ -108,6 +120,7 @@ class Connection(asyncio.Protocol):
         self._body_bytes_missing = 0
         self._answer = SMALL_ANSWER
         self._is_probe = False
+        self.served: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A cast: transports of uvloop are no subclass of asyncio.Transport.
@@ -137,6 +150,9 @@ class Connection(asyncio.Protocol):
                 self._service.begin(self)
             else:
                 self.answer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._service.leave(self)
 
     def answer(self) -> None:
         """Send the whole answer, unless the balancer has gone."""

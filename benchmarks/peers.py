@@ -19,9 +19,25 @@ from benchmarks.workbench import Workbench
 
 PRIOLB: Final = "priolb"
 PRIOLB_INTERPRETED: Final = "priolb interpreted"
+PRIOLB_PREEMPTING: Final = "priolb, preempting"
 HAPROXY: Final = "HAProxy"
 NGINX: Final = "nginx"
 TCP_RELAY: Final = "TCP relay (HAProxy, mode tcp)"
+
+# The high lane takes slots from the low one.
+PREEMPTION: Final = """
+PREEMPTIONS_PER_SECOND = 1000
+discipline = "strict"
+[[lane]]
+name = "high"
+preempts = true
+[[lane]]
+name = "low"
+preemptible = true
+[[rule]]
+header = "X-High-Priority"
+lane = "high"
+"""
 
 # What a balancer is started with: its command, and variables on top of our own environment.
 Command = tuple[list[str], dict[str, str]]
@@ -80,9 +96,7 @@ def start_peers(workbench: Workbench, task: Task, *names: str) -> list[Peer]:
 
 def is_installed(name: str) -> bool:
     """Return whether this balancer can be measured here."""
-    return (
-        name in {PRIOLB, PRIOLB_INTERPRETED} or program("nginx" if name == NGINX else "haproxy") is not None
-    )
+    return name.startswith(PRIOLB) or program("nginx" if name == NGINX else "haproxy") is not None
 
 
 def command_of(workbench: Workbench, task: Task, name: str, port: int) -> tuple[list[str], dict[str, str]]:
@@ -115,6 +129,13 @@ def _priolb(_workbench: Workbench, task: Task, port: int) -> Command:
 def _priolb_interpreted(workbench: Workbench, task: Task, port: int) -> Command:
     command, environment = _priolb(workbench, task, port)
     return command, {**environment, "PYTHONPATH": FORMS[INTERPRETED]}
+
+
+def _priolb_preempting(workbench: Workbench, task: Task, port: int) -> Command:
+    file = workbench.directory / f"priolb-{port}.toml"
+    file.write_text(PREEMPTION)
+    command, environment = _priolb(workbench, task, port)
+    return command, {**environment, "CONFIG_FILE": str(file)}
 
 
 def _haproxy(workbench: Workbench, task: Task, port: int) -> Command:
@@ -201,6 +222,7 @@ http {{
 _COMMANDS: Final[dict[str, Callable[[Workbench, Task, int], Command]]] = {
     PRIOLB: _priolb,
     PRIOLB_INTERPRETED: _priolb_interpreted,
+    PRIOLB_PREEMPTING: _priolb_preempting,
     HAPROXY: _haproxy,
     NGINX: _nginx,
     TCP_RELAY: _tcp_relay,

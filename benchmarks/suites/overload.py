@@ -31,7 +31,7 @@ POLICY: Final = """
 discipline = "strict"
 [[lane]]
 name = "all"
-codel = true
+order = "codel"
 """
 
 COLUMNS: Final = (
