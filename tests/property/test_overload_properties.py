@@ -281,7 +281,13 @@ def queue_of(discipline: Discipline) -> PriorityQueue:
     return PriorityQueue([Lane(name) for name in ("a", "b", "c")], discipline)
 
 
-@given(discipline=disciplines, waiting=st.lists(lanes, max_size=30), served=st.integers(0, 3), lane=lanes)
+@settings(max_examples=400)
+@given(
+    discipline=disciplines,
+    waiting=st.lists(lanes, min_size=6, max_size=30),
+    served=st.integers(0, 3),
+    lane=lanes,
+)
 def test_no_more_than_is_said_goes_before_a_new_ticket(
     discipline: Discipline, waiting: list[int], served: int, lane: int
 ) -> None:

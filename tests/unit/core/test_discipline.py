@@ -1,5 +1,7 @@
 """The disciplines, against series worked out by hand."""
 
+from math import inf
+
 import pytest
 
 from priolb.core.discipline import Aged, Discipline, FastHighLow, Strict, Weighted
@@ -322,3 +324,45 @@ def test_strict_and_aged_remember_nothing_of_who_passed_by() -> None:
         queue.pass_by(Ticket(1, 0.0, 1e9))
         push(queue, "ba")
         assert served(queue) == "ab"
+
+
+# Who goes before a new ticket
+
+
+def waiting(discipline: Discipline, *lengths: int) -> PriorityQueue:
+    """Return a queue in which so many tickets of each lane wait."""
+    queue = PriorityQueue([Lane(str(lane)) for lane in range(len(lengths))], discipline)
+    for lane, length in enumerate(lengths):
+        for _ in range(length):
+            assert queue.push(Ticket(lane, 0.0, inf))
+    return queue
+
+
+def test_before_a_new_ticket_go_those_of_better_lanes_and_of_its_own() -> None:
+    queue = waiting(Strict(), 3, 4, 5)
+    assert [queue.ahead_of(lane) for lane in range(3)] == [[3, 0, 0], [3, 4, 0], [3, 4, 5]]
+    assert [list(queue.overtaking(lane)) for lane in range(3)] == [[], [0], [0, 1]]
+
+
+def test_under_weights_others_have_as_many_turns_as_it_waits_for() -> None:
+    """Of the third lane, 5 wait and 2 go in a turn: in the third turn it is the new one's."""
+    queue = waiting(Weighted([0, 10, 2, 1]), 9, 99, 5, 9)
+    assert queue.ahead_of(2) == [9, 30, 5, 3]
+    assert list(queue.overtaking(2)) == [0]
+    assert (queue.ahead_of(0), list(queue.overtaking(0))) == ([9, 0, 0, 0], [])
+
+
+@pytest.mark.parametrize(
+    ("fast_per_high", "drains", "ahead", "overtaking"),
+    [
+        (2, False, [[7, 4, 0], [7, 9, 0], [7, 9, 5]], [[], [], [0, 1]]),
+        (0, False, [[7, 9, 0], [0, 9, 0], [7, 9, 5]], [[1], [], [0, 1]]),
+        (2, True, [[7, 0, 0], [7, 9, 0], [7, 9, 5]], [[], [0], [0, 1]]),
+    ],
+)
+def test_in_the_ratio_of_the_original_high_goes_between_fast(
+    fast_per_high: int, drains: bool, ahead: list[list[int]], overtaking: list[list[int]]
+) -> None:
+    queue = waiting(FastHighLow(fast_per_high, drains), 7, 9, 5)
+    assert [queue.ahead_of(lane) for lane in range(3)] == ahead
+    assert [list(queue.overtaking(lane)) for lane in range(3)] == overtaking

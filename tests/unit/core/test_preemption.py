@@ -2,7 +2,9 @@
 
 import pytest
 
+from priolb.core.admission import AdmissionControl
 from priolb.core.classify import FAST_TRACK, HIGH_PRIORITY, LOW_PRIORITY
+from priolb.core.estimate import WaitEstimate
 from priolb.core.fleet import Fleet
 from priolb.core.node import FIRST, Lease
 from priolb.core.preemption import Preemption
@@ -236,3 +238,17 @@ def test_there_are_no_more_in_a_second_than_tokens() -> None:
     assert desk.preempt(waiting[2], 1.4) is None
     assert desk.preempt(waiting[2], 1.5) is not None
     assert [desk.preempt(each, 60.0) is not None for each in waiting[3:]] == [True, True]
+
+
+def test_one_for_which_the_node_is_too_slow_takes_no_slot() -> None:
+    desk = Desk(slots=1)
+    fleet = desk.scheduler.fleet
+    desk.scheduler.admission = AdmissionControl(desk.scheduler.queue, fleet, 0, WaitEstimate(3))
+    desk.start("l1")
+    desk.node.service_times.add(5.0, 1.0)
+    hurried = ticket("f1", 5.9)
+    hurried.answer_by = 5.9
+    assert desk.scheduler.submit(hurried) is None
+    assert desk.preempt(hurried, 1.0) is None
+    hurried.answer_by = 6.0
+    assert desk.preempt(hurried, 1.0) is not None
