@@ -120,7 +120,7 @@ class LaneSpec(Entry):
     )
     preemptible: bool = key(
         Switch(), "preemptible", "false", "switch",
-        meaning="Its requests may lose their slots so, each once, and go back to their place in line.",
+        meaning="Its requests may lose their slots so, and go back to their place in line.",
     )
 
 

@@ -1,9 +1,10 @@
 """Who gives up a slot for a better request when no slot is free.
 
 The youngest try of a preemptible lane does, because it has the least to lose. Its request goes back to its
-place in line, and the try counts neither against it nor against the node. No request loses its slot twice,
-and there are no more preemptions in any second than twice the allowed number: tokens come at that rate, and
-a second's worth of them is kept.
+place in line, and the try counts neither against it nor against the node. There are no more preemptions in
+any second than twice the allowed number: tokens come at that rate, and a second's worth of them is kept.
+A request may lose its slot again as long as it has time to start anew: were each spared after the first time,
+a burst of better requests would find nobody left.
 """
 
 from __future__ import annotations
@@ -71,7 +72,6 @@ class Preemption:
             if (
                 loser.lane > ticket.lane
                 and loser.lane not in spared
-                and not loser.was_preempted
                 and now < loser.start_by
                 and node.usable
                 and node.in_flight <= node.slots

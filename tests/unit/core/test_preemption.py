@@ -121,14 +121,18 @@ def test_nobody_loses_a_slot_to_a_lane_that_is_no_better(name: str) -> None:
     assert desk.preempt(desk.wait("h2")) is None
 
 
-def test_nobody_loses_a_slot_twice() -> None:
+def test_who_lost_a_slot_may_lose_it_again_as_long_as_there_is_time() -> None:
     desk = Desk(slots=1)
-    desk.start("l1")
-    result = desk.preempt(desk.wait("f1"))
-    assert result is not None
-    desk.end(result[1])
-    assert desk.scheduler.next_dispatch(2.0) is not None
-    assert desk.preempt(desk.wait("f2"), 2.0) is None
+    desk.start("l1", start_by=3.0)
+    for number, now in ((1, 1.0), (2, 2.0)):
+        result = desk.preempt(desk.wait(f"f{number}"), now)
+        assert result is not None
+        assert result[0] == "l1"
+        desk.end(result[1], now=now)
+        lease = desk.scheduler.next_dispatch(now)
+        assert lease is not None
+        assert (name_of(lease.ticket), lease.ticket.tries) == ("l1", 1)
+    assert desk.preempt(desk.wait("f3"), 3.0) is None
 
 
 def test_one_that_has_no_time_to_start_again_keeps_its_slot() -> None:
