@@ -34,6 +34,7 @@ preempts = true
 [[lane]]
 name = "low"
 preemptible = true
+limit = {low_max}
 [[rule]]
 header = "X-High-Priority"
 lane = "high"
@@ -57,6 +58,7 @@ class Task:
         try_timeout_s: longest wait for the node.
         has_priorities: requests with `X-High-Priority: true` go first.
         store: where priolb keeps its list of nodes.
+        low_max: most requests without priority that may wait, where a balancer can bound them; 0 for none.
     """
 
     node_port: int
@@ -65,6 +67,7 @@ class Task:
     try_timeout_s: int = 3
     has_priorities: bool = False
     store: str = "dev"
+    low_max: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def _priolb(_workbench: Workbench, task: Task, port: int) -> Command:
     return python_module("priolb", *options), {
         "NUM_NODE_WORKERS": str(task.slots),
         "REQUEST_TIMEOUT": str(task.queue_timeout_s),
+        "ITEMS_LOWPRIO_MAX": str(task.low_max),
         "REQUEST_PROXY_TIMEOUT": str(task.try_timeout_s),
         "ProxyMaxIdleConns": "512",
         "ProxyMaxConnsPerHost": "512",
@@ -133,7 +137,7 @@ def _priolb_interpreted(workbench: Workbench, task: Task, port: int) -> Command:
 
 def _priolb_preempting(workbench: Workbench, task: Task, port: int) -> Command:
     file = workbench.directory / f"priolb-{port}.toml"
-    file.write_text(PREEMPTION)
+    file.write_text(PREEMPTION.format(low_max=task.low_max))
     command, environment = _priolb(workbench, task, port)
     return command, {**environment, "CONFIG_FILE": str(file)}
 

@@ -39,16 +39,18 @@ class Load:
     Args:
         low_per_s: requests of the low lane per second.
         queue_timeout_s: longest wait; it bounds how many wait at once, of which each has a connection.
+        low_max: most requests of the low lane that may wait, where a balancer can bound them.
     """
 
     low_per_s: float
     queue_timeout_s: int = 5
+    low_max: int = 0
 
 
 LOADS: Final = {
     UNLOADED: Load(0.0),
     OVERLOADED: Load(2 * CAPACITY_PER_S),
-    STORMED: Load(10 * CAPACITY_PER_S, queue_timeout_s=1),
+    STORMED: Load(10 * CAPACITY_PER_S, queue_timeout_s=1, low_max=200),
 }
 
 COLUMNS: Final = (
@@ -121,7 +123,7 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
 def _round(peer_name: str, load: Load, duration_s: float, seed: int) -> Round:
     with Workbench() as workbench:
         node_port = start_node(workbench, SLOTS, SERVICE_S)
-        task = Task(node_port, SLOTS, load.queue_timeout_s, has_priorities=True)
+        task = Task(node_port, SLOTS, load.queue_timeout_s, has_priorities=True, low_max=load.low_max)
         [peer] = start_peers(workbench, task, peer_name)
         counts = run_streams(workbench, peer.port, _streams(load), duration_s, seed, ignored_s=IGNORED_S)
         peer.child.check_running()
