@@ -306,12 +306,13 @@ class Scheduler:
 
     def victim_of(self, lane: int, now: float) -> Lease | None:
         """Return the lease that is to be cut short for the next ticket of `lane`; None when none is."""
-        if self._shares is None or self.fleet.free.length:
+        shares = self._shares
+        if shares is None or (self.fleet.free.length and shares.may_start(lane)):
             return None
         ticket = self.queue.lanes[lane].first(any_node)
         if ticket is None or ticket.start_by <= now:
             return None
-        victim = self._shares.victim_of(ticket, now)
+        victim = shares.victim_of(ticket, now)
         if victim is None or self.admission is None:
             return victim
         return None if self.admission.is_too_late(ticket, victim.node, now) else victim

@@ -236,3 +236,14 @@ def test_there_are_no_more_in_a_second_than_tokens() -> None:
     assert desk.preempt(waiting[2], 1.4) is None
     assert desk.preempt(waiting[2], 1.5) is not None
     assert [desk.preempt(each, 60.0) is not None for each in waiting[3:]] == [True, True]
+
+
+def test_a_free_slot_that_is_kept_for_another_lane_is_none() -> None:
+    desk = Desk(slots=2, reserved=(0, 1, 0))
+    desk.start("l1")
+    fast = desk.wait("f1")
+    assert desk.scheduler.next_dispatch(1.0) is None, "the other slot is kept for high-priority requests"
+    result = desk.preempt(fast)
+    assert result is not None
+    assert (result[0], result[1].ticket, desk.node.in_flight) == ("l1", fast, 1)
+    assert desk.start("h1").ticket.lane == HIGH_PRIORITY, "its own slot is still there"
