@@ -1,4 +1,4 @@
-"""Every part of the path of a request at once: whatever is configured, each request ends once and holds nothing.
+"""All parts of the path of a request at once: in any configuration each ends once, and nothing is left.
 
 Lanes in any order and discipline, with limits, shares, preemption, early refusal, a bound on all that waits,
 second tries, limits of callers, and bodies that pass through, against clients and nodes that do what they

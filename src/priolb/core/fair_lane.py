@@ -135,6 +135,19 @@ class FairLane(Lane):
             return False
         return self.limit_bytes == 0 or self.held_bytes + held_bytes + body_bytes <= self.limit_bytes
 
+    def ahead_of(self, ticket: Ticket) -> int:
+        queue = self._queue_for(ticket.tenant)
+        rounds = queue.length + 1
+        if self._estimate_s:
+            begins_s = max(queue.start, self._clock_s) + queue.length * self._estimate_s
+            rounds = int((begins_s - self._clock_s) / self._estimate_s) + 1
+        others = self._active - int(queue.turn != 0)
+        return queue.length + min(self.length - queue.length, rounds * others)
+
+    def backlog_of(self, tenant: bytes) -> int:
+        waiting = self._tenants.get(tenant)
+        return 0 if waiting is None else waiting.queue.length
+
     def append(self, ticket: Ticket) -> None:
         self._join(ticket).append(ticket)
 
