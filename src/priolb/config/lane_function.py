@@ -22,7 +22,7 @@ def lane_function_of(name: str, source: str = "LANE_FUNCTION") -> Callable[[Lane
         found: object = import_module(module)
         for part in path.split("."):
             found = getattr(found, part)
-    except (Exception, SystemExit) as error:  # whatever a module does when it is imported, the operator has to know
+    except (Exception, SystemExit) as error:  # whatever a module does, the operator has to know
         raise ConfigError(f"{source}: {name}: {escaped(f'{type(error).__name__}: {error}')}") from error
     if not callable(found):
         raise ConfigError(f"{source}: {name} is no function")
