@@ -416,12 +416,14 @@ class Scheduler:
         return True
 
     def _start_if_allowed(self, ticket: Ticket, now: float) -> Lease | None:
-        """Start a new ticket when its lane may have one of the free slots, and it is in no hurry."""
-        if ticket.answer_by < inf or (self._shares is not None and not self._shares.may_start(ticket.lane)):
+        """Start a new ticket when its lane may have one of the free slots, and it is not too late for that."""
+        if self._shares is not None and not self._shares.may_start(ticket.lane):
             return None
-        self.queue.pass_by(ticket)
         node = self.fleet.free.best(NO_NODES_TRIED, ticket)
         assert node is not None
+        if self.admission is not None and self.admission.is_too_late(ticket, node, now):
+            return None
+        self.queue.pass_by(ticket)
         return self._lease(ticket, node, now)
 
     def _lease(self, ticket: Ticket, node: NodeState, now: float) -> Lease:

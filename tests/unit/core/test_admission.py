@@ -275,13 +275,22 @@ def test_one_with_less_time_left_than_half_of_the_nodes_answers_take_is_not_sent
     desk.estimate._overall_s = 0.0
     late = ticket("l1", answer_by)
     late.enqueued_at, late.answer_by = 10.0, answer_by
-    if answer_by < inf:
-        assert desk.scheduler.start_at_once(late, 10.0) is None
-    assert desk.scheduler.submit(late) is None
-    assert (desk.scheduler.next_dispatch(10.0) is not None) is is_sent
+    lease = desk.scheduler.start_at_once(late, 10.0)
+    assert (lease is not None) is is_sent
+    if lease is None:
+        assert desk.scheduler.submit(late) is None
+        assert desk.scheduler.next_dispatch(10.0) is None
     assert slow.in_flight == int(is_sent)
     assert desk.scheduler.next_deadline() == (inf if is_sent else 10.0)
     assert desk.scheduler.take_expired(10.0) == ([] if is_sent else [late])
+
+
+def test_with_a_free_slot_one_with_a_deadline_is_not_held_against_the_limit_of_what_waits() -> None:
+    desk = Desk(service_s=1.0, low=Lane("low", limit_bytes=100))
+    desk.fleet.add(node(2), 0.0)
+    long = ticket("l1", 5.0)
+    long.answer_by, long.body_bytes = 5.0, 101
+    assert desk.scheduler.start_at_once(long, 0.0) is not None
 
 
 def test_without_an_estimate_it_is_sent_all_the_same() -> None:
