@@ -114,7 +114,7 @@ steps = st.one_of(
     st.tuples(st.just("leave"), st.integers(0, 20)),
     st.tuples(st.sampled_from(["good", "good", "failing", "busy", "begun", "lost"]), st.integers(0, 20)),
     st.tuples(st.just("wait"), st.sampled_from([0.125, 0.125, 0.25, 0.5, 2.5])),
-    st.tuples(st.sampled_from(["ill", "well"]), st.integers(0, 1)),
+    st.tuples(st.sampled_from(["ill", "well", "gone"]), st.integers(0, 3)),
 )
 
 
@@ -205,12 +205,16 @@ def calls_at(nodes: list[MemoryNode], asked: set[MemoryTransport]) -> list[Memor
 def check_accounts(case: Case, rig: Rig, shares: Shares, limiter: Limiter | None) -> None:
     """Check that nobody counts anything any more."""
     rig.check_nothing_held()
+    rig.advance(WAIT_S + TICK_S)
+    if rig.scheduler.admission is not None:
+        assert not any(rig.scheduler.admission._arrivals)
     assert shares.in_flight == [0, 0, 0]
     assert (shares._common, shares._unused) == (0, sum(lane.reserved for lane in case.lanes))
     if shares.preemption is not None:
         assert not shares.preemption._running
     for lane in rig.scheduler.queue.lanes:
         assert (lane.length, lane.held_bytes, lane.first_to_expire()) == (0, 0, None)
+        assert not lane._early
         if isinstance(lane, FairLane):
             assert (lane._tenants, lane._charges, lane._active) == ({}, {}, 0)
     if limiter is not None:
@@ -275,7 +279,13 @@ def do(
         case ("wait", float(seconds)):
             rig.advance(seconds)
         case ("ill" | "well", int(which)):
-            rig.engine.set_healthy(nodes[which % len(nodes)].state, step[0] == "well")
+            node = nodes[which % len(nodes)].state
+            if node.node_id in rig.engine.fleet.nodes:
+                rig.engine.set_healthy(node, step[0] == "well")
+        case ("gone", int()) if nodes[-1].state.node_id in rig.engine.fleet.nodes:
+            rig.engine.detach(nodes[-1].state)
+        case ("gone", int()):
+            nodes.append(rig.node(1))
         case (str(what), int(which)):
             calls = calls_at(nodes, asked)
             if calls:
@@ -300,8 +310,10 @@ def end(ends: str, rig: Rig, nodes: list[MemoryNode], clients: Clients, asked: s
         rig.listener.shut_down()
         rig.advance(TICK_S)  # the timer tells those who were displaced just before
     else:
+        nodes.append(rig.node(1))
         for node in nodes:
-            rig.engine.set_healthy(node.state, True)
+            if node.state.node_id in rig.engine.fleet.nodes:
+                rig.engine.set_healthy(node.state, True)
         for _ in range(100):
             for call in calls_at(nodes, asked):
                 answer(call, "good", asked)
