@@ -211,11 +211,12 @@ class _Balancer:
             settings.hard_stop_after_s,
             log,
         )
+        limits = () if self._limiter is None else self._limiter.rules
         self._admin = AdminApi(
             self._nodes,
             AdminAccess(settings.admin_allow, settings.admin_token),
             lambda: self._is_ready,
-            Metrics(self._nodes.known, queue, self._requests, self._pulse).page,
+            Metrics(self._nodes.known, queue, self._requests, self._pulse, limits).page,
             self._debug_pages(),
             log,
         )

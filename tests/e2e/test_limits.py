@@ -10,6 +10,7 @@ import pytest
 
 from support.balancer import Balancer, run_program
 from support.factories import Connect, Launch, NewNode
+from support.scrape import scrape
 from support.scripted_node import ScriptedNode, always
 from support.wire import Answer, Client, post, request
 
@@ -300,3 +301,13 @@ def test_mistakes_in_limits_are_told_with_their_lines_and_nothing_starts(tmp_pat
     assert done.stderr.splitlines() == [
         f"prio-load-balancer: {path}:5: [[limit]] rate: '-1' is out of range (1 to 1000000000)"
     ]
+
+
+def test_metrics_count_what_passes_a_limit_and_what_does_not(start: Start, connect: Connect) -> None:
+    balancer = start(TWO_AN_HOUR)
+    client = connect(balancer)
+    statuses = [client.ask(post(CALL)).status for _ in range(3)]
+    series = scrape(balancer)
+    assert statuses == [200, 200, 429]
+    assert series["priolb_limit_requests_total", "api", "passed"] == 2
+    assert series["priolb_limit_requests_total", "api", "refused"] == 1

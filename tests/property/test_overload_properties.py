@@ -16,6 +16,7 @@ from priolb.core.admission import AdmissionControl
 from priolb.core.codel import CodelLane
 from priolb.core.discipline import Discipline, FastHighLow, Strict, Weighted
 from priolb.core.estimate import WaitEstimate
+from priolb.core.fair_lane import FairLane
 from priolb.core.fleet import Fleet
 from priolb.core.lanes import Lane
 from priolb.core.median import RecentMedian
@@ -297,8 +298,8 @@ def test_no_more_than_is_said_goes_before_a_new_ticket(
         assert queue.push(Ticket(each, 0.0, inf))
     for _ in range(served):
         queue.pop()
-    ahead = queue.ahead_of(lane)
     new = Ticket(lane, 1.0, inf)
+    ahead = queue.ahead_of(new)
     queue.push(new)
     before: Counter[int] = Counter()
     while (ticket := queue.pop()) is not new:
@@ -307,6 +308,50 @@ def test_no_more_than_is_said_goes_before_a_new_ticket(
     assert all(before[other] <= ahead[other] for other in range(3))
     assert before[lane] == ahead[lane]
     assert sum(ahead) - sum(before.values()) <= 2 * 3
+
+
+@given(
+    waiting=st.lists(st.sampled_from([b"a", b"b", b"c", b"d"]), max_size=30),
+    served=st.integers(0, 10),
+    tenant=st.sampled_from([b"a", b"b", b"e"]),
+)
+def test_no_more_of_a_fair_lane_than_is_said_goes_before_a_new_ticket(
+    waiting: list[bytes], served: int, tenant: bytes
+) -> None:
+    """As long as requests take what they are expected to take, and one after the other."""
+    lane = FairLane("fair", seed=b"secret", max_wait_s=1000.0)
+    queue, fleet = PriorityQueue([lane], Strict()), Fleet()
+    scheduler = Scheduler(queue, RetryPolicy(1), fleet, shares=Shares([lane], fleet, [0], [100]))
+    fleet.add(node(1, 1), 0.0)
+    now = 0.0
+
+    def serve() -> Ticket | None:
+        nonlocal now
+        lease = scheduler.next_dispatch(now)
+        if lease is None:
+            return None
+        now += 1.0
+        scheduler.finished(lease, answered(200), True, now)
+        return lease.ticket
+
+    def join(who: bytes) -> Ticket:
+        ticket = Ticket(0, now, inf)
+        ticket.tenant = who
+        assert scheduler.submit(ticket) is None
+        return ticket
+
+    for each in waiting:
+        join(each)
+    for _ in range(served):
+        serve()
+    expected = Ticket(0, now, inf)
+    expected.tenant = tenant
+    [ahead] = queue.ahead_of(expected)
+    assert ahead <= queue.length
+    new, before = join(tenant), 0
+    while serve() is not new:
+        before += 1
+    assert before <= ahead
 
 
 @given(discipline=disciplines, lane=lanes, other=lanes)

@@ -3,7 +3,9 @@
 from priolb.attest.attestation import Attestation
 from priolb.attest.verdict import Refusal, Verdict
 from priolb.core.fleet import Fleet
+from priolb.core.limiter import BY_NETWORK, LimitRule
 from priolb.core.queue import PriorityQueue
+from priolb.core.rate_limits import ConcurrencyLimit
 from priolb.telemetry.metric import Facts, Node
 from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog
@@ -67,6 +69,14 @@ def some_queue() -> PriorityQueue:
     return queue
 
 
+def some_limits() -> list[LimitRule]:
+    """Return a limit that three requests have passed, and one has not."""
+    limit = ConcurrencyLimit("at-a-time", 3)
+    for _ in range(4):
+        limit.take(b"somebody", 1, 1)
+    return [LimitRule(limit, BY_NETWORK, frozenset(), 32, 64, None, is_dry=False, policy=b"")]
+
+
 def some_facts(log: Log) -> Facts:
     """Return facts of which every metric has something to say."""
     requests = RequestLog(log.logger)
@@ -79,4 +89,4 @@ def some_facts(log: Log) -> Facts:
         requests.preempted(b"", 2, "http://a", b"")
     pulse = Pulse()
     pulse.stalls[0], pulse.stalls[5], pulse.stalls[9], pulse.stalled_s = 100, 2, 1, 1.75
-    return Facts(some_nodes(), some_queue(), requests, pulse)
+    return Facts(some_nodes(), some_queue(), requests, pulse, some_limits())

@@ -40,7 +40,7 @@ def run(options: Namespace) -> int:
         return _make_key(word)
     settings = load_settings(["-config", word] if word else [], os.environ)
     if settings.lane_function:
-        lane_function_of(settings.lane_function)
+        lane_function_of(settings.lane_function, settings.source_of("LANE_FUNCTION"))
     print(escaped(f"{settings.config_file or 'there is no configuration file'}: no mistakes"))
     for line in lines_of(settings):
         print(escaped(line))

@@ -60,7 +60,8 @@ def function_of(settings: Settings, report: Callable[[str, int], None]) -> LaneF
     """
     if not settings.lane_function:
         return None
-    return LaneFunction(lane_function_of(settings.lane_function), _lanes(settings), report)
+    function = lane_function_of(settings.lane_function, settings.source_of("LANE_FUNCTION"))
+    return LaneFunction(function, _lanes(settings), report)
 
 
 def _rule_of(rule: RuleSpec, lanes: Sequence[str]) -> Rule:

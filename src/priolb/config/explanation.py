@@ -26,6 +26,8 @@ def lines_of(settings: Settings) -> Iterator[str]:
             yield ""
             yield f"[[{table.name}]]{', the first that matches counts' if table.owner is RuleSpec else ''}"
             yield from _table([_row(settings, number, each) for number, each in enumerate(entries, start=1)])
+        if policy.networks and table.owner is NetworkSpec:
+            yield from _table([["", "", words] for words in _others_of(policy.networks)])
         if table.owner is RuleSpec:
             yield from _table([["", "", f"otherwise -> {default_of(settings)}"]])
     if settings.lane_function:
@@ -86,6 +88,13 @@ def access_of(settings: Settings, allow: Sequence[str]) -> str:
         f"{names[given[lane]]} instead of {name}" for lane, name in enumerate(names) if given[lane] != lane
     ]
     return ", ".join([f"may use {' and '.join(allow)}", *(f"gets {each}" for each in instead)])
+
+
+def _others_of(networks: Sequence[NetworkSpec]) -> Iterator[str]:
+    """Return what addresses may that are in none of these networks, in words, where there are any."""
+    for version in (4, 6):
+        if not any(each.cidr.version == version and each.cidr.prefixlen == 0 for each in networks):
+            yield f"other addresses of IPv{version}: may use all lanes"
 
 
 def _row(settings: Settings, number: int, entry: Entry) -> list[str]:

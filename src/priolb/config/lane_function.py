@@ -11,7 +11,7 @@ from priolb.errors import ConfigError
 from priolb.http.lane_function import LaneRequest
 
 
-def lane_function_of(name: str) -> Callable[[LaneRequest], object]:
+def lane_function_of(name: str, source: str = "LANE_FUNCTION") -> Callable[[LaneRequest], object]:
     """Return the function that `module:name` stands for; its module is found as Python finds modules.
 
     Raises:
@@ -22,10 +22,10 @@ def lane_function_of(name: str) -> Callable[[LaneRequest], object]:
         found: object = import_module(module)
         for part in path.split("."):
             found = getattr(found, part)
-    except Exception as error:  # whatever a module does when it is imported, the operator has to know
-        raise ConfigError(f"LANE_FUNCTION: {name}: {escaped(f'{type(error).__name__}: {error}')}") from error
+    except (Exception, SystemExit) as error:  # whatever a module does, the operator has to know
+        raise ConfigError(f"{source}: {name}: {escaped(f'{type(error).__name__}: {error}')}") from error
     if not callable(found):
-        raise ConfigError(f"LANE_FUNCTION: {name} is no function")
+        raise ConfigError(f"{source}: {name} is no function")
     if inspect.iscoroutinefunction(found):
-        raise ConfigError(f"LANE_FUNCTION: {name} is asynchronous, and a request cannot wait for it")
+        raise ConfigError(f"{source}: {name} is asynchronous, and a request cannot wait for it")
     return found

@@ -46,19 +46,27 @@ def load_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         setting = SETTINGS[name]
         given[name] = read_value(f"-{setting.flag}", setting.kind, text, secret=setting.secret)
     path = given.pop("config_file", "") or (CONFIG_FILE if os.path.lexists(CONFIG_FILE) else "")
-    in_file = settings_in(read_document(path)) if path else {}
-    settings = Settings(**{**in_file, **given, "config_file": path})
+    in_file: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    if path:
+        document = read_document(path)
+        in_file = settings_in(document)
+        not_given = [variable for variable, name in _IN_FILE.items() if name in in_file and name not in given]
+        lines = {variable: document.place().line_of(variable) for variable in not_given}
+    settings = Settings(**{**in_file, **given, "config_file": path, "lines": lines})
     if settings.tls_key and not settings.tls_cert:
-        raise ConfigError("TLS_KEY: a key without a certificate (TLS_CERT)")
+        raise ConfigError(f"{settings.source_of('TLS_KEY')}: a key without a certificate (TLS_CERT)")
     if settings.admin_listen == settings.listen and settings.listen.port:
-        raise ConfigError(f"ADMIN_LISTEN: '{settings.admin_listen}' is the address for clients (LISTEN_ADDR)")
+        source = settings.source_of("ADMIN_LISTEN")
+        raise ConfigError(f"{source}: '{settings.admin_listen}' is the address for clients (LISTEN_ADDR)")
     too_long = list(too_long_waits(settings.lanes, settings.request_timeout_s))
     if too_long:
         raise ConfigFileError(escaped(path), too_long)
     names = [lane.name for lane in settings.lanes]
     if not set(settings.hedge_lanes) <= set(names):
         hedged = ",".join(settings.hedge_lanes)
-        raise ConfigError(f"HEDGE_LANES: {shown(hedged)} is not a list of {', '.join(names)}")
+        source = settings.source_of("HEDGE_LANES")
+        raise ConfigError(f"{source}: {shown(hedged)} is not a list of {', '.join(names)}")
     return settings
 
 

@@ -1,7 +1,7 @@
 """From the configuration file to `Policy`: every table read by its records, and held against the others."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from priolb.config.document import Document, Place
 from priolb.config.limits import mistakes_in_limits
@@ -13,6 +13,8 @@ from priolb.config.tables import AGED, AGING_STEP_S, ORIGINAL, WEIGHT, WEIGHTED,
 from priolb.config.toml_text import named, toml_text
 from priolb.config.words import did_you_mean, escaped
 from priolb.errors import ConfigFileError
+
+_NOBODY: Final = ((), frozenset[bytes]())
 
 E = TypeVar("E", bound=Entry)
 T = TypeVar("T")
@@ -100,7 +102,9 @@ class PolicyReader:
                 self._unknown(place, title, name, others | set(records))
                 continue
             field, record = records[name]
-            found[field] = self._value(place, name, title, value, record.kind, secret=False)
+            found[field] = self._value(place, name, title, value, record.kind, record.secret)
+            if found[field] in _NOBODY:  # which would mean everybody
+                self.mistakes.append((place.line_of(name), f"{title} {name}: is empty"))
         for record in _required(owner):
             if record.name not in values:
                 self.mistakes.append((place.line_of(), f"{title}: needs {record.name} ({record.unit})"))

@@ -45,6 +45,7 @@ class Key:
         unit: unit or form of the value.
         meaning: what it does, one line.
         is_required: whether a table without it is a mistake.
+        secret: what stands there by mistake may be a secret, and is left out of errors.
     """
 
     kind: Kind[object]
@@ -53,6 +54,7 @@ class Key:
     unit: str
     meaning: str
     is_required: bool = False
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,10 @@ def key(kind: Kind[T], name: str, default: str, unit: str, meaning: str) -> T:
     return field(default=kind.parse(default), metadata={_RECORD: record})
 
 
-def required_key(kind: Kind[T], name: str, unit: str, meaning: str) -> T:
+def required_key(kind: Kind[T], name: str, unit: str, meaning: str, *, secret: bool = False) -> T:
     """Return a dataclass field that carries a `Key` which every table of its kind must have."""
-    made: T = field(metadata={_RECORD: Key(kind, name, None, unit, meaning, is_required=True)})
+    record = Key(kind, name, None, unit, meaning, is_required=True, secret=secret)
+    made: T = field(metadata={_RECORD: record})
     return made
 
 

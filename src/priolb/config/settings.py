@@ -8,6 +8,7 @@ Names of variables and flags are those of the original program; a name that it d
 configuration file a setting has the name of its variable.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,6 +39,7 @@ from priolb.config.parse import (
 from priolb.config.record import setting, settings_of
 from priolb.config.rule_kinds import FunctionName
 from priolb.config.tables import ARRIVAL, ORDERS, LaneSpec, Policy
+from priolb.config.words import escaped
 from priolb.core.classify import LANE_NAMES
 
 # One setting is one short paragraph of the table; a line for each argument would make it twice as long.
@@ -46,7 +48,10 @@ from priolb.core.classify import LANE_NAMES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of one run, all of them checked; `policy` is what the file says beyond them."""
+    """The settings of one run, all of them checked.
+
+    `policy` is what the configuration file says beyond them, and `lines` where it has those that it gives.
+    """
 
     config_file: str = setting(
         Text(), "CONFIG_FILE", "", "file", flag="config",
@@ -451,7 +456,13 @@ class Settings:
     )
 
     policy: Policy = field(default_factory=Policy)
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
     # fmt: on
+
+    def source_of(self, variable: str) -> str:
+        """Return how errors name a setting: with its line, when the configuration file gives it."""
+        line = self.lines.get(variable)
+        return f"{escaped(self.config_file)}:{line}: {variable}" if line else variable
 
     @property
     def lanes(self) -> tuple[LaneSpec, ...]:

@@ -135,10 +135,11 @@ class KeySpec(Entry):
     sha256: bytes = required_key(
         Sha256(), "sha256", "64 hex digits",
         meaning="SHA-256 of the secret that clients send as X-API-Key or Authorization: Bearer.",
+        secret=True,
     )
     allow: tuple[str, ...] = key(
         Names("lanes"), "allow", "", "lanes",
-        meaning="Lanes that it may use; empty = those of its client's network.",
+        meaning="Lanes that it may use; without it, those of its client's network.",
     )
 
 
@@ -152,7 +153,7 @@ class NetworkSpec(Entry):
     )
     allow: tuple[str, ...] = key(
         Names("lanes"), "allow", "", "lanes",
-        meaning="Lanes that it may use; empty = all.",
+        meaning="Lanes that it may use; without it, all.",
     )
 
 
@@ -214,7 +215,7 @@ class LimitSpec(Entry):
     )
     only: tuple[str, ...] = key(
         Names("names with commas between them"), "only", "", "keys or lanes",
-        meaning="With by = key or lane, those that it concerns; empty = all.",
+        meaning="With by = key or lane, those that it concerns; without it, all.",
     )
     rate: int | None = optional_key(
         Count(1), "rate", "requests",

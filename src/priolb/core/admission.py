@@ -44,27 +44,24 @@ class AdmissionControl:
         self.estimate: WaitEstimate | None = estimate
         self._displaced: deque[Ticket] = deque()
         # By lane, those that may be displaced, in the order in which they came. Others are left out lazily.
-        self._arrivals: list[list[Ticket]] = [[] for _ in queue.lanes]
+        self._arrivals: list[deque[Ticket]] = [deque() for _ in queue.lanes]
         self._most_kept: list[int] = [_SLACK] * len(queue.lanes)
 
-    def refusal(self, lane: int, start_by: float, answer_by: float, now: float) -> Reason | None:
-        """Return why a new ticket may not get in line now; None when it may.
+    def refusal(self, ticket: Ticket, waits: bool = True) -> Reason | None:
+        """Return why a new ticket that comes now may not get in line; None when it may.
 
         Args:
-            lane: index of its lane.
-            start_by: as in `Ticket`.
-            answer_by: as in `Ticket`.
-            now: monotonic seconds.
+            ticket: the ticket.
+            waits: whether it will have to wait for its turn; False when it will take the slot of another.
         """
-        wait_s = self.wait_s(lane, now)
+        now, answer_by = ticket.enqueued_at, ticket.answer_by
+        wait_s = self.wait_s(ticket, now) if waits else 0.0
         if wait_s and self.estimate is not None:
-            if now + wait_s > start_by:
+            if now + wait_s > ticket.start_by:
                 return Reason.WAIT_TOO_LONG
-            if answer_by < inf and now + wait_s + self.estimate.service_s(lane) > answer_by:
+            if answer_by < inf and now + wait_s + self.estimate.service_s(ticket.lane) > answer_by:
                 return Reason.WAIT_TOO_LONG
-        if 0 < self._limit <= self._queue.length and self._worst_below(lane) is None:
-            return Reason.QUEUE_FULL
-        return None
+        return Reason.QUEUE_FULL if self._limit and self._is_full_for(ticket) else None
 
     def admit(self, ticket: Ticket) -> None:
         """Take note of a ticket that has just got in line, and let a worse one go for it if it has to."""
@@ -73,7 +70,8 @@ class AdmissionControl:
         arrivals = self._arrivals[ticket.lane]
         arrivals.append(ticket)
         if len(arrivals) > self._most_kept[ticket.lane]:
-            arrivals[:] = [each for each in arrivals if _is_new(each)]
+            arrivals = deque([each for each in arrivals if _is_new(each)])
+            self._arrivals[ticket.lane] = arrivals
             self._most_kept[ticket.lane] = 2 * len(arrivals) + _SLACK
         if self._limit < self._queue.length:
             worst = self._worst_below(ticket.lane)
@@ -88,16 +86,19 @@ class AdmissionControl:
         return len(self._displaced) > 0
 
     def take_displaced(self, most: int) -> list[Ticket]:
-        """Return up to `most` of those who had to go, the first one first."""
+        """Return up to `most` of those who had to go, the first one first; forget who has left the line."""
+        for arrivals in self._arrivals:
+            while arrivals and not _is_new(arrivals[0]):
+                arrivals.popleft()
         return [self._displaced.popleft() for _ in range(min(most, len(self._displaced)))]
 
-    def wait_s(self, lane: int, now: float) -> float:
-        """Return how long a new ticket of `lane` would wait now, seconds; 0 when nothing is known."""
+    def wait_s(self, ticket: Ticket, now: float) -> float:
+        """Return how long a ticket would wait that gets in line now, seconds; 0 when nothing is known."""
         queue = self._queue
         if self.estimate is None or self._fleet.free.length:
             return 0.0
         slots = sum([node.slots for node in self._fleet.candidates.values()])
-        return self.estimate.wait_s(queue.ahead_of(lane), queue.overtaking(lane), slots, now)
+        return self.estimate.wait_s(queue.ahead_of(ticket), queue.overtaking(ticket.lane), slots, now)
 
     def is_too_late(self, ticket: Ticket, node: NodeState, now: float) -> bool:
         """Return whether `node`, as fast as it answers half of its requests, is too slow for `ticket`."""
@@ -106,6 +107,17 @@ class AdmissionControl:
             and ticket.answer_by < inf
             and now + node.service_times.value(now) > ticket.answer_by
         )
+
+    def _is_full_for(self, ticket: Ticket) -> bool:
+        """Return whether there is no place for a new ticket, not even one of a worse ticket.
+
+        As with the limit of a fair lane, no queue of tenants may hold more than what is left for the lane.
+        """
+        lane, lanes = ticket.lane, self._queue.lanes
+        if self._limit <= self._queue.length and self._worst_below(lane) is None:
+            return True
+        backlog = lanes[lane].backlog_of(ticket.tenant)
+        return backlog > 0 and self._limit <= backlog + sum([each.length for each in lanes[: lane + 1]])
 
     def _worst_below(self, lane: int) -> Ticket | None:
         """Return the newest ticket of the worst lane below `lane`; None when none is new there."""

@@ -57,6 +57,11 @@ class CodelLane(Lane):
         if self.length == 0:
             self._stands_since = inf
 
+    def ahead_of(self, ticket: Ticket) -> int:
+        """Return that nobody does while it is congested, as the newest goes first then."""
+        is_congested = ticket.enqueued_at - self._stands_since >= self._interval_s
+        return 0 if is_congested else self.length
+
     def first(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
         if self._newest_at - self._stands_since < self._interval_s:
             return super().first(has_node_for)

@@ -45,6 +45,15 @@ class DeadlineLane(Lane):
 
     __slots__ = ()
 
+    def ahead_of(self, ticket: Ticket) -> int:
+        """Return as many as go before it if the deadlines of those who wait are spread evenly."""
+        first = self.first_to_expire()
+        latest = ticket.enqueued_at + self.max_wait_s
+        if first is None or ticket.start_by >= latest:
+            return self.length
+        left_s = ticket.start_by - first.start_by
+        return int(self.length * left_s / (latest - first.start_by)) if left_s > 0.0 else 0
+
     def first(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
         best = self.fresh.head
         for tried, fifo in self.retries.items():

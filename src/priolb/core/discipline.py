@@ -26,9 +26,15 @@ class Discipline:
     def not_served(self, lane: int) -> None:
         """Take note that the ticket that was picked last, of `lane`, is not served: its time is over."""
 
-    def ahead_of(self, lanes: list[Lane], lane: int) -> list[int]:
-        """Return how many tickets of each lane that wait now go before a new one of `lane`, at most."""
-        return [each.length if index <= lane else 0 for index, each in enumerate(lanes)]
+    def ahead_of(self, lanes: list[Lane], lane: int, own: int) -> list[int]:
+        """Return how many tickets of each lane that wait now go before a new one of `lane`, at most.
+
+        Args:
+            lanes: the lanes.
+            lane: index of its lane.
+            own: how many of that lane go before it.
+        """
+        return [*[each.length for each in lanes[:lane]], own, *[0 for _ in lanes[lane + 1 :]]]
 
     def overtaking(self, lane: int) -> Sequence[int]:
         """Return the lanes whose tickets go before one of `lane` even when they come later."""
@@ -75,8 +81,8 @@ class FastHighLow(Discipline):
         if lane != 0:
             self._fast_in_a_row = 0
 
-    def ahead_of(self, lanes: list[Lane], lane: int) -> list[int]:
-        fast, high, low = lanes[0].length, lanes[1].length, lanes[2].length
+    def ahead_of(self, lanes: list[Lane], lane: int, own: int) -> list[int]:
+        fast, high, low = [own if index == lane else each.length for index, each in enumerate(lanes)]
         if lane == LOW_PRIORITY:
             return [fast, high, low]
         if lane == HIGH_PRIORITY:
@@ -170,13 +176,13 @@ class Weighted(Discipline):
         if self._weights[lane]:
             self._left += 1
 
-    def ahead_of(self, lanes: list[Lane], lane: int) -> list[int]:
+    def ahead_of(self, lanes: list[Lane], lane: int, own: int) -> list[int]:
         weight = self._weights[lane]
-        turns = -(-(lanes[lane].length + 1) // weight) if weight else 0
+        turns = -(-(own + 1) // weight) if weight else 0
         ahead: list[int] = []
         for index, each in enumerate(lanes):
             if index == lane:
-                most = each.length
+                most = own
             elif self._weights[index]:
                 most = turns * self._weights[index]
             else:

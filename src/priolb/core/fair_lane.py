@@ -27,6 +27,7 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Final
 
+from priolb.core import deadlines
 from priolb.core.lanes import Lane
 from priolb.core.node import Lease
 from priolb.core.sharding import hand_of
@@ -53,6 +54,9 @@ class TenantQueue(Lane):
         self.floor: float = 0.0
         self.turn: int = 0
         """The number of its entry in the line of queues, the lowest of equals first; 0 while it is empty."""
+
+    def _add_early(self, ticket: Ticket) -> None:
+        """Nobody has to be looked for here: the whole lane knows who expires next."""
 
 
 class Tenant:
@@ -135,14 +139,30 @@ class FairLane(Lane):
             return False
         return self.limit_bytes == 0 or self.held_bytes + held_bytes + body_bytes <= self.limit_bytes
 
+    def ahead_of(self, ticket: Ticket) -> int:
+        queue = self._queue_for(ticket.tenant)
+        rounds = queue.length + 1
+        if self._estimate_s:
+            begins_s = max(queue.start, self._clock_s) + queue.length * self._estimate_s
+            rounds = int((begins_s - self._clock_s) / self._estimate_s) + 1
+        others = self._active - int(queue.turn != 0)
+        return queue.length + min(self.length - queue.length, rounds * others)
+
+    def backlog_of(self, tenant: bytes) -> int:
+        waiting = self._tenants.get(tenant)
+        return 0 if waiting is None else waiting.queue.length
+
     def append(self, ticket: Ticket) -> None:
         self._join(ticket).append(ticket)
+        self._add_early(ticket)
 
     def put_back(self, ticket: Ticket) -> None:
         self._join(ticket).put_back(ticket)
+        self._add_early(ticket)
 
     def rest(self, ticket: Ticket) -> None:
         self._join(ticket).rest(ticket)
+        self._add_early(ticket)
 
     def wake(self, ticket: Ticket) -> None:
         if ticket.fifo is not None:  # else it has left the line meanwhile
@@ -190,14 +210,8 @@ class FairLane(Lane):
         return best
 
     def first_to_expire(self) -> Ticket | None:
-        best: Ticket | None = None
-        for _, turn, queue in self._line:
-            if queue.turn == turn:
-                ticket = queue.first_to_expire()
-                assert ticket is not None
-                if best is None or (ticket.start_by, ticket.sequence) < (best.start_by, best.sequence):
-                    best = ticket
-        return best
+        """Return the first of all by deadline: looking through the queues would take too long for each."""
+        return None if self._early is None else deadlines.first(self._early, None)
 
     # Who runs
 

@@ -127,6 +127,14 @@ class Lane:
             return False
         return self.limit_bytes == 0 or self.held_bytes + body_bytes <= self.limit_bytes
 
+    def ahead_of(self, ticket: Ticket) -> int:
+        """Return how many who wait here go before a new ticket of this lane, as far as one can tell."""
+        return self.length
+
+    def backlog_of(self, tenant: bytes) -> int:
+        """Return how many who wait here leave less room for a new one of `tenant`; see `FairLane`."""
+        return 0
+
     def append(self, ticket: Ticket) -> None:
         """Add a new ticket at the end."""
         ticket.state = WAITING

@@ -142,9 +142,10 @@ class PriorityQueue:
             return self._nobody
         return tuple([lane.length for lane in self.lanes])
 
-    def ahead_of(self, lane: int) -> list[int]:
-        """Return how many tickets of each lane that wait now go before a new one of `lane`, at most."""
-        return self._discipline.ahead_of(self.lanes, lane)
+    def ahead_of(self, ticket: Ticket) -> list[int]:
+        """Return how many tickets of each lane that wait now go before a new one, at most."""
+        lane = ticket.lane
+        return self._discipline.ahead_of(self.lanes, lane, self.lanes[lane].ahead_of(ticket))
 
     def overtaking(self, lane: int) -> Sequence[int]:
         """Return the lanes whose tickets go before one of `lane` even when they come later."""

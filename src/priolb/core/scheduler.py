@@ -146,35 +146,31 @@ class Scheduler:
         ticket.tries = 1
         return Lease(ticket, free.reserve_best(ticket), now)
 
-    def refusal(self, lane: int, body_bytes: int = 0) -> Reason | None:
-        """Return why `submit` would refuse a new ticket of `lane`, or None.
-
-        Args:
-            lane: index of the lane.
-            body_bytes: as much of its body as is known to be going to wait, bytes.
-        """
+    def refusal(self, ticket: Ticket) -> Reason | None:
+        """Return why `submit` would refuse a new ticket, or None."""
         if not self.fleet.nodes:
             return Reason.NO_NODES
-        return None if self.queue.lanes[lane].has_room(body_bytes, b"") else Reason.QUEUE_FULL
+        if not self.queue.lanes[ticket.lane].has_room(ticket.body_bytes, ticket.tenant):
+            return Reason.QUEUE_FULL
+        return self._refusal_by_admission(ticket)
 
-    def retry_after_s(self, lane: int, now: float) -> int:
-        """Take note that a request of `lane` is refused; return when its client should come back, seconds."""
-        wait_s = 0.0 if self.admission is None else self.admission.wait_s(lane, now)
-        return self._advice[lane].refuse(wait_s, now)
+    def retry_after_s(self, ticket: Ticket, now: float) -> int:
+        """Take note that a ticket is refused; return when its client should come back, seconds."""
+        wait_s = 0.0 if self.admission is None else self.admission.wait_s(ticket, now)
+        return self._advice[ticket.lane].refuse(wait_s, now)
 
     def submit(self, ticket: Ticket) -> Reason | None:
         """Put a new ticket in line; a reason when it is refused at once."""
         if not self.fleet.nodes:
             return Reason.NO_NODES
-        admission = self.admission
-        if admission is not None:
-            reason = admission.refusal(ticket.lane, ticket.start_by, ticket.answer_by, ticket.enqueued_at)
+        if self.admission is not None:
+            reason = self._refusal_by_admission(ticket)
             if reason is not None:
                 return reason
         if not self.queue.push(ticket):
             return Reason.QUEUE_FULL
-        if admission is not None:
-            admission.admit(ticket)
+        if self.admission is not None:
+            self.admission.admit(ticket)
         return None
 
     def next_dispatch(self, now: float) -> Lease | None:
@@ -306,12 +302,13 @@ class Scheduler:
 
     def victim_of(self, lane: int, now: float) -> Lease | None:
         """Return the lease that is to be cut short for the next ticket of `lane`; None when none is."""
-        if self._shares is None or self.fleet.free.length:
+        shares = self._shares
+        if shares is None or (self.fleet.free.length and shares.may_start(lane)):
             return None
         ticket = self.queue.lanes[lane].first(any_node)
         if ticket is None or ticket.start_by <= now:
             return None
-        victim = self._shares.victim_of(ticket, now)
+        victim = shares.victim_of(ticket, now)
         if victim is None or self.admission is None:
             return victim
         return None if self.admission.is_too_late(ticket, victim.node, now) else victim
@@ -383,6 +380,19 @@ class Scheduler:
 
     # Slots
 
+    def _refusal_by_admission(self, ticket: Ticket) -> Reason | None:
+        """Return why a new ticket may not get in line; what could take a slot at once need not wait."""
+        admission, shares = self.admission, self._shares
+        if admission is None:
+            return None
+        waits = (
+            self.preemption is None
+            or shares is None
+            or self.queue.lanes[ticket.lane].length > 0
+            or shares.victim_of(ticket, ticket.enqueued_at) is None
+        )
+        return admission.refusal(ticket, waits)
+
     def _is_nobody(self, outcome: Outcome) -> bool:
         """Return whether a try found nobody to send to, which takes its node out of use until it is back."""
         if outcome.is_unproven:
@@ -406,12 +416,14 @@ class Scheduler:
         return True
 
     def _start_if_allowed(self, ticket: Ticket, now: float) -> Lease | None:
-        """Start a new ticket when its lane may have one of the free slots, and it is in no hurry."""
-        if ticket.answer_by < inf or (self._shares is not None and not self._shares.may_start(ticket.lane)):
+        """Start a new ticket when its lane may have one of the free slots, and it is not too late for that."""
+        if self._shares is not None and not self._shares.may_start(ticket.lane):
             return None
-        self.queue.pass_by(ticket)
         node = self.fleet.free.best(NO_NODES_TRIED, ticket)
         assert node is not None
+        if self.admission is not None and self.admission.is_too_late(ticket, node, now):
+            return None
+        self.queue.pass_by(ticket)
         return self._lease(ticket, node, now)
 
     def _lease(self, ticket: Ticket, node: NodeState, now: float) -> Lease:

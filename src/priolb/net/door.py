@@ -88,10 +88,6 @@ class Door:
             return None
         return self._limiter.refuses(self._callers.caller_of(head, peer), now)
 
-    def lane_by_head(self, head: RequestHead, peer: Peer) -> int:
-        """Return the lane of a request whose body is still to come, NO_LANE when that hangs on the body."""
-        return self.decide(head, peer, None).lane
-
     def decide(self, head: RequestHead, peer: Peer, body: bytes | None) -> Request:
         """Return a request with the lane that it goes to, and why; the arguments are those of `admit`.
 

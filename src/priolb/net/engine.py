@@ -14,6 +14,7 @@ from priolb.core.limits import ByteBudget
 from priolb.core.node import NodeState
 from priolb.core.scheduler import Scheduler
 from priolb.core.status import NodeChange
+from priolb.core.ticket import Ticket
 from priolb.core.timers import Lapsing, TimingWheel
 from priolb.errors import Reason
 from priolb.http.fields import FieldFinder
@@ -215,22 +216,20 @@ class Engine:
         if scheduler.preemption is not None:
             self._preempt_for(exchange.lane, exchange.enqueued_at)
 
-    def refusal(self, lane: int, body_bytes: int, timeout_s: float) -> Reason | None:
+    def refusal(self, lane: int, tenant: bytes, body_bytes: int, timeout_s: float) -> Reason | None:
         """Return why a request would be refused now whose body is still to come; None when it would not.
 
         Args:
             lane: index of its lane.
+            tenant: whose it is, as in `Ticket`.
             body_bytes: as much of its body as is known to be going to wait, bytes.
             timeout_s: for how long its client waits, seconds; infinity when it does not say.
         """
-        scheduler = self.scheduler
-        reason = scheduler.refusal(lane, body_bytes)
-        if reason is None and scheduler.admission is not None:
-            now = self.clock()
-            answer_by = now + timeout_s
-            start_by = min(now + self.max_waits_s[lane], answer_by)
-            reason = scheduler.admission.refusal(lane, start_by, answer_by, now)
-        return reason
+        now = self.clock()
+        answer_by = now + timeout_s
+        ticket = Ticket(lane, now, min(now + self.max_waits_s[lane], answer_by), body_bytes)
+        ticket.answer_by, ticket.tenant = answer_by, tenant
+        return self.scheduler.refusal(ticket)
 
     def pump(self, now: float) -> None:
         """Start every try that can start now; when those are many, some of them in the next turns."""

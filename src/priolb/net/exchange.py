@@ -130,7 +130,7 @@ class Exchange(Attempts):
         engine = self._engine
         body = self.body if self._upload is None else self._upload.first_part()
         if reason in OVERLOADED:
-            retry_after_s = engine.scheduler.retry_after_s(self.lane, engine.clock())
+            retry_after_s = engine.scheduler.retry_after_s(self, engine.clock())
             response = engine.refusals.overloaded(reason, body, retry_after_s)
         else:
             response = engine.refusals.answer(reason, body, detail)

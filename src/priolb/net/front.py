@@ -14,6 +14,7 @@ from priolb.http.framing import CHUNKED
 from priolb.http.last_stop import answer_of_last
 from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
 from priolb.http.rpc_methods import LOOKED_AT_BYTES
+from priolb.http.rules import NO_LANE
 from priolb.http.writer import CONTINUE
 from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING
 from priolb.net.exchange import Exchange
@@ -392,9 +393,11 @@ class FrontConnection(Pipeline):
         engine = self._engine
         waiting_bytes = min(max(body_bytes, 0), self._listener.replay_max_bytes)
         if engine.door is None:
-            return engine.refusal(lane_of(head.known), waiting_bytes, head.timeout_s)
-        lane = engine.door.lane_by_head(head, self._known_peer())
-        return None if lane < 0 else engine.refusal(lane, waiting_bytes, head.timeout_s)
+            return engine.refusal(lane_of(head.known), b"", waiting_bytes, head.timeout_s)
+        request = engine.door.decide(head, self._known_peer(), None)
+        if request.lane == NO_LANE:
+            return None
+        return engine.refusal(request.lane, request.caller.tenant, waiting_bytes, head.timeout_s)
 
     async def _answer_locally(self, request: LocalRequest) -> None:
         local = self._listener.local

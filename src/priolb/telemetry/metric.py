@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 
 from priolb.attest.attestation import Attestation
+from priolb.core.limiter import LimitRule
 from priolb.core.node import NodeState
 from priolb.core.queue import PriorityQueue
 from priolb.telemetry.pulse import Pulse
@@ -22,16 +23,23 @@ class Facts:
         queue: where requests wait.
         requests: counts of those that did not get through.
         pulse: stalls of the event loop.
+        limits: the limits of callers.
 
     `nodes` are by the name that is their label. Where several have the same name, as those that differ in
     query or user part, #2 and so on stands behind it, in the order of the list.
     """
 
-    __slots__ = ("nodes", "pulse", "queue", "requests")
+    __slots__ = ("limits", "nodes", "pulse", "queue", "requests")
 
     def __init__(
-        self, nodes: Sequence[Node], queue: PriorityQueue, requests: RequestLog, pulse: Pulse
+        self,
+        nodes: Sequence[Node],
+        queue: PriorityQueue,
+        requests: RequestLog,
+        pulse: Pulse,
+        limits: Sequence[LimitRule] = (),
     ) -> None:
+        self.limits = limits
         self.nodes: dict[str, Node] = {}
         self.queue = queue
         self.requests = requests

@@ -21,6 +21,9 @@ from priolb.errors import Reason
 from priolb.telemetry.metric import Facts, Kind, Metric, Series, Spread
 from priolb.telemetry.pulse import STALL_BOUNDS_S
 
+REFUSALS: Final = tuple([reason for reason in Reason if reason is not Reason.RATE_LIMITED])
+"""Why requests are refused in their lanes: those over a limit are counted there."""
+
 
 def _of_node(name: str, kind: Kind, meaning: str, value: Callable[[NodeState], float]) -> Metric:
     """Return a metric with one series for each node."""
@@ -78,8 +81,14 @@ def _attestations(facts: Facts) -> Series:
 def _refusals(facts: Facts) -> Series:
     refusals = facts.requests.refusals
     for index, lane in enumerate(facts.queue.lanes):
-        for reason in Reason:
+        for reason in REFUSALS:
             yield (lane.name, reason.value), refusals.get((index, reason.value), 0)
+
+
+def _limits(facts: Facts) -> Series:
+    for rule in facts.limits:
+        yield (rule.limit.name, "passed"), rule.limit.passed
+        yield (rule.limit.name, "refused"), rule.limit.refused
 
 
 def _stalls(facts: Facts) -> Series:
@@ -208,6 +217,13 @@ METRICS: Final = (
         ("lane", "reason"),
         "Requests that got an error of the balancer's own in place of a node's answer.",
         _refusals,
+    ),
+    Metric(
+        "priolb_limit_requests_total",
+        Kind.COUNTER,
+        ("limit", "outcome"),
+        "Requests that a limit concerns: passed, or refused with 429; in a dry run, would have been refused.",
+        _limits,
     ),
     Metric(
         "priolb_rejections_total",

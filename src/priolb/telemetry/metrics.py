@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Final
 
+from priolb.core.limiter import LimitRule
 from priolb.core.queue import PriorityQueue
 from priolb.telemetry.metric import Facts, Node
 from priolb.telemetry.pulse import Pulse
@@ -23,13 +24,20 @@ class Metrics:
         queue: where requests wait.
         requests: counts of those that did not get through.
         pulse: stalls of the event loop.
+        limits: the limits of callers.
     """
 
-    __slots__ = ("_nodes", "_pulse", "_queue", "_requests")
+    __slots__ = ("_limits", "_nodes", "_pulse", "_queue", "_requests")
 
     def __init__(
-        self, nodes: Callable[[], Sequence[Node]], queue: PriorityQueue, requests: RequestLog, pulse: Pulse
+        self,
+        nodes: Callable[[], Sequence[Node]],
+        queue: PriorityQueue,
+        requests: RequestLog,
+        pulse: Pulse,
+        limits: Sequence[LimitRule] = (),
     ) -> None:
+        self._limits = limits
         self._nodes = nodes
         self._queue = queue
         self._requests = requests
@@ -44,5 +52,5 @@ class Metrics:
         await asyncio.to_thread(import_module, _WRITER)
         from priolb.telemetry.exposition import families_of, text_of  # noqa: PLC0415 - imported above
 
-        facts = Facts(self._nodes(), self._queue, self._requests, self._pulse)
+        facts = Facts(self._nodes(), self._queue, self._requests, self._pulse, self._limits)
         return await asyncio.to_thread(text_of, families_of(facts))

@@ -10,8 +10,7 @@ from typing import Final
 from priolb.attest.verdict import Refusal
 from priolb.core.outcome import FAILURES
 from priolb.core.status import NodeStatus
-from priolb.errors import Reason
-from priolb.telemetry.metric_table import METRICS
+from priolb.telemetry.metric_table import METRICS, REFUSALS
 
 _HEAD: Final = """\
 # Metrics
@@ -46,7 +45,8 @@ _WORDS: Final = (
     ("`verdict`", ("accepted", "warned", "refused")),
     ("`reason` of a failed try", FAILURES),
     ("`reason` of a refused proof", [refusal.value for refusal in Refusal]),
-    ("`reason` of a refused request", [reason.value for reason in Reason]),
+    ("`reason` of a refused request", [reason.value for reason in REFUSALS]),
+    ("`outcome` at a limit", ("passed", "refused")),
 )
 
 _TAIL: Final = """

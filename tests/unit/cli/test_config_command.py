@@ -147,7 +147,7 @@ def test_a_function_that_cannot_be_had_is_a_mistake(
     (tmp_path / "a.toml").write_text("LANE_FUNCTION = 'json:lads'")
     assert main(["config", "check", "a.toml"]) == 2
     error = "AttributeError: module 'json' has no attribute 'lads'"
-    assert capsys.readouterr() == ("", f"prio-load-balancer: LANE_FUNCTION: json:lads: {error}\n")
+    assert capsys.readouterr() == ("", f"prio-load-balancer: a.toml:1: LANE_FUNCTION: json:lads: {error}\n")
 
 
 def test_key_prints_a_table_and_apart_from_it_the_secret(capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,8 @@ def test_callers_and_rules_are_those_of_the_file() -> None:
 
 
 def test_a_function_is_asked_when_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def function_named(name: str) -> Callable[[object], str]:
+    def function_named(name: str, source: str) -> Callable[[object], str]:
+        assert source == "LANE_FUNCTION"
         return {"a:b": lambda _: "high-priority"}[name]
 
     def report(mistake: str, count: int) -> None:

@@ -47,6 +47,22 @@ def test_what_no_rule_matches_goes_by_headers_or_to_the_last_lane(text: str, exp
 
 
 @pytest.mark.parametrize(
+    ("networks", "others"),
+    [
+        (["10.0.0.0/8", "0.0.0.0/0"], ["6"]),
+        (["::/0"], ["4"]),
+        (["0.0.0.0/1"], ["4", "6"]),
+        (["::/0", "0.0.0.0/0"], []),
+        ([], []),
+    ],
+)
+def test_who_is_in_no_network_is_not_forgotten(networks: list[str], others: list[str]) -> None:
+    text = "".join(f"[[network]]\ncidr = '{each}'\nallow = 'low-priority'\n" for each in networks)
+    said = [line.strip() for line in lines_of(settings_of(text)) if "other addresses" in line]
+    assert said == [f"other addresses of IPv{version}: may use all lanes" for version in others]
+
+
+@pytest.mark.parametrize(
     ("rule", "expected"),
     [
         (RuleSpec(lane="a"), "every request -> a"),

@@ -26,6 +26,7 @@ nothing = 5
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "chooser_of_lanes.py").write_text(MODULE)
     (tmp_path / "broken_chooser.py").write_text("raise RuntimeError('no\\nway')")
+    (tmp_path / "leaving_chooser.py").write_text("raise SystemExit(3)")
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
@@ -44,6 +45,7 @@ def test_it_is_found_by_module_and_name() -> None:
             "AttributeError: module 'chooser_of_lanes' has no attribute 'lanes'",
         ),
         ("broken_chooser:lane", "RuntimeError: no\\nway"),
+        ("leaving_chooser:lane", "SystemExit: 3"),
     ],
 )
 def test_what_cannot_be_had_is_refused_with_its_cause(name: str, message: str) -> None:

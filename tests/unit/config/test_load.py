@@ -311,6 +311,17 @@ def test_hedged_lanes_may_be_lanes_of_the_file(file: Path) -> None:
     )
 
 
+def test_what_is_found_late_is_named_with_its_line_if_it_stands_in_the_file(file: Path) -> None:
+    file.write_text("\nHEDGE_LANES = 'urgent'\n")
+    lanes = "is not a list of fast-track, high-priority, low-priority"
+    assert mistake() == f"priolb.toml:2: HEDGE_LANES: 'urgent' {lanes}"
+    assert mistake(environ={"HEDGE_LANES": "fast"}) == f"HEDGE_LANES: 'fast' {lanes}"
+    file.write_text("TLS_KEY = 'a.pem'")
+    assert mistake() == "priolb.toml:1: TLS_KEY: a key without a certificate (TLS_CERT)"
+    file.write_text("LISTEN_ADDR = ':90'\nADMIN_LISTEN = ':90'")
+    assert mistake() == "priolb.toml:2: ADMIN_LISTEN: ':90' is the address for clients (LISTEN_ADDR)"
+
+
 def test_admin_and_clients_cannot_share_an_address() -> None:
     message = mistake(["-http", ":9000"], {"ADMIN_LISTEN": ":9000"})
     assert message == "ADMIN_LISTEN: ':9000' is the address for clients (LISTEN_ADDR)"

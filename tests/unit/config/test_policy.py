@@ -78,6 +78,15 @@ def test_no_lane_waits_longer_than_any_may() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("[[network]]\ncidr = '::/0'\nallow = []", ["f:3: [[network]] allow: is empty"]),
+        (
+            "[[rule]]\nrpc_method = []\nhttp_method = ''\nlane = 'fast-track'",
+            ["f:2: [[rule]] rpc_method: is empty", "f:3: [[rule]] http_method: is empty"],
+        ),
+        (
+            "[[key]]\nname = 'a'\nsha256 = 'the secret itself'",
+            ["f:3: [[key]] sha256: the value (not shown) is not a SHA-256 (64 hex digits)"],
+        ),
         ("disciplin = 'original'", ["f:1: disciplin: is not known; did you mean discipline?"]),
         (
             "discipline = 'fair'",

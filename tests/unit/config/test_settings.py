@@ -57,7 +57,7 @@ def test_mock_node_is_a_flag_only() -> None:
 
 
 def test_each_field_is_a_setting_with_unit_and_meaning() -> None:
-    assert [*SETTINGS, "policy"] == [field.name for field in fields(Settings)]
+    assert [*SETTINGS, "policy", "lines"] == [field.name for field in fields(Settings)]
     for setting in SETTINGS.values():
         assert setting.unit
         assert setting.meaning.endswith(".")

@@ -5,8 +5,12 @@ from math import inf
 import pytest
 
 from priolb.core.admission import AdmissionControl
+from priolb.core.codel import CodelLane
+from priolb.core.deadline_lane import DeadlineLane
 from priolb.core.estimate import WaitEstimate
+from priolb.core.fair_lane import FairLane
 from priolb.core.fleet import Fleet
+from priolb.core.lanes import Lane
 from priolb.core.queue import PriorityQueue
 from priolb.core.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
@@ -24,8 +28,11 @@ class Desk:
         service_s: float | None = None,
         slots: int = 1,
         lane_limits: tuple[int, int, int] = (0, 0, 0),
+        low: Lane | None = None,
     ) -> None:
         self.queue: PriorityQueue = new_queue(limits=lane_limits)
+        if low is not None:
+            self.queue.lanes[2] = low
         self.fleet = Fleet()
         self.estimate: WaitEstimate | None = None
         if service_s is not None:
@@ -40,9 +47,15 @@ class Desk:
             assert self.scheduler.start_at_once(ticket("lx"), 0.0) is not None
 
     def submit(
-        self, name: str, time_s: float = inf, answer_by: float = inf, now: float = 0.0
+        self,
+        name: str,
+        time_s: float = inf,
+        answer_by: float = inf,
+        now: float = 0.0,
+        tenant: bytes = b"",
     ) -> Reason | None:
         each = ticket(name, min(now + time_s, answer_by))
+        each.tenant = tenant
         each.enqueued_at, self.name = now, name
         each.answer_by = answer_by
         self.last = each
@@ -137,7 +150,53 @@ def test_what_is_remembered_of_arrivals_is_bounded_by_those_who_wait() -> None:
     assert desk.admission.take_displaced(64) == stays
 
 
+def test_one_tenant_of_a_fair_lane_does_not_fill_the_queue() -> None:
+    desk = Desk(limit=8, low=FairLane("low", seed=b"secret", max_wait_s=5.0))
+    greedy = [desk.submit("l", tenant=b"greedy") for _ in range(6)]
+    assert greedy == [None] * 4 + [Reason.QUEUE_FULL] * 2
+    assert [desk.submit("l", tenant=b"%d" % each) for each in range(5)] == [None] * 4 + [Reason.QUEUE_FULL]
+
+
+def test_nor_does_one_of_a_better_lane_whose_others_displace_worse_requests() -> None:
+    desk = Desk(limit=4)
+    desk.queue.lanes[1] = FairLane("high", seed=b"secret", max_wait_s=5.0)
+    desk.fill("l1", "l2", "l3", "l4")
+    greedy = [desk.submit("h", tenant=b"greedy") for _ in range(3)]
+    assert greedy == [None, None, Reason.QUEUE_FULL]
+    assert desk.submit("h", tenant=b"other") is None
+    assert names(desk.admission.take_displaced(9)) == ["l4", "l3", "l2"]
+
+
+def test_who_has_left_the_line_is_forgotten_when_the_timer_comes_round() -> None:
+    desk = Desk(limit=100)
+    first, second, third = desk.fill("l1", "l2", "l3")
+    for each in (first, second):
+        desk.scheduler.cancel(each)
+    assert desk.scheduler.take_refused(1.0) == []
+    assert [list(each) for each in desk.admission._arrivals] == [[], [], [third]]
+
+
 # A wait that is too long
+
+
+def test_behind_a_greedy_tenant_of_a_fair_lane_others_need_not_wait() -> None:
+    desk = Desk(service_s=1.0, low=FairLane("low", seed=b"secret", max_wait_s=5.0))
+    assert [desk.submit("l", 5.0, tenant=b"greedy") for _ in range(6)] == [None] * 5 + [Reason.WAIT_TOO_LONG]
+    assert desk.submit("l", 5.0, answer_by=2.5, tenant=b"other") is None
+    assert desk.submit("l", 5.0, answer_by=2.5, tenant=b"another") is Reason.WAIT_TOO_LONG, "two go first"
+
+
+def test_who_has_the_earliest_deadline_of_a_lane_of_that_order_need_not_wait() -> None:
+    desk = Desk(service_s=1.0, low=DeadlineLane("low", max_wait_s=5.0))
+    assert [desk.submit("l", 5.0) for _ in range(6)] == [None] * 5 + [Reason.WAIT_TOO_LONG]
+    assert desk.submit("l", 5.0, answer_by=1.5) is None
+    assert desk.submit("l", 5.0, answer_by=1.5) is None, "as far as is known, nobody has an earlier one"
+
+
+def test_the_newest_of_a_congested_lane_need_not_wait() -> None:
+    desk = Desk(service_s=1.0, low=CodelLane("low", 0, 0, 5.0))
+    assert [desk.submit("l", 5.0) for _ in range(6)] == [None] * 5 + [Reason.WAIT_TOO_LONG]
+    assert desk.submit("l", 5.0, now=0.25) is None
 
 
 def test_one_that_would_wait_longer_than_it_has_time_is_refused() -> None:
@@ -176,12 +235,13 @@ def test_without_a_usable_node_all_wait_for_one() -> None:
 
 def test_how_long_one_would_wait() -> None:
     desk = Desk(service_s=0.5)
-    assert desk.admission.wait_s(2, 0.0) == 0.25, "for half of the service that goes on"
+    new = [Ticket(lane, 0.0, inf) for lane in range(3)]
+    assert desk.admission.wait_s(new[2], 0.0) == 0.25, "for half of the service that goes on"
     desk.fill("l1", "l2", "h1")
-    assert [desk.admission.wait_s(lane, 0.0) for lane in (0, 1, 2)] == [0.75, 0.75, 1.75]
+    assert [desk.admission.wait_s(each, 0.0) for each in new] == [0.75, 0.75, 1.75]
     desk.fleet.add(node(2), 0.0)
-    assert desk.admission.wait_s(2, 0.0) == 0.0, "with a free slot"
-    assert Desk().admission.wait_s(2, 0.0) == 0.0
+    assert desk.admission.wait_s(new[2], 0.0) == 0.0, "with a free slot"
+    assert Desk().admission.wait_s(new[2], 0.0) == 0.0
 
 
 def test_service_times_come_from_tries_that_end() -> None:
@@ -215,13 +275,22 @@ def test_one_with_less_time_left_than_half_of_the_nodes_answers_take_is_not_sent
     desk.estimate._overall_s = 0.0
     late = ticket("l1", answer_by)
     late.enqueued_at, late.answer_by = 10.0, answer_by
-    if answer_by < inf:
-        assert desk.scheduler.start_at_once(late, 10.0) is None
-    assert desk.scheduler.submit(late) is None
-    assert (desk.scheduler.next_dispatch(10.0) is not None) is is_sent
+    lease = desk.scheduler.start_at_once(late, 10.0)
+    assert (lease is not None) is is_sent
+    if lease is None:
+        assert desk.scheduler.submit(late) is None
+        assert desk.scheduler.next_dispatch(10.0) is None
     assert slow.in_flight == int(is_sent)
     assert desk.scheduler.next_deadline() == (inf if is_sent else 10.0)
     assert desk.scheduler.take_expired(10.0) == ([] if is_sent else [late])
+
+
+def test_with_a_free_slot_one_with_a_deadline_is_not_held_against_the_limit_of_what_waits() -> None:
+    desk = Desk(service_s=1.0, low=Lane("low", limit_bytes=100))
+    desk.fleet.add(node(2), 0.0)
+    long = ticket("l1", 5.0)
+    long.answer_by, long.body_bytes = 5.0, 101
+    assert desk.scheduler.start_at_once(long, 0.0) is not None
 
 
 def test_without_an_estimate_it_is_sent_all_the_same() -> None:

@@ -34,6 +34,12 @@ class Arrivals:
         return ticket.enqueued_at
 
 
+def test_nobody_goes_before_a_new_one_while_the_lane_is_congested() -> None:
+    lane = new_lane()
+    Arrivals(lane, 0.0, 0.5)
+    assert [lane.ahead_of(Ticket(2, at, at + 20.0)) for at in (0.9, 1.0)] == [2, 0]
+
+
 def times(tickets: list[Ticket]) -> list[float]:
     return [ticket.enqueued_at for ticket in tickets]
 

@@ -13,6 +13,14 @@ def due(sequence: int, start_by: float, *tried: int) -> Ticket:
     return each
 
 
+def test_how_many_go_before_a_new_one_if_deadlines_are_spread_evenly() -> None:
+    lane = DeadlineLane("low", max_wait_s=10.0)
+    assert lane.ahead_of(due(9, 5.0)) == 0
+    for sequence, start_by in enumerate((2.0, 4.0, 8.0, 10.0), start=1):
+        lane.append(due(sequence, start_by))
+    assert [lane.ahead_of(due(9, start_by)) for start_by in (1.0, 2.0, 6.0, 9.9, 10.0)] == [0, 0, 2, 3, 4]
+
+
 def any_node(tried: frozenset[int]) -> bool:
     return True
 

@@ -256,3 +256,14 @@ def test_one_for_which_the_node_is_too_slow_takes_no_slot() -> None:
     assert desk.preempt(hurried, 1.0) is None
     hurried.answer_by = 6.0
     assert desk.preempt(hurried, 1.0) is not None
+
+
+def test_a_free_slot_that_is_kept_for_another_lane_is_none() -> None:
+    desk = Desk(slots=2, reserved=(0, 1, 0))
+    desk.start("l1")
+    fast = desk.wait("f1")
+    assert desk.scheduler.next_dispatch(1.0) is None, "the other slot is kept for high-priority requests"
+    result = desk.preempt(fast)
+    assert result is not None
+    assert (result[0], result[1].ticket, desk.node.in_flight) == ("l1", fast, 1)
+    assert desk.start("h1").ticket.lane == HIGH_PRIORITY, "its own slot is still there"

@@ -58,6 +58,14 @@ def test_what_it_raises_is_reported_with_its_place() -> None:
     assert (lanes, reports) == ({NO_LANE}, [(f"{Path(__file__)}:{line}: KeyError: 'a'", 1)])
 
 
+def test_one_that_wants_to_end_the_program_has_made_a_mistake() -> None:
+    def leaves(_: LaneRequest) -> str:
+        raise SystemExit("no more")
+
+    line = leaves.__code__.co_firstlineno + 1
+    assert ask(leaves) == ({NO_LANE}, [(f"{Path(__file__)}:{line}: SystemExit: no more", 1)])
+
+
 def test_mistakes_are_reported_ever_more_rarely_and_in_short() -> None:
     lanes, reports = ask(lambda _: "x" * 300, times=20)
     assert lanes == {NO_LANE}

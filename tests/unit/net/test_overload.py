@@ -264,6 +264,33 @@ def test_one_that_cannot_start_again_keeps_its_slot(what: str) -> None:
             client.end()
 
 
+@pytest.mark.parametrize("expects", [b"", b"Expect: 100-continue"])
+def test_one_that_takes_a_slot_is_not_refused_for_a_wait_that_it_has_not(expects: bytes) -> None:
+    """Without preemption it would wait for half of a service of 60 seconds."""
+    estimate = estimate_of(60.0)
+    with Rig(preemption=preemption(), estimate=estimate) as rig:
+        node, low, fast = rig.node(slots=1), *send(rig, POST), rig.client()
+        node.accept()
+        head, _, body = (post(b"X-Fast-Track: true", expects) if expects else FAST).partition(b"\r\n\r\n")
+        fast.send(head + b"\r\n\r\n")
+        if expects:
+            assert fast.take() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        fast.send(body)
+        node.accept().send(ANSWER)
+        assert fast.take().startswith(b"HTTP/1.1 200 OK")
+        low.end()
+
+
+def test_one_that_has_no_token_and_too_long_a_wait_is_refused() -> None:
+    with Rig(preemption=preemption(per_second=1), estimate=estimate_of(60.0)) as rig:
+        rig.node(slots=1)
+        clients = send(rig, POST, FAST, FAST)
+        assert clients[1].take() == b""
+        assert b"expected wait too long" in clients[-1].take()
+        for client in clients:
+            client.end()
+
+
 def test_an_older_one_gives_way_when_the_answer_of_the_youngest_has_begun() -> None:
     with Rig(preemption=preemption()) as rig:
         node = rig.node(slots=2)

@@ -28,7 +28,9 @@ NO_FAILURES: Values = {
         *("node_error", "status_4xx", "status_5xx"),
     )
 }
-NO_REFUSALS: Values = {(lane, reason.value): 0 for lane in LANES for reason in Reason}
+NO_REFUSALS: Values = {
+    (lane, reason.value): 0 for lane in LANES for reason in Reason if reason is not Reason.RATE_LIMITED
+}
 
 EXPECTED: dict[str, Values] = {
     "priolb_build_info": {(__version__,): 1},
@@ -63,6 +65,7 @@ EXPECTED: dict[str, Values] = {
         ("fast-track", "queue_full"): 1,
         ("low-priority", "deadline"): 2,
     },
+    "priolb_limit_requests_total": {("at-a-time", "passed"): 3, ("at-a-time", "refused"): 1},
     "priolb_rejections_total": {("0",): 1, ("400",): 2, ("431",): 1},
     "priolb_clients_left_total": {("fast-track",): 0, ("high-priority",): 1, ("low-priority",): 0},
     "priolb_preemptions_total": {("fast-track",): 0, ("high-priority",): 0, ("low-priority",): 2},
