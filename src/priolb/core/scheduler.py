@@ -157,6 +157,18 @@ class Scheduler:
             return Reason.NO_NODES
         return None if self.queue.lanes[lane].has_room(body_bytes, b"") else Reason.QUEUE_FULL
 
+    def is_full(self, lane: int, body_bytes: int, tenant: bytes) -> bool:
+        """Return whether `submit` would refuse a new ticket for no other reason than that its lane is full.
+
+        With this asked first, no ticket has to be made for a request that is refused as so many others are.
+        """
+        return (
+            self.queue.length > 0
+            and self.admission is None
+            and self.has_nodes
+            and not self.queue.lanes[lane].has_room(body_bytes, tenant)
+        )
+
     def retry_after_s(self, lane: int, now: float) -> int:
         """Take note that a request of `lane` is refused; return when its client should come back, seconds."""
         wait_s = 0.0 if self.admission is None else self.admission.wait_s(lane, now)
