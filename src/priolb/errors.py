@@ -20,6 +20,10 @@ from enum import Enum
 class Reason(Enum):
     """Why a request got an answer of ours; the value is the log field and the metric label."""
 
+    # Members are alone of their kind, as all objects are by default. That of `Enum` is written in Python,
+    # and every refusal looks for what its reason means.
+    __hash__ = object.__hash__
+
     BAD_REQUEST = "bad_request"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     TOO_MANY_CONNECTIONS = "too_many_connections"

@@ -154,10 +154,28 @@ class Scheduler:
             return Reason.QUEUE_FULL
         return self._refusal_by_admission(ticket)
 
-    def retry_after_s(self, ticket: Ticket, now: float) -> int:
-        """Take note that a ticket is refused; return when its client should come back, seconds."""
-        wait_s = 0.0 if self.admission is None else self.admission.wait_s(ticket, now)
-        return self._advice[ticket.lane].refuse(wait_s, now)
+    def is_full(self, lane: int, body_bytes: int, tenant: bytes) -> bool:
+        """Return whether `submit` would refuse a new ticket for no other reason than that its lane is full.
+
+        With this asked first, no ticket has to be made for a request that is refused as so many others are.
+        """
+        return (
+            self.queue.length > 0
+            and self.admission is None
+            and self.has_nodes
+            and not self.queue.lanes[lane].has_room(body_bytes, tenant)
+        )
+
+    def retry_after_s(self, lane: int, ticket: Ticket | None, now: float) -> int:
+        """Take note that a request of `lane` is refused; return when its client should come back, seconds.
+
+        Args:
+            lane: index of the lane.
+            ticket: its ticket; None when it was refused because the lane is full, before there was one.
+            now: monotonic seconds.
+        """
+        wait_s = 0.0 if self.admission is None or ticket is None else self.admission.wait_s(ticket, now)
+        return self._advice[lane].refuse(wait_s, now)
 
     def submit(self, ticket: Ticket) -> Reason | None:
         """Put a new ticket in line; a reason when it is refused at once."""

@@ -85,8 +85,10 @@ _ANSWERS: Final[dict[Reason, _Answer]] = {
 # draft-ietf-httpapi-ratelimit-headers-11, section 5.1.
 _QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
+_RATE_LIMITED: Final = _ANSWERS[Reason.RATE_LIMITED]
+
 # Whoever storms the door is told the same again and again.
-_WORDS_REMEMBERED: Final = 1024
+_PARTS_REMEMBERED: Final = 1024
 
 # Larger bodies are not parsed on the event loop: their id is looked for at both ends.
 _MAX_PARSED_BYTES: Final = 65536
@@ -114,12 +116,13 @@ class Refusals:
         legacy: answer in the statuses and plain texts of the original, and with no field that it lacks.
     """
 
-    __slots__ = ("_legacy", "_name", "_ready")
+    __slots__ = ("_legacy", "_name", "_over_limit", "_overloaded")
 
     def __init__(self, name: str, legacy: bool) -> None:
         self._name: bytes = name.encode()
         self._legacy = legacy
-        self._ready: dict[tuple[Reason, int], tuple[bytes, bytes]] = {}
+        self._overloaded = lru_cache(maxsize=_PARTS_REMEMBERED)(self._overloaded_parts)
+        self._over_limit = lru_cache(maxsize=_PARTS_REMEMBERED)(self._over_limit_parts)
 
     def answer(self, reason: Reason, body: bytes, detail: str = "", status: int = 0) -> LocalResponse:
         """Return the answer for a request that ended for `reason`.
@@ -135,7 +138,7 @@ class Refusals:
         if self._legacy:
             return LocalResponse(answer.legacy_status, words.encode() + b"\n")
         status = status or answer.status
-        fields = b"%sProxy-Status: %s; error=%s\r\n" % (answer.fields, self._name, answer.proxy_error)
+        fields = answer.fields + self._proxy_status(answer)
         error = {"code": answer.code, "message": words}
         rpc = _rpc_answer(body, error)
         if rpc is not None:
@@ -156,16 +159,9 @@ class Refusals:
             response = self.answer(reason, body)
             response.fields = response.fields.replace(RETRY_AFTER, b"Retry-After: %d\r\n" % retry_after_s)
             return response
-        ready = self._ready.get((reason, retry_after_s))
-        if ready is None:
-            answer = _ANSWERS[reason]
-            fields = b"Retry-After: %d\r\nProxy-Status: %s; error=%s\r\n" % (
-                retry_after_s, self._name, answer.proxy_error
-            )  # fmt: skip
-            ready = fields, _dump({"code": answer.code, "message": answer.words})[:-1]
-            self._ready[(reason, retry_after_s)] = ready
-        rpc = b'{"jsonrpc":"2.0","id":%s,"error":%s}\n' % (call_id, ready[1])
-        return LocalResponse(_ANSWERS[reason].status, rpc, b"application/json", ready[0])
+        status, fields, error = self._overloaded(reason, retry_after_s)
+        rpc = b'{"jsonrpc":"2.0","id":%b,"error":%b}\n' % (call_id, error)
+        return LocalResponse(status, rpc, b"application/json", fields)
 
     def add_fields(self, response: LocalResponse, fields: bytes) -> None:
         """Add fields, rendered, to an answer of this kind; the original's form has none."""
@@ -181,42 +177,46 @@ class Refusals:
             wait_s: seconds after which the same request would be within it, 0 for never.
             fields: what is told of the sender's limits, rendered.
         """
-        answer = _ANSWERS[Reason.RATE_LIMITED]
-        words, retry_after = _over_limit_words(policy, wait_s)
+        answer = _RATE_LIMITED
+        words, retry_after, proxy_status, error = self._over_limit(policy, wait_s)
         if self._legacy:
-            return LocalResponse(answer.legacy_status, words + b"\n")
-        fields = b"%s%sProxy-Status: %s; error=%s\r\n" % (
-            retry_after, fields, self._name, answer.proxy_error
-        )  # fmt: skip
+            return LocalResponse(answer.legacy_status, words.encode() + b"\n")
+        fields = b"%b%b%b" % (retry_after, fields, proxy_status)
         call_id = plain_id(body)
-        if call_id:  # as mostly; neither the words nor the id have anything to escape
-            return LocalResponse(
-                answer.status,
-                b'{"jsonrpc":"2.0","id":%b,"error":{"code":%d,"message":"%b"}}\n'
-                % (call_id, answer.code, words),
-                b"application/json",
-                fields,
-            )
-        rpc = _rpc_answer(body, {"code": answer.code, "message": words.decode()})
+        if call_id:  # as mostly
+            rpc_body = b'{"jsonrpc":"2.0","id":%b,"error":%b}\n' % (call_id, error)
+            return LocalResponse(answer.status, rpc_body, b"application/json", fields)
+        rpc = _rpc_answer(body, {"code": answer.code, "message": words})
         if rpc is not None:
             return LocalResponse(answer.status, _dump(rpc), b"application/json", fields)
         problem = {
             "type": _QUOTA_EXCEEDED,
             "title": answer.words,
             "status": answer.status,
-            "detail": words.decode(),
+            "detail": words,
             "violated-policies": [policy],
         }
         return LocalResponse(answer.status, _dump(problem), b"application/problem+json", fields)
 
+    def _overloaded_parts(self, reason: Reason, retry_after_s: int) -> tuple[int, bytes, bytes]:
+        """Return status, fields and error of the answer to a call that there is no capacity for."""
+        answer = _ANSWERS[reason]
+        fields = b"Retry-After: %d\r\n%b" % (retry_after_s, self._proxy_status(answer))
+        return answer.status, fields, _dump({"code": answer.code, "message": answer.words})[:-1]
 
-@lru_cache(maxsize=_WORDS_REMEMBERED)
-def _over_limit_words(policy: str, wait_s: int) -> tuple[bytes, bytes]:
-    """Return what is wrong with a request over a limit, and the field that says when to come back."""
-    words = _ANSWERS[Reason.RATE_LIMITED].words
-    if not wait_s:
-        return f"{words}: {policy}, a single request may not cost that much".encode(), b""
-    return f"{words}: {policy}, try again in {wait_s} s".encode(), b"Retry-After: %d\r\n" % wait_s
+    def _over_limit_parts(self, policy: str, wait_s: int) -> tuple[str, bytes, bytes, bytes]:
+        """Return words, fields before and behind those of the limits, and error of the answer to a call."""
+        answer = _RATE_LIMITED
+        words = f"{answer.words}: {policy}, a single request may not cost that much"
+        retry_after = b""
+        if wait_s:
+            words = f"{answer.words}: {policy}, try again in {wait_s} s"
+            retry_after = b"Retry-After: %d\r\n" % wait_s
+        error = _dump({"code": answer.code, "message": words})[:-1]
+        return words, retry_after, self._proxy_status(answer), error
+
+    def _proxy_status(self, answer: _Answer) -> bytes:
+        return b"Proxy-Status: %b; error=%b\r\n" % (self._name, answer.proxy_error)
 
 
 def _rpc_answer(body: bytes, error: dict[str, object]) -> object | None:

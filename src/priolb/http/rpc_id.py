@@ -15,15 +15,37 @@ _AT_START: Final = re.compile(
 _AT_END: Final = re.compile(rb"[,\]]\s{0,8}" + _PLAIN + rb"\s{0,8}\}\s{0,8}$")
 _END_BYTES: Final = 128
 
+# What most programs send: then the digits are counted, which takes a third of the time.
+_USUAL_START: Final = b'{"jsonrpc":"2.0","id":'
+_USUAL_START_BYTES: Final = 22
+_MOST_DIGITS: Final = 16
+_ZERO: Final = 48
+_NINE: Final = 57
+_COMMA: Final = 44
+
 
 def plain_id(body: bytes) -> bytes:
     """Return the id of a single call as it stands there, where it stands in one of the usual places.
 
     Empty when it does not, and when this is no call, or a batch. Whether the rest is JSON is not looked at.
     """
-    if b'"method"' not in body:
+    if body.find(b'"method"') < 0:  # `in` takes twice as long: it first tries to read a number
         return b""
+    if body.startswith(_USUAL_START):
+        number = _whole_number(body, _USUAL_START_BYTES)
+        if number:
+            return number
     found = _AT_START.match(body)
     if found is None and body.lstrip(b" \t\r\n")[:1] == b"{":
         found = _AT_END.search(body[-_END_BYTES:])
     return b"" if found is None else found[1]
+
+
+def _whole_number(body: bytes, start: int) -> bytes:
+    """Return the number that stands there with a comma behind it; empty when there is another value."""
+    stop, end = start, min(start + _MOST_DIGITS, len(body) - 1)
+    while stop < end and _ZERO <= body[stop] <= _NINE:
+        stop += 1
+    if body[stop] != _COMMA or (body[start] == _ZERO and stop > start + 1):
+        return b""
+    return body[start:stop]

@@ -170,10 +170,11 @@ class ClientConnection(Flushing):
         self._reject(0, "a client that does not read its answer")
         self._reset()
 
-    def _write_own(self, response: LocalResponse, method: bytes, minor: int, keep_alive: bool) -> None:
-        """Send a whole answer of our own; the arguments are those of `writer.local_response`."""
-        engine = self._engine
-        self.write(local_response(response, method, minor, keep_alive, engine.date(engine.clock())))
+    def _write_own(
+        self, response: LocalResponse, method: bytes, minor: int, keep_alive: bool, now: float
+    ) -> None:
+        """Send a whole answer of our own; the other arguments are those of `writer.local_response`."""
+        self.write(local_response(response, method, minor, keep_alive, self._engine.date(now)))
 
     def _reject(self, status: int, detail: str) -> None:
         self._engine.instrument.rejected(self.peer_address, status, detail)

@@ -19,24 +19,20 @@ _NO_CALLS: Final = Calls(())
 
 
 class Admission:
-    """What was decided about a request at the door.
+    """How a request is let in.
 
     Args:
         caller: who asks.
-        lane: index of the lane that it goes to, or would have gone to.
-        grant: what it counts for in limits, None when there are no limits, or it is not let in.
-        excess: why it is not let in, None when it is.
+        lane: index of the lane that it goes to.
+        grant: what it counts for in limits, None when there are no limits.
     """
 
-    __slots__ = ("caller", "excess", "grant", "lane")
+    __slots__ = ("caller", "grant", "lane")
 
-    def __init__(
-        self, caller: Caller, lane: int, grant: Grant | None = None, excess: Excess | None = None
-    ) -> None:
+    def __init__(self, caller: Caller, lane: int, grant: Grant | None = None) -> None:
         self.caller = caller
         self.lane = lane
         self.grant = grant
-        self.excess = excess
 
 
 class Door:
@@ -63,8 +59,8 @@ class Door:
         self._function = function
         self._limiter = limiter
 
-    def admit(self, head: RequestHead, peer: Peer, body: bytes, now: float) -> Admission:
-        """Decide about a request.
+    def admit(self, head: RequestHead, peer: Peer, body: bytes, now: float) -> Admission | Excess:
+        """Let a request in, or return why not.
 
         Args:
             head: its head.
@@ -79,7 +75,7 @@ class Door:
         calls = calls_of(request) if limiter.reads_methods else _NO_CALLS
         answer = limiter.admit(caller, lane, calls, now)
         if isinstance(answer, Excess):
-            return Admission(caller, lane, excess=answer)
+            return answer
         return Admission(caller, lane, answer)
 
     def excess_by_head(self, head: RequestHead, peer: Peer, now: float) -> Excess | None:

@@ -18,6 +18,7 @@ from priolb.core.ticket import Ticket
 from priolb.core.timers import Lapsing, TimingWheel
 from priolb.errors import Reason
 from priolb.http.fields import FieldFinder
+from priolb.http.messages import LocalResponse
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
 from priolb.http.refusal import Refusals
@@ -93,6 +94,7 @@ class Engine:
 
     Attributes:
         max_waits_s: longest time from a request's arrival to the start of a try, for each lane, seconds.
+        has_limits: whether any lane can be full.
         on_node_change: is told of every node that does something else than before.
         upgrades: requests under way that ask for another protocol, or have got it.
     """
@@ -113,6 +115,7 @@ class Engine:
         "body_budget",
         "clock",
         "door",
+        "has_limits",
         "head_limits",
         "health_check",
         "idle",
@@ -177,6 +180,7 @@ class Engine:
         self.node_idle_timeout_s = node_idle_timeout_s
         self.head_limits = head_limits
         self.max_waits_s: tuple[float, ...] = tuple([lane.max_wait_s for lane in scheduler.queue.lanes])
+        self.has_limits: bool = any(lane.limit or lane.limit_bytes for lane in scheduler.queue.lanes)
         lanes = range(len(scheduler.queue.lanes))
         # Lengths of the lanes with nobody in line but a request of this lane.
         self._alone: tuple[tuple[int, ...], ...] = tuple(
@@ -215,6 +219,38 @@ class Engine:
         self.pump(exchange.enqueued_at)
         if scheduler.preemption is not None:
             self._preempt_for(exchange.lane, exchange.enqueued_at)
+
+    def overloaded(
+        self,
+        reason: Reason,
+        retry_after_s: int,
+        lane: int,
+        request_id: bytes,
+        body: bytes,
+        limit_fields: bytes,
+    ) -> LocalResponse:
+        """Return the answer to a request that there is no capacity for, and take note of it.
+
+        Args:
+            reason: why.
+            retry_after_s: when its client should come back, seconds.
+            lane: index of its lane.
+            request_id: as the log names it.
+            body: as in `Refusals.answer`.
+            limit_fields: what its sender is told of his limits, rendered.
+        """
+        response = self.refusals.overloaded(reason, body, retry_after_s)
+        self.note_refused(response, reason, lane, request_id, limit_fields)
+        return response
+
+    def note_refused(
+        self, response: LocalResponse, reason: Reason, lane: int, request_id: bytes, limit_fields: bytes
+    ) -> None:
+        """Take note of an answer of ours to a request; the arguments are those of `overloaded`."""
+        if limit_fields:
+            self.refusals.add_fields(response, limit_fields)
+        # `value` is a property written in Python, ten times slower than what it returns.
+        self.instrument.refused(request_id, lane, reason._value_, response.status)
 
     def refusal(self, lane: int, tenant: bytes, body_bytes: int, timeout_s: float) -> Reason | None:
         """Return why a request would be refused now whose body is still to come; None when it would not.

@@ -128,15 +128,16 @@ class Exchange(Attempts):
     def refuse(self, reason: Reason, detail: str = "") -> None:
         """Answer in our own words; the request is not in line and not at a node."""
         engine = self._engine
+        now = engine.clock()
+        fields = self._client.limit_fields
         body = self.body if self._upload is None else self._upload.first_part()
         if reason in OVERLOADED:
-            retry_after_s = engine.scheduler.retry_after_s(self, engine.clock())
-            response = engine.refusals.overloaded(reason, body, retry_after_s)
+            retry_after_s = engine.scheduler.retry_after_s(self.lane, self, now)
+            response = engine.overloaded(reason, retry_after_s, self.lane, self.request_id, body, fields)
         else:
             response = engine.refusals.answer(reason, body, detail)
-        engine.refusals.add_fields(response, self._client.limit_fields)
-        engine.instrument.refused(self.request_id, self.lane, reason.value, response.status)
-        self._client.answer(response)
+            engine.note_refused(response, reason, self.lane, self.request_id, fields)
+        self._client.answer(response, now)
 
     def expire(self, reason: Reason, now: float) -> None:
         """End a request that waits no longer, with what a node last answered, if one did."""

@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from priolb.core.classify import lane_of
+from priolb.core.limiter import Excess
 from priolb.errors import FramingError, Reason
 from priolb.http.body import body_reader
 from priolb.http.framing import CHUNKED
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from priolb.net.listener import Listener
 
 _MAX_LOCAL_BODY_BYTES: Final = 65536
+_QUEUE_FULL: Final = Reason.QUEUE_FULL  # to look up a member of an enumeration takes longer than to use it
 _NO_ROOM: Final = "no room for the body of the request"
 
 
@@ -43,12 +45,14 @@ class FrontConnection(Pipeline):
         "_holds_more",
         "_is_local",
         "_is_upgrade",
+        "_last_refused",
         "_upload",
     )
 
     def __init__(self, listener: Listener) -> None:
         super().__init__(listener)
         self._head: RequestHead | None = None
+        self._last_refused: RequestHead | None = None  # of a request for the nodes that got an answer of ours
         self._is_local: bool = False
         self._is_upgrade: bool = False
         self._holds_more: bool = False
@@ -65,7 +69,7 @@ class FrontConnection(Pipeline):
         if not self._listener.add(self):
             response = self._engine.refusals.answer(Reason.TOO_MANY_CONNECTIONS, b"")
             self._reject(response.status, Reason.TOO_MANY_CONNECTIONS.value)
-            self._write_own(response, b"", 1, keep_alive=False)
+            self._write_own(response, b"", 1, keep_alive=False, now=self._engine.clock())
             self._close()
             return
         self._lapse_in(self._listener.keepalive_timeout_s)
@@ -171,13 +175,15 @@ class FrontConnection(Pipeline):
         if not self._writing_paused:  # else the client first reads what it has asked for
             self._await_head(now)
 
-    def answer(self, response: LocalResponse) -> None:
+    def answer(self, response: LocalResponse, now: float) -> None:
         """Send a whole answer of our own to the request under way."""
         head = self._head
         assert head is not None
+        if not self._is_local:
+            self._last_refused = head
         keep_alive = head.keep_alive and not self._listener.is_draining and not self._is_sending()
-        self._write_own(response, head.method, head.minor, keep_alive)
-        self.exchange_done(keep_alive, self._engine.clock())
+        self._write_own(response, head.method, head.minor, keep_alive, now)
+        self.exchange_done(keep_alive, now)
 
     def switch_protocols(self, backend: BackendConnection) -> None:
         """Pass on to the node whatever comes from now on."""
@@ -227,29 +233,32 @@ class FrontConnection(Pipeline):
 
     def _begin(self, head: RequestHead) -> None:
         """Take up a request; what is there of its body is in the inbox."""
-        listener = self._listener
         self._head = head
-        # Of the head of the last request that went to a node, that is known.
-        self._is_local = head is not self._last_head and listener.is_local(head.method, head.path)
+        # Of the head of the last request that went to a node, or was refused, that is known.
+        self._is_local = (
+            head is not self._last_head
+            and head is not self._last_refused
+            and self._listener.is_local(head.method, head.path)
+        )
         if head.is_special:
-            if head.upgrade and head.path == b"/" and listener.forwards:
+            if head.upgrade and head.path == b"/" and self._listener.forwards:
                 self._is_local = False  # what we say there ourselves is a page; WebSockets of nodes are there
             if not self._is_local and not self._is_wanted(head):
                 return
         body_bytes = head.body_bytes
-        if body_bytes == 0:
+        if not body_bytes:
             self._dispatch(head, b"", None)
             return
-        inbox = self._inbox
+        data = self._inbox.data
         if (
-            0 < body_bytes <= len(inbox.data)
-            and body_bytes <= listener.replay_max_bytes
+            0 < body_bytes <= len(data)
+            and body_bytes <= self._listener.replay_max_bytes
             and self._engine.body_budget.take(body_bytes)
         ):
             # The whole body came with the head, as mostly: no detour.
             self._held_bytes = body_bytes
-            body, inbox.data = inbox.data[:body_bytes], inbox.data[body_bytes:]
-            self._dispatch(head, body, None)
+            self._inbox.data = data[body_bytes:]
+            self._dispatch(head, data[:body_bytes], None)
         else:
             self._begin_body(head)
 
@@ -264,7 +273,7 @@ class FrontConnection(Pipeline):
                 self._refuse(Reason.BAD_REQUEST, "a body that goes nowhere, as Max-Forwards is 0", 400)
                 return False
             self._state = BUSY
-            self.answer(answer_of_last(head))
+            self.answer(answer_of_last(head), engine.clock())
             return False
         if head.upgrade:
             if 0 < engine.upgrades_max <= engine.upgrades:
@@ -367,26 +376,50 @@ class FrontConnection(Pipeline):
             self._cancel_local = self._listener.tasks.spawn(self._answer_locally(request), "admin request")
             return
         engine = self._engine
-        if engine.door is None:
+        if engine.door is None and not engine.has_limits:
             exchange = Exchange(engine, self, head, body, upload, lane_of(head.known), engine.clock())
         else:
-            now = engine.clock()
-            begun = body if upload is None else upload.beginning(LOOKED_AT_BYTES)
-            admission = engine.door.admit(head, self._known_peer(), begun, now)
-            if admission.excess is not None:
-                self.answer(over_limit(engine.refusals, admission.excess, begun))
+            let_in = self._let_in(head, body, upload)
+            if let_in is None:
                 return
-            exchange = Exchange(engine, self, head, body, upload, admission.lane, now)
-            exchange.tenant = admission.caller.tenant
-            if admission.grant is not None:
-                self._grant = admission.grant
-                self.limit_fields = granted_fields(admission.grant)
-                self._holds_more = True
+            exchange = let_in
         self._exchange = exchange
         if self._listener.is_draining:
             exchange.refuse(Reason.SHUTTING_DOWN)
         else:
             engine.submit(exchange)
+
+    def _let_in(self, head: RequestHead, body: bytes, upload: Upload | None) -> Exchange | None:
+        """Hold a request against the limits of its sender and of its lane; None when it has been refused."""
+        engine = self._engine
+        now = engine.clock()
+        tenant = b""
+        if engine.door is None:
+            lane = lane_of(head.known)
+        else:
+            begun = body if upload is None else upload.beginning(LOOKED_AT_BYTES)
+            admission = engine.door.admit(head, self._known_peer(), begun, now)
+            if isinstance(admission, Excess):
+                self.answer(over_limit(engine.refusals, admission, begun), now)
+                return None
+            lane, tenant = admission.lane, admission.caller.tenant
+            if admission.grant is not None:
+                self._grant = admission.grant
+                self.limit_fields = granted_fields(admission.grant)
+                self._holds_more = True
+        if (
+            upload is None
+            and not self._listener.is_draining
+            and engine.scheduler.is_full(lane, len(body), tenant)
+        ):
+            fields = self.limit_fields
+            retry_after_s = engine.scheduler.retry_after_s(lane, None, now)
+            response = engine.overloaded(_QUEUE_FULL, retry_after_s, lane, head.request_id, body, fields)
+            self.answer(response, now)
+            return None
+        exchange = Exchange(engine, self, head, body, upload, lane, now)
+        exchange.tenant = tenant
+        return exchange
 
     def _foreseen_refusal(self, head: RequestHead, body_bytes: int) -> Reason | None:
         """Return why a request will be refused whose body is still to come, None when nobody knows."""
@@ -405,7 +438,7 @@ class FrontConnection(Pipeline):
         response = await local.handle(request)
         self._cancel_local = None
         if self._state == BUSY:
-            self.answer(response)
+            self.answer(response, self._engine.clock())
 
     def _is_sending(self) -> bool:
         """Return whether the client has not yet sent all of its request."""
@@ -439,7 +472,8 @@ class FrontConnection(Pipeline):
             if is_answering:
                 self._reset()
                 return
-        self._write_own(response, head.method if head else b"", 1, keep_alive=False)
+        now = self._engine.clock()
+        self._write_own(response, head.method if head else b"", 1, keep_alive=False, now=now)
         self._linger()
 
     def _leave(self) -> None:
@@ -458,13 +492,13 @@ class FrontConnection(Pipeline):
         """Let go of the request and of what is held for it."""
         self._exchange = None
         self._head = None
-        self._awaits_continue = False
         if self._held_bytes:
             self._engine.body_budget.give_back(self._held_bytes)
             self._held_bytes = 0
         if self._upload is not None:
             self._upload.release()
             self._upload = None
+            self._awaits_continue = False
         if self._holds_more:
             self._let_go_of_more()
 

@@ -27,13 +27,12 @@ def over_limit(refusals: Refusals, excess: Excess, body: bytes) -> LocalResponse
 
 
 def _fields(counts: list[Count], is_granted: bool) -> bytes:
-    policies: list[bytes] = []
+    told = [count for count in counts if count.rule.is_told]
+    if not told:
+        return b""
     services: list[bytes] = []
-    for count in counts:
-        rule = count.rule
-        if rule.is_told:
-            limit = rule.limit
-            level = count.level if is_granted else limit.before(count.level, count.cost)
-            policies.append(rule.policy)
-            services.append(service_item(limit.name, limit.left(level), limit.renewal_ns(level)))
-    return limit_fields(policies, services)
+    for count in told:
+        limit = count.rule.limit
+        level = count.level if is_granted else limit.before(count.level, count.cost)
+        services.append(service_item(limit.name, limit.left(level), limit.renewal_ns(level)))
+    return limit_fields([count.rule.policy for count in told], services)

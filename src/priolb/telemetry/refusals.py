@@ -19,18 +19,19 @@ class RefusalLog:
         words: the words for lanes.
     """
 
-    __slots__ = ("_counts", "_left", "_logger", "_second", "_words")
+    __slots__ = ("_counts", "_left", "_logger", "_second", "_stamps", "_words")
 
     def __init__(self, logger: Logger, words: LaneWords) -> None:
         self._logger = logger
+        self._stamps = logger.stamps
         self._words = words
-        self._second = -1
-        self._left = 0
+        self._second: int = -1
+        self._left: int = 0
         self._counts: dict[tuple[int, str, int], int] = {}
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """Take note that a request got an answer of ours."""
-        second = self._logger.stamps.second()
+        second = self._stamps.second()
         if second != self._second:
             self.tell_others()
             self._second = second

@@ -136,7 +136,8 @@ class RequestLog:
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """Log that a request got an answer of ours."""
-        self.refusals[lane, reason] = self.refusals.get((lane, reason), 0) + 1
+        key = (lane, reason)
+        self.refusals[key] = self.refusals.get(key, 0) + 1
         self.refusal_lines.refused(request_id, lane, reason, status)
 
     def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:

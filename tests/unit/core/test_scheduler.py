@@ -4,6 +4,7 @@ from math import inf
 
 import pytest
 
+from priolb.core.admission import AdmissionControl
 from priolb.core.budget import RetryBudget
 from priolb.core.discipline import Weighted
 from priolb.core.fleet import Fleet
@@ -128,6 +129,36 @@ def test_a_full_lane_refuses_and_the_others_do_not() -> None:
     submit(target, "l1")
     assert target.submit(ticket("l2")) is Reason.QUEUE_FULL
     assert target.submit(ticket("h1")) is None
+
+
+def test_a_lane_is_told_to_be_full_exactly_when_that_alone_would_refuse_a_ticket() -> None:
+    target = scheduler(limits=(0, 0, 1))
+    assert [target.is_full(lane, 0, b"") for lane in range(3)] == [False] * 3
+    target.fleet.add(node(1), NOW)
+    assert target.is_full(2, 0, b"") is False
+    submit(target, "l1")
+    assert [target.is_full(lane, 0, b"") for lane in range(3)] == [False, False, True]
+    dispatch(target)
+    assert target.is_full(2, 0, b"") is False
+
+
+def test_a_lane_whose_bytes_are_bounded_is_full_for_long_bodies_alone_and_only_while_somebody_waits() -> None:
+    target = Scheduler(new_queue(limit_bytes=10), RetryPolicy(1))
+    target.fleet.add(node(1), NOW)
+    assert target.is_full(2, 11, b"") is False  # it would start at once
+    submit(target, "l1")
+    assert [target.is_full(2, body_bytes, b"") for body_bytes in (10, 11)] == [False, True]
+
+
+def test_without_nodes_or_with_somebody_at_the_door_other_reasons_come_first() -> None:
+    target = scheduler(node(1), limits=(0, 0, 1))
+    submit(target, "l1")
+    target.admission = AdmissionControl(target.queue, target.fleet, 0, None)
+    assert target.is_full(2, 0, b"") is False
+    target.admission = None
+    assert target.is_full(2, 0, b"") is True
+    target.fleet.remove(target.fleet.nodes[1], NOW)
+    assert (target.is_full(2, 0, b""), target.submit(ticket("l2"))) == (False, Reason.NO_NODES)
 
 
 # Who goes where

@@ -1,0 +1,139 @@
+"""The same call again and again, refused each time: what goes over the wire, byte for byte."""
+
+from priolb.core.classify import LANE_NAMES
+from priolb.core.limiter import BY_LANE, BY_NETWORK, Limiter, LimitRule
+from priolb.core.rate_limits import ConcurrencyLimit, RateLimit
+from priolb.http.callers import Callers
+from priolb.http.messages import LocalRequest, LocalResponse
+from priolb.http.rules import NO_LANE, Rules
+from priolb.net.door import Door
+from support.memory import MemoryTransport
+from support.messages import DATE, POST
+from support.rig import Rig
+
+IDS = [b"1", b"2", b'"a-3"', b"-4"]
+
+
+def call(call_id: bytes) -> bytes:
+    """Return a call whose length is the same whatever its id, so that the heads are the same bytes."""
+    body = b'{"jsonrpc":"2.0","id":%b,"method":"eth_call"}' % call_id
+    return b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: 60\r\n\r\n" + body.ljust(60)
+
+
+def answer(status: bytes, fields: bytes, body: bytes) -> bytes:
+    return b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
+        status, len(body), fields, DATE, body
+    )  # fmt: skip
+
+
+def queue_full(call_id: bytes) -> bytes:
+    return answer(
+        b"503 Service Unavailable",
+        b"Retry-After: 1\r\nProxy-Status: lb; error=connection_limit_reached\r\n",
+        b'{"jsonrpc":"2.0","id":%b,"error":{"code":-32005,"message":"queue full"}}\n' % call_id,
+    )
+
+
+def over_limit(call_id: bytes) -> bytes:
+    return answer(
+        b"429 Too Many Requests",
+        b"Retry-After: 3600\r\nProxy-Status: lb; error=http_request_denied\r\n",
+        b'{"jsonrpc":"2.0","id":%b,"error":{"code":-32005,'
+        b'"message":"rate limit exceeded: hourly, try again in 3600 s"}}\n' % call_id,
+    )
+
+
+class OwnPage:
+    """A program that answers `GET /` itself, and counts how often it was asked what is its own."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def owns(self, method: bytes, path: bytes) -> bool:
+        self.asked += 1
+        return method == b"GET" and path == b"/"
+
+    async def handle(self, request: LocalRequest) -> LocalResponse:
+        return LocalResponse(200, b"page\n")
+
+
+def fill(rig: Rig) -> list[MemoryTransport]:
+    """Let one request be served, and one wait."""
+    rig.node(slots=1)
+    clients = [rig.client(), rig.client()]
+    for client in clients:
+        client.send(POST)
+    rig.notes.take()
+    return clients
+
+
+def test_calls_that_meet_a_full_lane_get_the_same_but_for_their_ids() -> None:
+    with Rig(lane_limits=(1, 1, 1)) as rig:
+        others = fill(rig)
+        client = rig.client()
+        for call_id in IDS:
+            client.send(call(call_id))
+            assert client.take() == queue_full(call_id)
+        assert rig.notes.take() == [("refused", b"", "queue_full", 503)] * len(IDS)
+        assert rig.counts() == (1, 1, 4)
+        for other in others:
+            other.break_off()
+
+
+def test_a_request_that_meets_a_full_lane_counts_in_no_limit_of_requests_at_a_time() -> None:
+    limit = ConcurrencyLimit("slots", 3)
+    with Rig(lane_limits=(1, 1, 1)) as rig:
+        rule = LimitRule(limit, BY_NETWORK, frozenset(), 32, 64, None, False, b'"slots";q=3')
+        limiter = Limiter([rule], LANE_NAMES)
+        rig.engine.door = Door(Callers(), Rules([], NO_LANE), limiter=limiter)
+        others = fill(rig)
+        client = rig.client()
+        told = b'Proxy-Status: lb; error=connection_limit_reached\r\nRateLimit-Policy: "slots";q=3\r\n'
+        for call_id in IDS:
+            client.send(call(call_id))
+            assert client.take() == answer(
+                b"503 Service Unavailable",
+                b'Retry-After: 1\r\n%bRateLimit: "slots";r=0\r\n' % told,
+                b'{"jsonrpc":"2.0","id":%b,"error":{"code":-32005,"message":"queue full"}}\n' % call_id,
+            )
+        assert (limit.passed, limit.refused) == (2 + len(IDS), 0)
+        for other in others:
+            other.break_off()
+    assert limit.take(b"192.0.2.1", 1, 1) == 1
+
+
+def test_calls_over_a_limit_get_the_same_but_for_their_ids() -> None:
+    with Rig() as rig:
+        rule = LimitRule(
+            RateLimit("hourly", 1, 3600, 1), BY_LANE, frozenset([b"low-priority"]), 32, 64, None, False, b""
+        )
+        limiter = Limiter([rule], LANE_NAMES)
+        rig.engine.door = Door(Callers(), Rules([], NO_LANE), limiter=limiter)
+        rig.node()
+        client, first = rig.client(), rig.client()
+        first.send(call(b"0"))
+        rig.notes.take()
+        for each in IDS:
+            client.send(call(each))
+            assert client.take() == over_limit(each)
+        assert rig.notes.take() == []
+        first.break_off()
+
+
+def test_a_page_of_our_own_is_found_behind_calls_that_were_refused() -> None:
+    """That a refused request was not for a page is not asked again as long as its head is the same."""
+    own = OwnPage()
+    with Rig(lane_limits=(1, 1, 1), local=own) as rig:
+        others = fill(rig)
+        client = rig.client()
+        own.asked = 0
+        for _ in range(2):
+            for _ in range(3):
+                client.send(call(b"1"))
+                assert client.take() == queue_full(b"1")
+            client.send(b"GET / HTTP/1.1\r\nHost: balancer\r\n\r\n")
+            rig.run()
+            assert client.take().endswith(b"\r\n\r\npage\n")
+        assert own.asked == 1 + 2  # once for the call, and for each page
+        for other in others:
+            other.break_off()
