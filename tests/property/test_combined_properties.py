@@ -282,14 +282,20 @@ def do(
             node = nodes[which % len(nodes)].state
             if node.node_id in rig.engine.fleet.nodes:
                 rig.engine.set_healthy(node, step[0] == "well")
-        case ("gone", int()) if nodes[-1].state.node_id in rig.engine.fleet.nodes:
-            rig.engine.detach(nodes[-1].state)
         case ("gone", int()):
-            nodes.append(rig.node(1))
+            come_or_go(rig, nodes)
         case (str(what), int(which)):
             calls = calls_at(nodes, asked)
             if calls:
                 answer(calls[which % len(calls)], what, asked)
+
+
+def come_or_go(rig: Rig, nodes: list[MemoryNode]) -> None:
+    """Take the last node away, or bring another one."""
+    if nodes[-1].state.node_id in rig.engine.fleet.nodes:
+        rig.engine.detach(nodes[-1].state)
+    else:
+        nodes.append(rig.node(1))
 
 
 def answer(call: MemoryTransport, what: str, asked: set[MemoryTransport]) -> None:
