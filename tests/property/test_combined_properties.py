@@ -113,7 +113,7 @@ steps = st.one_of(
     st.tuples(st.just("send more"), st.integers(0, 20)),
     st.tuples(st.just("leave"), st.integers(0, 20)),
     st.tuples(st.sampled_from(["good", "good", "failing", "busy", "begun", "lost"]), st.integers(0, 20)),
-    st.tuples(st.just("wait"), st.sampled_from([0.125, 0.125, 0.25, 0.5, 2.5])),
+    st.tuples(st.just("wait"), st.sampled_from([0.125, 0.25, 0.25, 0.5, 2.5])),
     st.tuples(st.sampled_from(["ill", "well", "gone"]), st.integers(0, 3)),
 )
 
@@ -177,6 +177,7 @@ def rig_of(case: Case, limiter: Limiter | None) -> tuple[Rig, Shares]:
     hedging = None
     if case.hedges:
         hedging = Hedging(frozenset({0, 2}), 100, 1000.0)
+        hedging.budget._floor = 100.0
         for lane in [0, 2] * 64:
             hedging.answered(lane, 0.125)
     rig = Rig(
@@ -291,8 +292,9 @@ def do(
 
 
 def come_or_go(rig: Rig, nodes: list[MemoryNode]) -> None:
-    """Take the last node away, or bring another one."""
-    if nodes[-1].state.node_id in rig.engine.fleet.nodes:
+    """Take the last node away, if it is not the only one, or bring another one."""
+    attached = rig.engine.fleet.nodes
+    if len(attached) > 1 and nodes[-1].state.node_id in attached:
         rig.engine.detach(nodes[-1].state)
     else:
         nodes.append(rig.node(1))
