@@ -113,7 +113,7 @@ steps = st.one_of(
     st.tuples(st.just("send more"), st.integers(0, 20)),
     st.tuples(st.just("leave"), st.integers(0, 20)),
     st.tuples(st.sampled_from(["good", "good", "failing", "busy", "begun", "lost"]), st.integers(0, 20)),
-    st.tuples(st.just("wait"), st.sampled_from([0.125, 0.125, 0.25, 0.5, 2.5])),
+    st.tuples(st.just("wait"), st.sampled_from([0.125, 0.25, 0.25, 0.5, 2.5])),
     st.tuples(st.sampled_from(["ill", "well", "gone"]), st.integers(0, 3)),
 )
 
@@ -177,6 +177,7 @@ def rig_of(case: Case, limiter: Limiter | None) -> tuple[Rig, Shares]:
     hedging = None
     if case.hedges:
         hedging = Hedging(frozenset({0, 2}), 100, 1000.0)
+        hedging.budget._floor = 100.0
         for lane in [0, 2] * 64:
             hedging.answered(lane, 0.125)
     rig = Rig(
@@ -282,14 +283,21 @@ def do(
             node = nodes[which % len(nodes)].state
             if node.node_id in rig.engine.fleet.nodes:
                 rig.engine.set_healthy(node, step[0] == "well")
-        case ("gone", int()) if nodes[-1].state.node_id in rig.engine.fleet.nodes:
-            rig.engine.detach(nodes[-1].state)
         case ("gone", int()):
-            nodes.append(rig.node(1))
+            come_or_go(rig, nodes)
         case (str(what), int(which)):
             calls = calls_at(nodes, asked)
             if calls:
                 answer(calls[which % len(calls)], what, asked)
+
+
+def come_or_go(rig: Rig, nodes: list[MemoryNode]) -> None:
+    """Take the last node away, if it is not the only one, or bring another one."""
+    attached = rig.engine.fleet.nodes
+    if len(attached) > 1 and nodes[-1].state.node_id in attached:
+        rig.engine.detach(nodes[-1].state)
+    else:
+        nodes.append(rig.node(1))
 
 
 def answer(call: MemoryTransport, what: str, asked: set[MemoryTransport]) -> None:

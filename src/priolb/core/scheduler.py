@@ -434,7 +434,7 @@ class Scheduler:
         return True
 
     def _start_if_allowed(self, ticket: Ticket, now: float) -> Lease | None:
-        """Start a new ticket when its lane may have one of the free slots, and it is not too late for that."""
+        """Start a new ticket when its lane may have one of the free slots, and it is not too late."""
         if self._shares is not None and not self._shares.may_start(ticket.lane):
             return None
         node = self.fleet.free.best(NO_NODES_TRIED, ticket)
