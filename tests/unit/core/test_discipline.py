@@ -340,16 +340,16 @@ def waiting(discipline: Discipline, *lengths: int) -> PriorityQueue:
 
 def test_before_a_new_ticket_go_those_of_better_lanes_and_of_its_own() -> None:
     queue = waiting(Strict(), 3, 4, 5)
-    assert [queue.ahead_of(lane) for lane in range(3)] == [[3, 0, 0], [3, 4, 0], [3, 4, 5]]
+    assert [queue.ahead_of(Ticket(lane, 0.0, inf)) for lane in range(3)] == [[3, 0, 0], [3, 4, 0], [3, 4, 5]]
     assert [list(queue.overtaking(lane)) for lane in range(3)] == [[], [0], [0, 1]]
 
 
 def test_under_weights_others_have_as_many_turns_as_it_waits_for() -> None:
     """Of the third lane, 5 wait and 2 go in a turn: in the third turn it is the new one's."""
     queue = waiting(Weighted([0, 10, 2, 1]), 9, 99, 5, 9)
-    assert queue.ahead_of(2) == [9, 30, 5, 3]
+    assert queue.ahead_of(Ticket(2, 0.0, inf)) == [9, 30, 5, 3]
     assert list(queue.overtaking(2)) == [0]
-    assert (queue.ahead_of(0), list(queue.overtaking(0))) == ([9, 0, 0, 0], [])
+    assert (queue.ahead_of(Ticket(0, 0.0, inf)), list(queue.overtaking(0))) == ([9, 0, 0, 0], [])
 
 
 @pytest.mark.parametrize(
@@ -364,5 +364,5 @@ def test_in_the_ratio_of_the_original_high_goes_between_fast(
     fast_per_high: int, drains: bool, ahead: list[list[int]], overtaking: list[list[int]]
 ) -> None:
     queue = waiting(FastHighLow(fast_per_high, drains), 7, 9, 5)
-    assert [queue.ahead_of(lane) for lane in range(3)] == ahead
+    assert [queue.ahead_of(Ticket(lane, 0.0, inf)) for lane in range(3)] == ahead
     assert [list(queue.overtaking(lane)) for lane in range(3)] == overtaking

@@ -250,7 +250,7 @@ def test_one_for_which_the_node_is_too_slow_takes_no_slot() -> None:
     desk.scheduler.admission = AdmissionControl(desk.scheduler.queue, fleet, 0, WaitEstimate(3))
     desk.start("l1")
     desk.node.service_times.add(5.0, 1.0)
-    hurried = ticket("f1", 5.9)
+    hurried = Ticket(FAST_TRACK, 1.0, 5.9)
     hurried.answer_by = 5.9
     assert desk.scheduler.submit(hurried) is None
     assert desk.preempt(hurried, 1.0) is None
