@@ -12,22 +12,76 @@ import json
 import time
 from typing import Final
 
-from support.lean_path import LeanPath
+from priolb.core.discipline import Discipline, Strict, Weighted
+from priolb.core.lanes import Lane
+from priolb.core.limiter import BY_NETWORK, Limiter, LimitRule
+from priolb.core.queue import PriorityQueue
+from priolb.core.rate_limits import RateLimit
+from priolb.http.callers import Callers
+from priolb.http.rules import Rules
+from priolb.net.door import Door
+from support.lean_path import MAX_WAIT_S, TRUSTED, LeanPath, caller_address
 
 NODES: Final = (1, 10, 100, 1_000)
 WAITING: Final = (1, 10, 100, 1_000, 10_000, 100_000)
+LANES: Final = (1, 3, 20)
+WAITING_IN_LANES: Final = 10
+CALLERS: Final = (1_000, 10_000, 100_000, 1_000_000)
+# So much that nobody is over the limit; every request counts all the same.
+RATE: Final = 1_000_000
 WARM_UP_REQUESTS: Final = 3_000
 WARM_UP_ROUNDS: Final = 4
 STRETCHES: Final = 10
 STRETCH_REQUESTS: Final = 3_000
 
 
-def cpu_us(nodes: int, waiting: int) -> float:
-    """Return the CPU time of a request in microseconds, with so many nodes and others in line."""
-    with LeanPath(True, time.monotonic, nodes, waiting) as path:
+def with_nodes(nodes: int) -> float:
+    """Return what a request costs, in CPU time in microseconds as all do here, with so many nodes."""
+    return cpu_us(LeanPath(True, time.monotonic, nodes))
+
+
+def with_waiting(waiting: int) -> float:
+    """Return what a request costs with so many others in line."""
+    return cpu_us(LeanPath(True, time.monotonic, waiting=waiting), WARM_UP_ROUNDS * waiting)
+
+
+def with_lanes(discipline: Discipline, count: int) -> float:
+    """Return what a request costs with so many lanes, of which only the last one has somebody.
+
+    So all others are passed by for each request: it costs the most that it may.
+    """
+    lanes = [Lane(f"lane-{number}", max_wait_s=MAX_WAIT_S) for number in range(count)]
+    door = Door(Callers(), Rules([], default=count - 1))
+    queue = PriorityQueue(lanes, discipline)
+    return cpu_us(LeanPath(True, time.monotonic, waiting=WAITING_IN_LANES, queue=queue, door=door))
+
+
+def with_callers(callers: int) -> float:
+    """Return what a request costs when so many callers have asked, each of which has a limit of its own.
+
+    A proxy asks for them, so that their requests come by one connection.
+    """
+    limit = RateLimit("each", RATE, 1, RATE)
+    now_ns = time.monotonic_ns()
+    for number in range(callers):
+        limit.take(caller_address(number), RATE // 2, now_ns)
+    rule = LimitRule(limit, BY_NETWORK, frozenset(), 32, 64, None, is_dry=False, policy=b'"each"')
+    door = Door(Callers(trusted=TRUSTED), Rules([], default=0), limiter=Limiter([rule], ["all"]))
+    queue = PriorityQueue([Lane("all", max_wait_s=MAX_WAIT_S)], Strict())
+    return cpu_us(LeanPath(True, time.monotonic, queue=queue, door=door, callers=callers))
+
+
+def cpu_us(lean_path: LeanPath, warm_up_requests: int = 0) -> float:
+    """Return the CPU time of a request in microseconds.
+
+    Args:
+        lean_path: where it goes.
+        warm_up_requests: requests before, besides some.
+    """
+    with lean_path as path:
         exchange = path.exchange
         # The first request of a connection costs more, whatever waits: let nearly all have had theirs.
-        for _ in range(WARM_UP_REQUESTS + WARM_UP_ROUNDS * waiting):
+        for _ in range(WARM_UP_REQUESTS + warm_up_requests):
             exchange()
         # As the program does once it has started.
         gc.collect()
@@ -46,8 +100,11 @@ if __name__ == "__main__":
     print(
         json.dumps(
             {
-                "nodes": [cpu_us(nodes, 0) for nodes in NODES],
-                "requests in line": [cpu_us(1, waiting) for waiting in WAITING],
+                "nodes": [with_nodes(count) for count in NODES],
+                "requests in line": [with_waiting(count) for count in WAITING],
+                "lanes, strict": [with_lanes(Strict(), count) for count in LANES],
+                "lanes, weighted": [with_lanes(Weighted([1] * count), count) for count in LANES],
+                "callers under a limit": [with_callers(count) for count in CALLERS],
             }
         )
     )

@@ -1,4 +1,7 @@
-"""Whether a request costs more when there is more: nodes, and others in line. In memory, without a socket."""
+"""Whether a request costs more when there is more: nodes, others in line, lanes, callers with limits.
+
+In memory, without a socket.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,13 @@ from benchmarks.machine import this_machine
 from benchmarks.results import Cell, Column, Result, Target
 from benchmarks.workbench import Workbench
 
-COUNTS: Final = {"nodes": (1, 10, 100, 1_000), "requests in line": (1, 10, 100, 1_000, 10_000, 100_000)}
+COUNTS: Final = {
+    "nodes": (1, 10, 100, 1_000),
+    "requests in line": (1, 10, 100, 1_000, 10_000, 100_000),
+    "lanes, strict": (1, 3, 20),
+    "lanes, weighted": (1, 3, 20),
+    "callers under a limit": (1_000, 10_000, 100_000, 1_000_000),
+}
 TIMEOUT_S: Final = 300.0
 MOST_GROWTH: Final = 1.1
 
@@ -20,7 +29,7 @@ COLUMNS: Final = (
     Column("what", "more and more"),
     Column("count", "how many"),
     Column("cpu_us", "CPU us per request", 1),
-    Column("growth", "one = 1", 2),
+    Column("growth", "fewest = 1", 2),
     Column("cpu_us_min", "lowest", 1),
     Column("cpu_us_max", "highest", 1),
 )
@@ -46,7 +55,7 @@ def run(quick: bool) -> Result:
             for what, figures in json.loads(printed).items():
                 for count, cpu_us in zip(COUNTS[what], figures, strict=True):
                     samples[what, count].append(cpu_us)
-    rows = [_row(what, count, own, samples[what, 1]) for (what, count), own in samples.items()]
+    rows = [_row(what, count, own, samples[what, COUNTS[what][0]]) for (what, count), own in samples.items()]
     return Result(
         name="growth",
         machine=this_machine(),
@@ -55,9 +64,9 @@ def run(quick: bool) -> Result:
         rows=rows,
         targets=[
             Target(
-                f"CPU per request with {counts[-1]:,} {what}, in times of that with one",
+                f"CPU per request with {counts[-1]:,} {what}, in times of that with {counts[0]:,}",
                 limit=MOST_GROWTH,
-                measured=median(samples[what, counts[-1]]) / median(samples[what, 1]),
+                measured=median(samples[what, counts[-1]]) / median(samples[what, counts[0]]),
                 digits=2,
             )
             for what, counts in COUNTS.items()
@@ -65,12 +74,12 @@ def run(quick: bool) -> Result:
     )
 
 
-def _row(what: str, count: int, own: list[float], one: list[float]) -> dict[str, Cell]:
+def _row(what: str, count: int, own: list[float], fewest: list[float]) -> dict[str, Cell]:
     return {
         "what": what,
         "count": count,
         "cpu_us": median(own),
-        "growth": median(own) / median(one),
+        "growth": median(own) / median(fewest),
         "cpu_us_min": min(own),
         "cpu_us_max": max(own),
     }

@@ -60,9 +60,7 @@ def test_lanes_have_the_names_and_limits_of_the_file(
         ("lane", "bundles"),
         ("payloadSize", 2),
         ("startQueueSize", 1),
-        ("startQueueSize_auctions", 0),
         ("startQueueSize_bundles", 1),
-        ("startQueueSize_queries", 0),
     ]
     refused = connect(balancer).ask(post(b"{}", "X-High-Priority: true", "X-Request-ID: refused"))
     assert refused.status == 503, "the lane has its limit"

@@ -8,12 +8,16 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from ipaddress import ip_network
 from itertools import count
 from types import TracebackType
 from typing import Any, Self, cast
 
+from priolb.core.queue import PriorityQueue
 from priolb.http.forwarding import Forwarding
+from priolb.net.door import Door
 from priolb.net.front import FrontConnection
+from priolb.telemetry.lane_words import LaneWords
 from priolb.telemetry.logs import Logger, LogWriter
 from priolb.telemetry.requests import RequestLog
 from support.messages import NOON, VIA_NAME
@@ -21,6 +25,10 @@ from support.rig import Rig
 
 BODY = b'{"jsonrpc":"2.0","id":1,"method":"eth_sim","params":["0x0"]}'
 RESULT = b'{"jsonrpc":"2.0","id":1,"result":"0x0000000000000000000000"}'
+
+# The longest wait of a request, and who may say for whom it asks.
+MAX_WAIT_S = 1e6
+TRUSTED = (ip_network("127.0.0.0/8"),)
 
 _NOON_NS = int(NOON * 1e9)
 
@@ -96,21 +104,37 @@ class LeanPath:
         waiting: how many clients stand in line; 0 for one whose requests go at once. As many others rest: one
             of them, at random, takes the place of whoever has got an answer, so that what is in line lies
             anywhere in memory, as it does in a program that has run for long.
+        queue: where requests wait, None for the original's lanes.
+        door: looks at every request, None for none.
+        callers: for how many callers the client asks, a proxy that is trusted: each time for one of them, at
+            random; 0 for a client that asks for itself. Only with `repeats`.
     """
 
     def __init__(
-        self, repeats: bool, clock: Callable[[], float] | None = None, nodes: int = 1, waiting: int = 0
+        self,
+        repeats: bool,
+        clock: Callable[[], float] | None = None,
+        nodes: int = 1,
+        waiting: int = 0,
+        queue: PriorityQueue | None = None,
+        door: Door | None = None,
+        callers: int = 0,
     ) -> None:
         self._repeats = repeats
+        self._callers = callers
+        self._random = _SEED
         self._rig = Rig(
-            forwarding=Forwarding(VIA_NAME, "http", tells_client=True, trusted=()),
+            queue=queue,
+            forwarding=Forwarding(VIA_NAME, "http", tells_client=True, trusted=TRUSTED if callers else ()),
             max_idle=0,
-            request_timeout_s=1e6,
+            request_timeout_s=MAX_WAIT_S,
+            door=door,
         )
         engine = self._rig.engine
         writer = cast(LogWriter, _NoWriter())
         clock_ns = time.time_ns if clock else lambda: _NOON_NS
-        engine.instrument = RequestLog(Logger(writer, json=True, service="", clock_ns=clock_ns))
+        words = None if queue is None else LaneWords([lane.name for lane in queue.lanes])
+        engine.instrument = RequestLog(Logger(writer, json=True, service="", clock_ns=clock_ns), words)
         engine.clock = clock or self._rig.clock
         self._turn = _Turn()
         # Whose answer is next, of the clients and of the nodes.
@@ -132,7 +156,6 @@ class LeanPath:
             connection.connection_made(self._to_nodes[-1])
             self._asked.append(connection)
         self._resting = [self._connected() for _ in range(waiting)]
-        self._random = _SEED
         if not self._resting:
             while self._asked:
                 self._answer_next()
@@ -148,8 +171,7 @@ class LeanPath:
     def exchange(self) -> None:
         """Bring one request to a node, and the answer of one to its client."""
         if self._resting:
-            self._random = (_FACTOR * self._random + _SUMMAND) % _MODULUS
-            chosen = (self._random >> 8) % len(self._resting)
+            chosen = self._any_of(len(self._resting))
             answered, client = self._asking.popleft(), self._resting[chosen]
             self._asking.append(client)
             self._resting[chosen] = answered
@@ -178,11 +200,22 @@ class LeanPath:
         self._asked.popleft().data_received(self._answer())
         self._turn.end()
 
+    def _any_of(self, count: int) -> int:
+        self._random = (_FACTOR * self._random + _SUMMAND) % _MODULUS
+        return (self._random >> 8) % count
+
     def _request(self) -> bytes:
+        if self._callers:
+            return _REQUEST_OF % caller_address(self._any_of(self._callers))
         return _REQUEST if self._repeats else _OWN_REQUEST % next(_ids)
 
     def _answer(self) -> bytes:
         return _ANSWER if self._repeats else _OWN_ANSWER % next(_ids)
+
+
+def caller_address(number: int) -> bytes:
+    """Return the address of a caller for whom a proxy asks, by its number."""
+    return b"10.%d.%d.%d" % (number >> 16, number >> 8 & 255, number & 255)
 
 
 # Random numbers that cost next to nothing (Numerical Recipes, 2nd edition, chapter 7.1).
@@ -193,6 +226,7 @@ _REQUEST = (
     b"POST / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 )
+_REQUEST_OF = _REQUEST.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: %s\r\n\r\n")
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
     len(RESULT),
     RESULT,

@@ -85,7 +85,7 @@ status 2 and one line for each mistake, such as
 `priolb.toml:6: [[lane]] limit: '-1' is out of range (0 to 1000000000)`.
 
 `HEDGE_LANES` takes the names of lanes, and so does the log: it says `lane` instead of `requestIsHighPrio` and
-`requestIsFastTrack`, and `startQueueSize_auctions` and so on for the lengths of the lanes. Lanes with the
+`requestIsFastTrack`, and `startQueueSize_auctions` for the length of the request's own lane. Lanes with the
 names of the original keep its words.
 
 Above the tables may also stand:

@@ -130,9 +130,13 @@ class Callers:
             peer: the other end of the connection that it came by.
         """
         address = peer.address
+        ip: IPv4Address | IPv6Address | None = None  # as far as it is known without looking at the address
         tenant = b""
         if peer.is_trusted:
-            address = self._client_behind(address, head.known.get(b"x-forwarded-for", b""))
+            forwarded_for = head.known.get(b"x-forwarded-for", b"")
+            if forwarded_for:
+                ip = self._client_behind(forwarded_for)
+                address = b"" if ip is None else str(ip).encode()
             if self._tenants is not None:
                 tenant = self._tenants.value_in(head).strip(b" \t")[:_TENANT_MAX_BYTES]
         key = self._key_of(head) if self._keys else None
@@ -141,7 +145,7 @@ class Callers:
         if caller is None:
             if len(self._made) >= _CALLERS_REMEMBERED:
                 self._made.clear()
-            caller = self._made[made_of] = self._caller(address, key, tenant)
+            caller = self._made[made_of] = self._caller(ip or _ip_of(address), key, tenant)
         return caller
 
     def _key_of(self, head: RequestHead) -> KnownKey | None:
@@ -153,8 +157,7 @@ class Callers:
             secret = credentials[len(_BEARER) :].strip(b" ")
         return self._keys.get(sha256(secret).digest())
 
-    def _caller(self, address: bytes, key: KnownKey | None, tenant: bytes) -> Caller:
-        ip = _ip_of(address)
+    def _caller(self, ip: IPv4Address | IPv6Address | None, key: KnownKey | None, tenant: bytes) -> Caller:
         network, lanes = b"", None
         if ip is not None:
             for known in self._networks:
@@ -169,18 +172,14 @@ class Callers:
         own = b"key " + name if name else prefix
         return Caller(ip, name, network, prefix, b"header " + tenant if tenant else own, lanes)
 
-    def _client_behind(self, address: bytes, forwarded_for: bytes) -> bytes:
-        """Return for whom a trusted proxy asks; empty when it does not say what can be read."""
-        if not forwarded_for:
-            return address
+    def _client_behind(self, forwarded_for: bytes) -> IPv4Address | IPv6Address | None:
+        """Return for whom a trusted proxy asks; None when it does not say what can be read."""
+        ip: IPv4Address | IPv6Address | None = None
         for hop in reversed(forwarded_for.rsplit(b",", _HOPS_MAX)[-_HOPS_MAX:]):
             ip = _ip_of(_without_port(hop.strip(b" \t")))
-            if ip is None:
-                return b""
-            address = str(ip).encode()
             if not is_within(ip, self._trusted):
                 break
-        return address
+        return ip
 
 
 def is_within(ip: IPv4Address | IPv6Address | None, networks: Sequence[IPv4Network | IPv6Network]) -> bool:

@@ -417,9 +417,10 @@ class Engine:
         Writes of one turn leave one right after the other. A write that wakes its reader costs more than
         all the rest of it; a reader that is still awake from the write before costs nothing.
         """
-        self._unflushed.append(connection)
-        if len(self._unflushed) == 1:
+        unflushed = self._unflushed
+        if not unflushed:
             self._loop.call_soon(self.flush)
+        unflushed.append(connection)
 
     def flush(self) -> None:
         """Send everything that was put off."""

@@ -311,12 +311,13 @@ class Exchange(Attempts):
     def request_for(self, link: NodeLink) -> bytes:
         """Return the whole request for a node, or its head when the body passes through."""
         head, upload = self._head, self._upload
-        # Of a body that passes through, nothing may have come yet: as with the original, it is JSON.
-        is_rpc = head.is_rpc if upload is not None else not head.node_path and looks_like_rpc(self.body)
-        fields = self._client.fields_for_node(head, is_rpc)
-        target = link.target
+        client, target = self._client, link.target
         if upload is None:
+            is_rpc = not head.node_path and looks_like_rpc(self.body)
+            fields = client.fields_for_node(head, is_rpc)
             return target.request(head.method, head.node_path, head.query, head.authority, fields, self.body)
+        # Of a body that passes through, nothing may have come yet: as with the original, it is JSON.
+        fields = client.fields_for_node(head, head.is_rpc)
         start = target.start(head.method, head.node_path, head.query, head.authority)
         return b"%s%s%s\r\n" % (start, fields, framing_of_upload(head))
 

@@ -27,11 +27,19 @@ class LaneWords:
             return ["fastTrack", "highPrio", "lowPrio"]
         return [f"queueSize_{name}" for name in self._names]
 
-    def sizes(self, total: str) -> list[str]:
-        """Return the names of the length of all lanes together, which is given, and of each of them."""
+    def sizes(self, total: str, lane: int) -> list[str]:
+        """Return the names of the lengths that a line about a request of `lane` tells.
+
+        First that of all lanes together, which is given; then of each of them. With lanes of other names it
+        is that of its own one alone: a line shall not grow with their number.
+        """
         if self._names is None:
             return [total, f"{total}FastTrack", f"{total}HighPrio", f"{total}LowPrio"]
-        return [total, *(f"{total}_{name}" for name in self._names)]
+        return [total, f"{total}_{self._names[lane]}"]
+
+    def told(self, sizes: tuple[int, ...], lane: int) -> tuple[int, ...]:
+        """Return those of the lengths of all lanes that a line about a request of `lane` tells."""
+        return sizes if self._names is None else (sizes[lane],)
 
     def of(self, lane: int) -> dict[str, object]:
         """Return the fields that say which lane a request is in."""

@@ -98,7 +98,7 @@ class RequestLog:
             values: tuple[object, ...] = (stamp, self._render_id(request_id), payload_bytes)
         else:
             values = (stamp, payload_bytes)
-        self._write(line % (values if is_alone else (*values, waiting, *sizes)))
+        self._write(line % (values if is_alone else (*values, waiting, *self._lanes.told(sizes, lane))))
 
     def completed(
         self, request: Request, status: int, node: str, started_at: float, now: float, sizes: tuple[int, ...]
@@ -132,7 +132,9 @@ class RequestLog:
             )  # fmt: skip
         else:
             values = (stamp, total_ms, total, node_time, wait, payload_bytes)
-        self._write(line % ((*values, waiting, *sizes) if waiting else values))
+        if waiting:
+            values = (*values, waiting, *self._lanes.told(sizes, request.lane))
+        self._write(line % values)
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """Log that a request got an answer of ours."""
@@ -187,16 +189,17 @@ class RequestLog:
 
         Open are time, id, length of the body and, unless it is alone in line, the lengths of the lanes.
         """
-        count = self._lanes.count
-        sizes = [_OPEN_NUMBER] * (1 + count)
+        names = self._lanes.sizes("startQueueSize", lane)
+        sizes = [_OPEN_NUMBER] * len(names)
         if is_alone:
-            sizes = [b"1", *[b"%d" % (each == lane) for each in range(count)]]
+            alone = tuple([int(each == lane) for each in range(self._lanes.count)])
+            sizes = [b"1", *[b"%d" % size for size in self._lanes.told(alone, lane)]]
         ids = (_OPEN,) if has_id else ()
         fields = [
             *_open(["reqID"] if has_id else []),
             *self._lane(lane),
             *_open(["payloadSize"]),
-            *_open(self._lanes.sizes("startQueueSize")),
+            *_open(names),
         ]
         template = self._logger.template(Level.INFO, "Request added to queue", fields)
         return _fill(template, _OPEN, *ids, _OPEN_NUMBER, *sizes)
@@ -210,17 +213,18 @@ class RequestLog:
         lanes.
         """
         ids = (_OPEN,) if has_id else ()
+        names = self._lanes.sizes("endQueueSize", lane)
         fields = [
             *_open(["reqID"] if has_id else []),
             *_open(["durationMs", "durationUs", "simDurationUs", "queueDurationUs"]),
             *self._lane(lane),
             *_open(["payloadSize", "statusCode", "nodeURI", "requestTries"]),
-            *_open(self._lanes.sizes("endQueueSize")),
+            *_open(names),
         ]
         template = self._logger.template(Level.INFO, "Request completed", fields)
         durations = (_OPEN, _OPEN, _OPEN, _OPEN)
         facts = (b"%d" % status, self._as_text(node).replace(b"%", b"%%"), b"%d" % tries)
-        sizes = [b"0" if is_idle else _OPEN_NUMBER] * (1 + self._lanes.count)
+        sizes = [b"0" if is_idle else _OPEN_NUMBER] * len(names)
         return _fill(template, _OPEN, *ids, *durations, _OPEN_NUMBER, *facts, *sizes)
 
     def _lane(self, lane: int) -> list[tuple[str, str]]:

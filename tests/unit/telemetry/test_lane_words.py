@@ -12,7 +12,8 @@ def test_the_lanes_of_the_original_have_its_words() -> None:
     words = words_of(LANE_NAMES)
     assert words.count == 3
     assert words.size_names == ["fastTrack", "highPrio", "lowPrio"]
-    assert words.sizes("n") == ["n", "nFastTrack", "nHighPrio", "nLowPrio"]
+    assert words.sizes("n", 1) == ["n", "nFastTrack", "nHighPrio", "nLowPrio"]
+    assert words.told((7, 8, 9), 1) == (7, 8, 9)
     assert [words.of(lane) for lane in range(3)] == [
         {"requestIsHighPrio": False, "requestIsFastTrack": True},
         {"requestIsHighPrio": True, "requestIsFastTrack": False},
@@ -24,7 +25,8 @@ def test_other_lanes_have_their_names() -> None:
     words = words_of(["a", "b-2"])
     assert words.count == 2
     assert words.size_names == ["queueSize_a", "queueSize_b-2"]
-    assert words.sizes("n") == ["n", "n_a", "n_b-2"]
+    assert [words.sizes("n", lane) for lane in range(2)] == [["n", "n_a"], ["n", "n_b-2"]]
+    assert [words.told((7, 8), lane) for lane in range(2)] == [(7,), (8,)]
     assert [words.of(lane) for lane in range(2)] == [{"lane": "a"}, {"lane": "b-2"}]
 
 
@@ -40,9 +42,8 @@ def test_lines_of_requests_in_other_lanes(open_log: OpenLog) -> None:
         ("lane", "b"),
         ("payloadSize", 60),
         ("startQueueSize", 1),
-        ("startQueueSize_a", 0),
         ("startQueueSize_b", 1),
     ]
-    assert list(queued.values())[3:] == ["b", 60, 7, 3, 4]
+    assert list(queued.values())[3:] == ["b", 60, 7, 4]
     assert list(refused.items())[3] == ("lane", "a")
     assert list(left.items())[3] == ("lane", "b")

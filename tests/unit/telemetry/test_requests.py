@@ -145,8 +145,8 @@ def test_lanes_of_other_names_and_number_are_told_by_name(open_log: OpenLog, siz
     requests.completed(ARequest(b"", 1, b"", 1), 200, "http://a", 8.0, 9.5, sizes)
     [line] = [json.loads(line) for line in log.lines()]
     assert "requestIsHighPrio" not in line
-    names = ("lane", "endQueueSize", "endQueueSize_a", "endQueueSize_b")
-    assert [line[name] for name in names] == ["b", sum(sizes), *sizes]
+    assert list(line.items())[-2:] == [("endQueueSize", sum(sizes)), ("endQueueSize_b", sizes[1])]
+    assert line["lane"] == "b"
 
 
 def test_a_request_that_began_at_once_has_not_waited(open_log: OpenLog) -> None:
