@@ -68,7 +68,8 @@ class SecondTry(Lapsing):
         if self.lease is None:
             self.wait(now)
         else:
-            self._send(self.lease, fresh=False)
+            self.link = self._engine.link_of(self.lease.node)
+            self._send(self.lease, self.link, fresh=False)
 
     def cancel(self, now: float) -> None:
         """End it, because its exchange has ended."""
@@ -132,8 +133,9 @@ class SecondTry(Lapsing):
         self._fail(Outcome(Source.NODE, phase, reason, 0, phase is not Phase.CONNECT, answering=False), now)
 
     def on_stale(self) -> None:
-        assert self.lease is not None
-        self._send(self.lease, fresh=True)
+        # The node may have been removed meanwhile, and what it has in flight goes on.
+        assert self.lease is not None and self.link is not None
+        self._send(self.lease, self.link, fresh=True)
 
     def _win(self, held: HeldAnswer, now: float) -> None:
         """Let the exchange go on with the answer that was held."""
@@ -143,8 +145,7 @@ class SecondTry(Lapsing):
         if held.size_bytes:
             exchange.on_body(held.body())
 
-    def _send(self, lease: Lease, fresh: bool) -> None:
-        self.link = link = self._engine.link_of(lease.node)
+    def _send(self, lease: Lease, link: NodeLink, fresh: bool) -> None:
         until = self._exchange.try_until(lease.started_at)
         self.backend = link.start(self, self._exchange.request_for(link), until, fresh)
 

@@ -365,7 +365,11 @@ def test_when_both_fail_a_third_node_is_tried() -> None:
         assert rig.notes.take("completed") == [("completed", b"", 200, "http://node-3", 3)]
 
 
-def test_a_kept_connection_that_was_closed_is_replaced_for_a_second_try_as_for_a_first() -> None:
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_a_kept_connection_that_was_closed_is_replaced_for_a_second_try_as_for_a_first(
+    is_removed: bool,
+) -> None:
+    """Of a node that has been removed meanwhile, too: what it has in flight goes on."""
     with Rig(hedging=hedging()) as rig:
         first_node, second_node = rig.node(), rig.node()
         warm = [rig.client(), rig.client()]
@@ -383,6 +387,8 @@ def test_a_kept_connection_that_was_closed_is_replaced_for_a_second_try_as_for_a
         )
         rig.advance(DELAY_S + 2 * TICK_S)
         assert other.take() != b""
+        if is_removed:
+            rig.engine.detach(other_node.state)
         other.end()
         other_node.accept().send(ANSWER)
         assert client.take().endswith(b"\r\n\r\n[]")
