@@ -8,20 +8,17 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from priolb.core.classify import lane_of
-from priolb.core.limiter import Excess
 from priolb.errors import FramingError, Reason
 from priolb.http.body import body_reader
 from priolb.http.framing import CHUNKED
-from priolb.http.last_stop import answer_of_last
 from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
-from priolb.http.rpc_methods import LOOKED_AT_BYTES
-from priolb.http.rules import NO_LANE
 from priolb.http.writer import CONTINUE
 from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import LONG_READ_BYTES
-from priolb.net.pipeline import MAX_PIPELINED_BYTES, Pipeline
-from priolb.net.quota import granted_fields, over_limit
+from priolb.net.pipeline import MAX_PIPELINED_BYTES
+from priolb.net.quota import over_limit
+from priolb.net.reception import Reception
 from priolb.net.upload import Upload, tunnel
 
 if TYPE_CHECKING:
@@ -29,11 +26,10 @@ if TYPE_CHECKING:
     from priolb.net.listener import Listener
 
 _MAX_LOCAL_BODY_BYTES: Final = 65536
-_QUEUE_FULL: Final = Reason.QUEUE_FULL  # to look up a member of an enumeration takes longer than to use it
 _NO_ROOM: Final = "no room for the body of the request"
 
 
-class FrontConnection(Pipeline):
+class FrontConnection(Reception):
     """One client connection."""
 
     __slots__ = (
@@ -42,9 +38,7 @@ class FrontConnection(Pipeline):
         "_exchange",
         "_head",
         "_held_bytes",
-        "_holds_more",
         "_is_local",
-        "_is_upgrade",
         "_last_refused",
         "_upload",
     )
@@ -54,8 +48,6 @@ class FrontConnection(Pipeline):
         self._head: RequestHead | None = None
         self._last_refused: RequestHead | None = None  # of a request for the nodes that got an answer of ours
         self._is_local: bool = False
-        self._is_upgrade: bool = False
-        self._holds_more: bool = False
         self._awaits_continue: bool = False
         self._held_bytes: int = 0
         self._upload: Upload | None = None
@@ -262,28 +254,6 @@ class FrontConnection(Pipeline):
         else:
             self._begin_body(head)
 
-    def _is_wanted(self, head: RequestHead) -> bool:
-        """Look at what a request asks for besides being forwarded; False when it has been refused."""
-        engine = self._engine
-        if self._listener.forwarding.is_loop(head):
-            self._refuse(Reason.LOOP)
-            return False
-        if head.max_forwards == 0:
-            if head.body_bytes:
-                self._refuse(Reason.BAD_REQUEST, "a body that goes nowhere, as Max-Forwards is 0", 400)
-                return False
-            self._state = BUSY
-            self.answer(answer_of_last(head), engine.clock())
-            return False
-        if head.upgrade:
-            if 0 < engine.upgrades_max <= engine.upgrades:
-                self._refuse(Reason.UPGRADES_FULL)
-                return False
-            engine.upgrades += 1
-            self._is_upgrade = True
-            self._holds_more = True
-        return True
-
     def _replay_max_bytes(self) -> int:
         """Return how long a body may be that is collected, rather than passed on as it comes."""
         return _MAX_LOCAL_BODY_BYTES if self._is_local else self._listener.replay_max_bytes
@@ -379,58 +349,18 @@ class FrontConnection(Pipeline):
         if engine.door is None and not engine.has_limits:
             exchange = Exchange(engine, self, head, body, upload, lane_of(head.known), engine.clock())
         else:
-            let_in = self._let_in(head, body, upload)
-            if let_in is None:
+            now = engine.clock()
+            place = self._let_in(head, body, upload, now)
+            if place is None:
                 return
-            exchange = let_in
+            lane, tenant = place
+            exchange = Exchange(engine, self, head, body, upload, lane, now)
+            exchange.tenant = tenant
         self._exchange = exchange
         if self._listener.is_draining:
             exchange.refuse(Reason.SHUTTING_DOWN)
         else:
             engine.submit(exchange)
-
-    def _let_in(self, head: RequestHead, body: bytes, upload: Upload | None) -> Exchange | None:
-        """Hold a request against the limits of its sender and of its lane; None when it has been refused."""
-        engine = self._engine
-        now = engine.clock()
-        tenant = b""
-        if engine.door is None:
-            lane = lane_of(head.known)
-        else:
-            begun = body if upload is None else upload.beginning(LOOKED_AT_BYTES)
-            admission = engine.door.admit(head, self._known_peer(), begun, now)
-            if isinstance(admission, Excess):
-                self.answer(over_limit(engine.refusals, admission, begun), now)
-                return None
-            lane, tenant = admission.lane, admission.caller.tenant
-            if admission.grant is not None:
-                self._grant = admission.grant
-                self.limit_fields = granted_fields(admission.grant)
-                self._holds_more = True
-        if (
-            upload is None
-            and not self._listener.is_draining
-            and engine.scheduler.is_full(lane, len(body), tenant)
-        ):
-            fields = self.limit_fields
-            retry_after_s = engine.scheduler.retry_after_s(lane, None, now)
-            response = engine.overloaded(_QUEUE_FULL, retry_after_s, lane, head.request_id, body, fields)
-            self.answer(response, now)
-            return None
-        exchange = Exchange(engine, self, head, body, upload, lane, now)
-        exchange.tenant = tenant
-        return exchange
-
-    def _foreseen_refusal(self, head: RequestHead, body_bytes: int) -> Reason | None:
-        """Return why a request will be refused whose body is still to come, None when nobody knows."""
-        engine = self._engine
-        waiting_bytes = min(max(body_bytes, 0), self._listener.replay_max_bytes)
-        if engine.door is None:
-            return engine.refusal(lane_of(head.known), b"", waiting_bytes, head.timeout_s)
-        request = engine.door.decide(head, self._known_peer(), None)
-        if request.lane == NO_LANE:
-            return None
-        return engine.refusal(request.lane, request.caller.tenant, waiting_bytes, head.timeout_s)
 
     async def _answer_locally(self, request: LocalRequest) -> None:
         local = self._listener.local
@@ -501,13 +431,3 @@ class FrontConnection(Pipeline):
             self._awaits_continue = False
         if self._holds_more:
             self._let_go_of_more()
-
-    def _let_go_of_more(self) -> None:
-        """Let go of what only few requests hold: a place among upgrades, and what counts in limits."""
-        self._holds_more = False
-        if self._is_upgrade:
-            self._is_upgrade = False
-            self._engine.upgrades -= 1
-        if self._grant is not None:
-            self._grant.end()
-            self._grant = None
