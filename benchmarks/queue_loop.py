@@ -11,9 +11,9 @@ import json
 import time
 from typing import Final
 
-from priolb.core.discipline import FastHighLow
-from priolb.core.lanes import Lane
-from priolb.core.queue import PriorityQueue
+from priolb.core.queueing.discipline import FastHighLow
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import Ticket
 
 LOW: Final = 2

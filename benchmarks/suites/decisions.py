@@ -18,18 +18,18 @@ from typing import Final
 from benchmarks.cpu import on_cores, split_cores
 from benchmarks.machine import this_machine
 from benchmarks.results import Cell, Column, Result, Target
-from priolb.core.affinity import Affinity
-from priolb.core.discipline import FastHighLow
-from priolb.core.fleet import Fleet
-from priolb.core.lanes import Lane
-from priolb.core.node import NodeState
-from priolb.core.ordered import RoundRobin, WeightedLeastInFlight
+from priolb.core.nodes.affinity import Affinity
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import NodeState
+from priolb.core.nodes.ordered import RoundRobin, WeightedLeastInFlight
+from priolb.core.nodes.peak_ewma import PeakEwma
+from priolb.core.nodes.selection import LeastInFlight, Selection
 from priolb.core.outcome import answered
-from priolb.core.peak_ewma import PeakEwma
-from priolb.core.queue import PriorityQueue
-from priolb.core.retry import RetryPolicy
+from priolb.core.queueing.discipline import FastHighLow
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
-from priolb.core.selection import LeastInFlight, Selection
 from priolb.core.ticket import Ticket
 
 NODES: Final = (10, 100, 1000)

@@ -28,22 +28,22 @@ from priolb.config.lanes import hedged_lanes, queue_of, shares_of
 from priolb.config.limits import limiter_of
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
-from priolb.core.admission import AdmissionControl
-from priolb.core.affinity import Affinity
-from priolb.core.budget import RetryBudget
 from priolb.core.chance import Chance
-from priolb.core.estimate import WaitEstimate
-from priolb.core.fleet import Fleet
-from priolb.core.health_check import HealthCheck
-from priolb.core.hedge import Hedging
 from priolb.core.limits import ByteBudget
-from priolb.core.ordered import RoundRobin, WeightedLeastInFlight
-from priolb.core.peak_ewma import PeakEwma
-from priolb.core.policy import HealthPolicy
-from priolb.core.queue import PriorityQueue
-from priolb.core.retry import RetryPolicy
+from priolb.core.nodes.affinity import Affinity
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.health_check import HealthCheck
+from priolb.core.nodes.ordered import RoundRobin, WeightedLeastInFlight
+from priolb.core.nodes.peak_ewma import PeakEwma
+from priolb.core.nodes.policy import HealthPolicy
+from priolb.core.nodes.selection import LeastInFlight, Selection
+from priolb.core.overload.admission import AdmissionControl
+from priolb.core.overload.estimate import WaitEstimate
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.retries.budget import RetryBudget
+from priolb.core.retries.hedge import Hedging
+from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
-from priolb.core.selection import LeastInFlight, Selection
 from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors

@@ -15,19 +15,19 @@ from dataclasses import dataclass
 import hypothesis.strategies as st
 from hypothesis import given
 
-from priolb.core.codel import CodelLane
-from priolb.core.deadline_lane import DeadlineLane
-from priolb.core.discipline import Aged, Discipline, FastHighLow, Strict, Weighted
-from priolb.core.estimate import WaitEstimate
-from priolb.core.fair_lane import FairLane
-from priolb.core.fleet import Fleet
-from priolb.core.hedge import Hedging
-from priolb.core.lanes import Lane
-from priolb.core.limiter import BY_LANE, BY_NETWORK, Limiter, LimitRule
-from priolb.core.preemption import Preemption
-from priolb.core.queue import PriorityQueue
-from priolb.core.rate_limits import ConcurrencyLimit, RateLimit
-from priolb.core.shares import Shares
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.overload.estimate import WaitEstimate
+from priolb.core.overload.preemption import Preemption
+from priolb.core.overload.shares import Shares
+from priolb.core.queueing.codel import CodelLane
+from priolb.core.queueing.deadline_lane import DeadlineLane
+from priolb.core.queueing.discipline import Aged, Discipline, FastHighLow, Strict, Weighted
+from priolb.core.queueing.fair_lane import FairLane
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.quotas.limiter import BY_LANE, BY_NETWORK, Limiter, LimitRule
+from priolb.core.quotas.rate_limits import ConcurrencyLimit, RateLimit
+from priolb.core.retries.hedge import Hedging
 from priolb.http.callers import Callers
 from priolb.http.rules import NO_LANE, Rules
 from priolb.net.door import Door

@@ -9,10 +9,10 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from priolb.core.deadline_lane import DeadlineLane
-from priolb.core.discipline import Aged, Discipline, Strict, Weighted
-from priolb.core.lanes import Lane
-from priolb.core.queue import PriorityQueue
+from priolb.core.queueing.deadline_lane import DeadlineLane
+from priolb.core.queueing.discipline import Aged, Discipline, Strict, Weighted
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import ENDED, RUNNING, Ticket
 
 NODE_IDS = (1, 2)

@@ -7,9 +7,9 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from priolb.core.fair_lane import FairLane, TenantQueue
-from priolb.core.lanes import Fifo
-from priolb.core.node import Lease
+from priolb.core.nodes.node import Lease
+from priolb.core.queueing.fair_lane import FairLane, TenantQueue
+from priolb.core.queueing.lanes import Fifo
 from priolb.core.ticket import RUNNING, WAITING, Ticket
 from support.tickets import node
 

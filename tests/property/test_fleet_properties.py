@@ -1,6 +1,6 @@
 """Fleet and judge against a model that looks at the facts of every node each time.
 
-The sentences of the invariants in `priolb.core.fleet` are the assertions.
+The sentences of the invariants in `priolb.core.nodes.fleet` are the assertions.
 """
 
 import random
@@ -10,17 +10,17 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from priolb.core.adaptive import AdaptiveSlots
-from priolb.core.breaker import CLOSED, HALF_OPEN, OPEN
-from priolb.core.fleet import Fleet
-from priolb.core.judge import Judge
-from priolb.core.node import Lease, NodeState
-from priolb.core.ordered import RoundRobin, WeightedLeastInFlight
+from priolb.core.nodes.adaptive import AdaptiveSlots
+from priolb.core.nodes.breaker import CLOSED, HALF_OPEN, OPEN
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.judge import Judge
+from priolb.core.nodes.node import Lease, NodeState
+from priolb.core.nodes.ordered import RoundRobin, WeightedLeastInFlight
+from priolb.core.nodes.peak_ewma import PeakEwma
+from priolb.core.nodes.policy import HealthPolicy
+from priolb.core.nodes.selection import LeastInFlight, Selection
+from priolb.core.nodes.status import NodeChange, NodeStatus
 from priolb.core.outcome import Outcome
-from priolb.core.peak_ewma import PeakEwma
-from priolb.core.policy import HealthPolicy
-from priolb.core.selection import LeastInFlight, Selection
-from priolb.core.status import NodeChange, NodeStatus
 from priolb.core.ticket import NO_NODES_TRIED, Ticket
 from support.tickets import answered, client_left, timed_out, unreachable
 

@@ -5,11 +5,11 @@ from math import exp, inf
 import hypothesis.strategies as st
 from hypothesis import given
 
-from priolb.core.breaker import FAULT_COST, Breaker
-from priolb.core.budget import RetryBudget
-from priolb.core.node import NodeState
-from priolb.core.ordered import WeightedLeastInFlight
-from priolb.core.record import Hysteresis, NodeRecord
+from priolb.core.nodes.breaker import FAULT_COST, Breaker
+from priolb.core.nodes.node import NodeState
+from priolb.core.nodes.ordered import WeightedLeastInFlight
+from priolb.core.nodes.record import Hysteresis, NodeRecord
+from priolb.core.retries.budget import RetryBudget
 from support.tickets import ticket
 
 

@@ -1,6 +1,6 @@
 """Early refusal, displacement, controlled delay and preemption against naive models.
 
-The sentences of the invariants in `priolb.core.admission`, `codel`, `preemption` and `retry_advice` are the
+The sentences of the invariants in the modules of `core.overload`, and in that of controlled delay, are the
 assertions.
 """
 
@@ -12,21 +12,21 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from priolb.core.admission import AdmissionControl
-from priolb.core.codel import CodelLane
-from priolb.core.discipline import Discipline, FastHighLow, Strict, Weighted
-from priolb.core.estimate import WaitEstimate
-from priolb.core.fair_lane import FairLane
-from priolb.core.fleet import Fleet
-from priolb.core.lanes import Lane
-from priolb.core.median import RecentMedian
-from priolb.core.node import Lease
-from priolb.core.preemption import Preemption
-from priolb.core.queue import PriorityQueue
-from priolb.core.retry import RetryPolicy
-from priolb.core.retry_advice import RetryAdvice
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.median import RecentMedian
+from priolb.core.nodes.node import Lease
+from priolb.core.overload.admission import AdmissionControl
+from priolb.core.overload.estimate import WaitEstimate
+from priolb.core.overload.preemption import Preemption
+from priolb.core.overload.retry_advice import RetryAdvice
+from priolb.core.overload.shares import Shares
+from priolb.core.queueing.codel import CodelLane
+from priolb.core.queueing.discipline import Discipline, FastHighLow, Strict, Weighted
+from priolb.core.queueing.fair_lane import FairLane
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
-from priolb.core.shares import Shares
 from priolb.core.ticket import ENDED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason

@@ -1,6 +1,6 @@
 """The priority queue against a list that is searched from the front every time.
 
-The sentences of `priolb.core.lanes` and `priolb.core.queue` are the assertions.
+The sentences of `priolb.core.queueing.lanes` and `priolb.core.queueing.queue` are the assertions.
 """
 
 from math import inf
@@ -9,8 +9,8 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from priolb.core.lanes import Fifo
-from priolb.core.queue import PriorityQueue
+from priolb.core.queueing.lanes import Fifo
+from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import ENDED, NEW, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from support.tickets import new_queue
 

@@ -6,8 +6,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from priolb.core.arrival_times import ArrivalTimes
-from priolb.core.rate_limits import ConcurrencyLimit, RateLimit
+from priolb.core.quotas.arrival_times import ArrivalTimes
+from priolb.core.quotas.rate_limits import ConcurrencyLimit, RateLimit
 
 S = 1_000_000_000
 NOW = 10 * S

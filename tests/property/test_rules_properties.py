@@ -12,8 +12,8 @@ from priolb.config.parse import Network
 from priolb.config.reachability import covers
 from priolb.config.settings import Settings
 from priolb.config.tables import KeySpec, Policy, RuleSpec
-from priolb.core.access import lanes_for
-from priolb.core.classify import LANE_NAMES
+from priolb.core.queueing.access import lanes_for
+from priolb.core.queueing.classify import LANE_NAMES
 from priolb.http.forwarding import Forwarding
 from priolb.http.request import NO_RULE, Request
 from support.heads import request_head

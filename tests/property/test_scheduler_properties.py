@@ -7,9 +7,9 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from priolb.core.node import Lease, NodeState
+from priolb.core.nodes.node import Lease, NodeState
 from priolb.core.outcome import Outcome
-from priolb.core.retry import RetryPolicy
+from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE

@@ -1,7 +1,7 @@
 """The scheduler with lanes of all kinds, disciplines, shares of slots and deadlines of single requests.
 
-The sentences of `priolb.core.shares` and of the invariants of `priolb.core.scheduler` are the assertions;
-shares are counted from the leases each time.
+The sentences of `core.overload.shares` and of the invariants of `core.scheduler` are the assertions; shares
+are counted from the leases each time.
 """
 
 from math import inf
@@ -10,18 +10,18 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from priolb.core.deadline_lane import DeadlineLane
-from priolb.core.discipline import Aged, Discipline, Strict, Weighted
-from priolb.core.fair_lane import FairLane
-from priolb.core.fleet import Fleet
-from priolb.core.hedge import Hedging
-from priolb.core.lanes import Lane
-from priolb.core.node import Lease, NodeState
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import Lease, NodeState
 from priolb.core.outcome import Outcome
-from priolb.core.queue import PriorityQueue
-from priolb.core.retry import RetryPolicy
+from priolb.core.overload.shares import Shares
+from priolb.core.queueing.deadline_lane import DeadlineLane
+from priolb.core.queueing.discipline import Aged, Discipline, Strict, Weighted
+from priolb.core.queueing.fair_lane import FairLane
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.retries.hedge import Hedging
+from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
-from priolb.core.shares import Shares
 from priolb.core.ticket import ENDED, Ticket
 from support.tickets import answered, client_left, node, timed_out, unreachable
 

@@ -13,7 +13,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Self, cast
 
-from priolb.core.queue import PriorityQueue
+from priolb.core.queueing.queue import PriorityQueue
 from priolb.http.forwarding import Forwarding
 from priolb.net.door import Door
 from priolb.net.front import FrontConnection

@@ -10,11 +10,11 @@ from priolb.attest.attestors import Attestors
 from priolb.attest.context import AttestedContext
 from priolb.attest.sev.policy import SevPolicy
 from priolb.attest.sgx.policy import SgxPolicy
-from priolb.core.fleet import Fleet
-from priolb.core.node import NodeState
-from priolb.core.retry import RetryPolicy
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import NodeState
+from priolb.core.nodes.status import NodeChange
+from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
-from priolb.core.status import NodeChange
 from priolb.errors import NodeError, StoreError, UnattestedError
 from priolb.http.rewrite import Target
 from priolb.nodes.checks import Rhythm

@@ -5,17 +5,17 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from priolb.core.admission import AdmissionControl
-from priolb.core.estimate import WaitEstimate
-from priolb.core.fleet import Fleet
-from priolb.core.hedge import Hedging
 from priolb.core.limits import ByteBudget
-from priolb.core.node import NodeState
-from priolb.core.preemption import Preemption
-from priolb.core.queue import PriorityQueue
-from priolb.core.retry import RetryPolicy
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import NodeState
+from priolb.core.overload.admission import AdmissionControl
+from priolb.core.overload.estimate import WaitEstimate
+from priolb.core.overload.preemption import Preemption
+from priolb.core.overload.shares import Shares
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.retries.hedge import Hedging
+from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
-from priolb.core.shares import Shares
 from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors

@@ -2,12 +2,12 @@
 
 from math import inf
 
-from priolb.core.classify import FAST_TRACK, HIGH_PRIORITY, LANE_NAMES, LOW_PRIORITY
-from priolb.core.discipline import FastHighLow
-from priolb.core.lanes import Lane
-from priolb.core.node import NodeState
+from priolb.core.nodes.node import NodeState
 from priolb.core.outcome import Outcome, Phase, Source
-from priolb.core.queue import PriorityQueue
+from priolb.core.queueing.classify import FAST_TRACK, HIGH_PRIORITY, LANE_NAMES, LOW_PRIORITY
+from priolb.core.queueing.discipline import FastHighLow
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import Ticket
 from priolb.errors import Reason
 

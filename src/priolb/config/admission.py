@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from priolb.config.lane_function import lane_function_of
 from priolb.config.settings import Settings
 from priolb.config.tables import FAIR, ORIGINAL, Policy, RuleSpec
-from priolb.core.access import lanes_for
+from priolb.core.queueing.access import lanes_for
 from priolb.http.callers import Callers, KnownKey, KnownNetwork
 from priolb.http.fields import FieldFinder
 from priolb.http.lane_function import LaneFunction

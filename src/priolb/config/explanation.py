@@ -9,7 +9,7 @@ from priolb.config.limits import limit_in_words
 from priolb.config.record import keys_of, tables_of
 from priolb.config.settings import Settings
 from priolb.config.tables import Entry, KeySpec, LimitSpec, NetworkSpec, Policy, RuleSpec
-from priolb.core.access import lanes_for
+from priolb.core.queueing.access import lanes_for
 
 _INDENT: Final = "  "
 _HEADERS: Final = "the headers of the original: X-Fast-Track, X-High-Priority, high_prio"

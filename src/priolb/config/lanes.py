@@ -7,15 +7,15 @@ from typing import Final
 
 from priolb.config.settings import Settings
 from priolb.config.tables import AGED, CODEL, DEADLINE, FAIR, MAX_SHARE_PERCENT, STRICT, WEIGHTED, LaneSpec
-from priolb.core.codel import CodelLane
-from priolb.core.deadline_lane import DeadlineLane
-from priolb.core.discipline import Aged, Discipline, FastHighLow, Strict, Weighted
-from priolb.core.fair_lane import FairLane
-from priolb.core.fleet import Fleet
-from priolb.core.lanes import Lane
-from priolb.core.preemption import Preemption
-from priolb.core.queue import PriorityQueue
-from priolb.core.shares import Shares
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.overload.preemption import Preemption
+from priolb.core.overload.shares import Shares
+from priolb.core.queueing.codel import CodelLane
+from priolb.core.queueing.deadline_lane import DeadlineLane
+from priolb.core.queueing.discipline import Aged, Discipline, FastHighLow, Strict, Weighted
+from priolb.core.queueing.fair_lane import FairLane
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
 
 _SEED_BYTES: Final = 16
 

@@ -16,10 +16,10 @@ from priolb.config.tables import (
     Policy,
 )
 from priolb.config.words import did_you_mean, shown
-from priolb.core.classify import LANE_NAMES
-from priolb.core.costs import Costs
-from priolb.core.limiter import BY_ANONYMOUS, BY_KEY, BY_LANE, BY_NETWORK, Limiter, LimitRule
-from priolb.core.rate_limits import ConcurrencyLimit, Limit, RateLimit
+from priolb.core.queueing.classify import LANE_NAMES
+from priolb.core.quotas.costs import Costs
+from priolb.core.quotas.limiter import BY_ANONYMOUS, BY_KEY, BY_LANE, BY_NETWORK, Limiter, LimitRule
+from priolb.core.quotas.rate_limits import ConcurrencyLimit, Limit, RateLimit
 from priolb.http.rate_limit_fields import policy_item
 
 _BY: Final = {NETWORK: BY_NETWORK, ANONYMOUS: BY_ANONYMOUS, KEY: BY_KEY, LANE: BY_LANE}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from priolb.config.tables import Policy, RuleSpec
 from priolb.config.words import did_you_mean, shown
-from priolb.core.classify import LANE_NAMES
+from priolb.core.queueing.classify import LANE_NAMES
 
 # Line and text of a mistake.
 Mistake = tuple[int, str]

@@ -40,7 +40,7 @@ from priolb.config.record import setting, settings_of
 from priolb.config.rule_kinds import FunctionName
 from priolb.config.tables import ARRIVAL, ORDERS, LaneSpec, Policy
 from priolb.config.words import escaped
-from priolb.core.classify import LANE_NAMES
+from priolb.core.queueing.classify import LANE_NAMES
 
 # One setting is one short paragraph of the table; a line for each argument would make it twice as long.
 # fmt: off

@@ -21,20 +21,20 @@ from collections import deque
 from math import inf
 from typing import Final
 
-from priolb.core.admission import AdmissionControl
-from priolb.core.budget import RetryBudget
 from priolb.core.chance import Chance
-from priolb.core.codel import CodelLane
-from priolb.core.fleet import Fleet
-from priolb.core.hedge import Hedging
-from priolb.core.judge import Judge
-from priolb.core.node import FIRST, OVER, REPEATED, Lease, NodeState
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.judge import Judge
+from priolb.core.nodes.node import FIRST, OVER, REPEATED, Lease, NodeState
 from priolb.core.outcome import Outcome, Phase, Source
-from priolb.core.preemption import Preemption
-from priolb.core.queue import PriorityQueue, any_node
-from priolb.core.retry import RetryPolicy
-from priolb.core.retry_advice import RetryAdvice
-from priolb.core.shares import Shares
+from priolb.core.overload.admission import AdmissionControl
+from priolb.core.overload.preemption import Preemption
+from priolb.core.overload.retry_advice import RetryAdvice
+from priolb.core.overload.shares import Shares
+from priolb.core.queueing.codel import CodelLane
+from priolb.core.queueing.queue import PriorityQueue, any_node
+from priolb.core.retries.budget import RetryBudget
+from priolb.core.retries.hedge import Hedging
+from priolb.core.retries.retry import RetryPolicy
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason

@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from priolb.core.lanes import Fifo
+    from priolb.core.queueing.lanes import Fifo
 
 NEW: Final = 0
 WAITING: Final = 1

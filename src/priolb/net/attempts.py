@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from priolb.core.node import Lease
+from priolb.core.nodes.node import Lease
 from priolb.core.outcome import Outcome, Phase, Source
 from priolb.core.ticket import Ticket
 from priolb.http.messages import RequestHead

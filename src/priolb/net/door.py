@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from priolb.core.classify import lane_of
-from priolb.core.costs import Calls
-from priolb.core.limiter import Excess, Grant, Limiter
+from priolb.core.queueing.classify import lane_of
+from priolb.core.quotas.costs import Calls
+from priolb.core.quotas.limiter import Excess, Grant, Limiter
 from priolb.http.callers import Caller, Callers
 from priolb.http.forwarding import Peer
 from priolb.http.lane_function import LaneFunction

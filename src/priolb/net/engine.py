@@ -8,12 +8,12 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, Protocol
 
-from priolb.core.fleet import Fleet
-from priolb.core.health_check import HealthCheck
 from priolb.core.limits import ByteBudget
-from priolb.core.node import NodeState
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.health_check import HealthCheck
+from priolb.core.nodes.node import NodeState
+from priolb.core.nodes.status import NodeChange
 from priolb.core.scheduler import Scheduler
-from priolb.core.status import NodeChange
 from priolb.core.ticket import Ticket
 from priolb.core.timers import Lapsing, TimingWheel
 from priolb.errors import Reason

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from priolb.core.node import Lease
+from priolb.core.nodes.node import Lease
 from priolb.core.outcome import Outcome, Phase, Source, answered
-from priolb.core.retry_advice import OVERLOADED
+from priolb.core.overload.retry_advice import OVERLOADED
 from priolb.core.ticket import RUNNING, WAITING
 from priolb.errors import Reason
 from priolb.http.framing import UNTIL_CLOSE

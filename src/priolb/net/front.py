@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from priolb.core.classify import lane_of
+from priolb.core.queueing.classify import lane_of
 from priolb.errors import FramingError, Reason
 from priolb.http.body import body_reader
 from priolb.http.framing import CHUNKED

@@ -6,7 +6,7 @@ import ssl
 from math import inf
 from typing import TYPE_CHECKING
 
-from priolb.core.node import NodeState
+from priolb.core.nodes.node import NodeState
 from priolb.http.messages import ResponseHead
 from priolb.http.rewrite import Target
 from priolb.net.backend import BackendConnection

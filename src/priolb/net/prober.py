@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from priolb.core.health_check import MAX_BODY_BYTES, HealthCheck
+from priolb.core.nodes.health_check import MAX_BODY_BYTES, HealthCheck
 from priolb.core.outcome import Phase
 from priolb.errors import NodeError, Reason, UnattestedError
 from priolb.http.messages import ResponseHead

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from priolb.core.limiter import Count, Excess, Grant
+from priolb.core.quotas.limiter import Count, Excess, Grant
 from priolb.http.messages import LocalResponse
 from priolb.http.rate_limit_fields import limit_fields, service_item, whole_seconds
 from priolb.http.refusal import Refusals

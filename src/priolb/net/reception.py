@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from priolb.core.classify import lane_of
-from priolb.core.limiter import Excess
+from priolb.core.queueing.classify import lane_of
+from priolb.core.quotas.limiter import Excess
 from priolb.errors import Reason
 from priolb.http.last_stop import answer_of_last
 from priolb.http.messages import LocalResponse, RequestHead

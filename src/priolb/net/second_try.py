@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from priolb.core.node import Lease
+from priolb.core.nodes.node import Lease
 from priolb.core.outcome import Outcome, Phase, Source, answered
 from priolb.core.timers import Lapsing
 from priolb.errors import Reason

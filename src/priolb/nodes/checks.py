@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from priolb.core.chance import Chance
-from priolb.core.node import NodeState
+from priolb.core.nodes.node import NodeState
 from priolb.errors import NodeError, UnattestedError
 
 # How soon a node that is not well is asked again, if checks come less often than that.

@@ -17,7 +17,7 @@ from priolb.attest.attestors import Attestors
 from priolb.attest.expectation import SevExpectation
 from priolb.attest.sev.measurements import never_matching
 from priolb.attest.verdict import Refusal, Verdict
-from priolb.core.node import NodeState
+from priolb.core.nodes.node import NodeState
 from priolb.errors import ConfigError, UnattestedError
 from priolb.http.rewrite import Target
 from priolb.nodes.ports import Traffic

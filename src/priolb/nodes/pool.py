@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from priolb.attest.attestation import Attestation
-from priolb.core.node import NodeState
-from priolb.core.status import NodeChange, NodeStatus
+from priolb.core.nodes.node import NodeState
+from priolb.core.nodes.status import NodeChange, NodeStatus
 from priolb.errors import ConfigError, StoreError
 from priolb.nodes.checks import Checks, Rhythm
 from priolb.nodes.links import Link, Links

@@ -6,9 +6,9 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol
 
-from priolb.core.fleet import Fleet
-from priolb.core.node import NodeState
-from priolb.core.status import NodeChange
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import NodeState
+from priolb.core.nodes.status import NodeChange
 from priolb.http.rewrite import Target
 
 

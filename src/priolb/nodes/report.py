@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from priolb.core.status import NodeChange, NodeStatus
+from priolb.core.nodes.status import NodeChange, NodeStatus
 from priolb.nodes.links import Link, Proof
 from priolb.nodes.ports import Log
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from priolb.core.adaptive import START_SLOTS, AdaptiveSlots
+from priolb.core.nodes.adaptive import START_SLOTS, AdaptiveSlots
 from priolb.errors import ConfigError
 from priolb.nodes.parameters import NodeParameters
 

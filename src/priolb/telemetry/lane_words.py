@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from priolb.core.classify import LANE_NAMES
+from priolb.core.queueing.classify import LANE_NAMES
 
 
 class LaneWords:

@@ -13,10 +13,10 @@ from itertools import accumulate
 from typing import Final
 
 from priolb import __version__
-from priolb.core.lanes import Lane
-from priolb.core.node import NodeState
+from priolb.core.nodes.node import NodeState
+from priolb.core.nodes.status import NodeStatus
 from priolb.core.outcome import FAILURES
-from priolb.core.status import NodeStatus
+from priolb.core.queueing.lanes import Lane
 from priolb.errors import Reason
 from priolb.telemetry.metric import Facts, Kind, Metric, Series, Spread
 from priolb.telemetry.pulse import STALL_BOUNDS_S

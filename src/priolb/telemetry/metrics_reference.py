@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from priolb.attest.verdict import Refusal
+from priolb.core.nodes.status import NodeStatus
 from priolb.core.outcome import FAILURES
-from priolb.core.status import NodeStatus
 from priolb.telemetry.metric_table import METRICS, REFUSALS
 
 _HEAD: Final = """\

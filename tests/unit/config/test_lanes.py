@@ -5,13 +5,13 @@ import pytest
 from priolb.config.lanes import hedged_lanes, queue_of, shares_of
 from priolb.config.settings import Settings
 from priolb.config.tables import LaneSpec, Policy
-from priolb.core.codel import CodelLane
-from priolb.core.deadline_lane import DeadlineLane
-from priolb.core.fair_lane import FairLane
-from priolb.core.fleet import Fleet
-from priolb.core.lanes import Lane
-from priolb.core.node import Lease, NodeState
-from priolb.core.queue import PriorityQueue
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import Lease, NodeState
+from priolb.core.queueing.codel import CodelLane
+from priolb.core.queueing.deadline_lane import DeadlineLane
+from priolb.core.queueing.fair_lane import FairLane
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import Ticket
 
 

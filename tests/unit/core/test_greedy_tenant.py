@@ -5,15 +5,15 @@ from random import Random
 
 import pytest
 
-from priolb.core.discipline import Strict
-from priolb.core.fair_lane import FairLane
-from priolb.core.fleet import Fleet
-from priolb.core.lanes import Lane
-from priolb.core.node import Lease
-from priolb.core.queue import PriorityQueue
-from priolb.core.retry import RetryPolicy
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import Lease
+from priolb.core.overload.shares import Shares
+from priolb.core.queueing.discipline import Strict
+from priolb.core.queueing.fair_lane import FairLane
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
-from priolb.core.shares import Shares
 from priolb.core.ticket import Ticket
 from support.tickets import answered, node
 

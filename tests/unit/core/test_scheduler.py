@@ -4,19 +4,19 @@ from math import inf
 
 import pytest
 
-from priolb.core.admission import AdmissionControl
-from priolb.core.budget import RetryBudget
-from priolb.core.discipline import Weighted
-from priolb.core.fleet import Fleet
-from priolb.core.hedge import Hedging
-from priolb.core.lanes import Lane
-from priolb.core.node import Lease, NodeState
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import Lease, NodeState
+from priolb.core.nodes.policy import HealthPolicy
+from priolb.core.nodes.status import NodeStatus
 from priolb.core.outcome import Outcome, Phase, Source
-from priolb.core.policy import HealthPolicy
-from priolb.core.queue import PriorityQueue
-from priolb.core.retry import RetryPolicy
+from priolb.core.overload.admission import AdmissionControl
+from priolb.core.queueing.discipline import Weighted
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.retries.budget import RetryBudget
+from priolb.core.retries.hedge import Hedging
+from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
-from priolb.core.status import NodeStatus
 from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason

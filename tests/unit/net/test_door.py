@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from priolb.core.classify import LANE_NAMES
+from priolb.core.queueing.classify import LANE_NAMES
 from priolb.http.callers import Callers, KnownNetwork
 from priolb.http.fields import FieldFinder
 from priolb.http.lane_function import LaneFunction

@@ -5,9 +5,9 @@ from math import inf
 
 import pytest
 
-from priolb.core.discipline import FastHighLow
-from priolb.core.lanes import Lane
-from priolb.core.queue import PriorityQueue
+from priolb.core.queueing.discipline import FastHighLow
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
 from priolb.net.front import FrontConnection
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport

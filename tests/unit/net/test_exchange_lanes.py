@@ -2,12 +2,12 @@
 
 import pytest
 
-from priolb.core.discipline import Discipline, Strict
-from priolb.core.fair_lane import FairLane
-from priolb.core.fleet import Fleet
-from priolb.core.lanes import Lane
-from priolb.core.queue import PriorityQueue
-from priolb.core.shares import Shares
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.overload.shares import Shares
+from priolb.core.queueing.discipline import Discipline, Strict
+from priolb.core.queueing.fair_lane import FairLane
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
 from priolb.http.callers import Callers
 from priolb.http.rules import NO_LANE, Rules
 from priolb.net.door import Door

@@ -2,11 +2,11 @@
 
 import pytest
 
-from priolb.core.affinity import Affinity
-from priolb.core.fleet import Fleet
-from priolb.core.policy import HealthPolicy
-from priolb.core.selection import LeastInFlight
-from priolb.core.status import NodeStatus
+from priolb.core.nodes.affinity import Affinity
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.policy import HealthPolicy
+from priolb.core.nodes.selection import LeastInFlight
+from priolb.core.nodes.status import NodeStatus
 from support.messages import ANSWER, POST, POST_AT_NODE
 from support.rig import Rig
 

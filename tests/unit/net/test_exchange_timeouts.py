@@ -4,8 +4,8 @@ from math import inf
 
 import pytest
 
-from priolb.core.hedge import Hedging
-from priolb.core.status import NodeStatus
+from priolb.core.nodes.status import NodeStatus
+from priolb.core.retries.hedge import Hedging
 from support.manual_loop import TICK_S
 from support.messages import ANSWER, POST, answer_at_client, problem, timings
 from support.rig import Rig

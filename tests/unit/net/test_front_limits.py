@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from priolb.core.classify import LANE_NAMES
-from priolb.core.limiter import BY_NETWORK, Limiter, LimitRule
-from priolb.core.rate_limits import ConcurrencyLimit, RateLimit
+from priolb.core.queueing.classify import LANE_NAMES
+from priolb.core.quotas.limiter import BY_NETWORK, Limiter, LimitRule
+from priolb.core.quotas.rate_limits import ConcurrencyLimit, RateLimit
 from priolb.http.callers import Callers
 from priolb.http.rate_limit_fields import policy_item
 from priolb.http.rules import NO_LANE, Rules

@@ -8,7 +8,7 @@ import pytest
 import uvloop
 
 from priolb.core.limits import ByteBudget
-from priolb.core.retry import RetryPolicy
+from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.http.forwarding import Forwarding
 from priolb.http.parser import HeadLimits

@@ -2,13 +2,13 @@
 
 import pytest
 
-from priolb.core.codel import CodelLane
-from priolb.core.discipline import FastHighLow
-from priolb.core.estimate import WaitEstimate
-from priolb.core.hedge import Hedging
-from priolb.core.lanes import Lane
-from priolb.core.preemption import Preemption
-from priolb.core.queue import PriorityQueue
+from priolb.core.overload.estimate import WaitEstimate
+from priolb.core.overload.preemption import Preemption
+from priolb.core.queueing.codel import CodelLane
+from priolb.core.queueing.discipline import FastHighLow
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.retries.hedge import Hedging
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
 from support.messages import ANSWER, POST, RETRY_AFTER, answer_at_client, problem, timings

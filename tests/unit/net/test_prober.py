@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from priolb.attest.context import NotAttestedError
-from priolb.core.health_check import HealthCheck
+from priolb.core.nodes.health_check import HealthCheck
 from priolb.errors import NodeError, UnattestedError
 from support.memory import MemoryTransport
 from support.messages import ANSWER, POST, POST_AT_NODE, answer_at_client

@@ -1,9 +1,9 @@
 import json
 
-from priolb.core.classify import LANE_NAMES
-from priolb.core.costs import Calls
-from priolb.core.limiter import BY_LANE, BY_NETWORK, Excess, Grant, Limiter, LimitRule
-from priolb.core.rate_limits import ConcurrencyLimit, Limit, RateLimit
+from priolb.core.queueing.classify import LANE_NAMES
+from priolb.core.quotas.costs import Calls
+from priolb.core.quotas.limiter import BY_LANE, BY_NETWORK, Excess, Grant, Limiter, LimitRule
+from priolb.core.quotas.rate_limits import ConcurrencyLimit, Limit, RateLimit
 from priolb.http.messages import LocalResponse
 from priolb.http.rate_limit_fields import policy_item
 from priolb.http.refusal import Refusals

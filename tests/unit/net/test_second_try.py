@@ -2,7 +2,7 @@
 
 import pytest
 
-from priolb.core.hedge import Hedging
+from priolb.core.retries.hedge import Hedging
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
 from support.messages import ANSWER, POST, POST_AT_NODE, answer_at_client, problem, timings

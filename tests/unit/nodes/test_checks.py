@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from priolb.core.node import NodeState
+from priolb.core.nodes.node import NodeState
 from priolb.errors import NodeError, UnattestedError
 from priolb.nodes.checks import Checks, Rhythm
 from support.pool_desk import turns

@@ -12,7 +12,7 @@ from priolb.attest.attestors import Attestors
 from priolb.attest.context import AttestedContext
 from priolb.attest.sev.measurements import encode_user_part
 from priolb.attest.sgx import sources
-from priolb.core.node import NodeState
+from priolb.core.nodes.node import NodeState
 from priolb.errors import ConfigError, NodeError, UnattestedError
 from priolb.nodes import links
 from priolb.nodes.links import Link, Links

@@ -6,9 +6,9 @@ import pytest
 
 from priolb.attest.attestation import Attestation
 from priolb.attest.verdict import Refusal, Verdict
-from priolb.core.fleet import Fleet
-from priolb.core.node import NodeState
-from priolb.core.status import NodeChange, NodeStatus
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import NodeState
+from priolb.core.nodes.status import NodeChange, NodeStatus
 from priolb.nodes.links import Link, Proof
 from priolb.nodes.report import detail_of, detail_of_unusable, log_change
 from support.local_requests import RecordingLog

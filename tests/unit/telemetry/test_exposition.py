@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from priolb.core.node import NodeState
+from priolb.core.nodes.node import NodeState
 from priolb.telemetry.exposition import families_of, text_of
 from priolb.telemetry.metric import Facts, Kind, Spread
 from priolb.telemetry.metric_table import METRICS

@@ -2,7 +2,7 @@
 
 import json
 
-from priolb.core.classify import LANE_NAMES
+from priolb.core.queueing.classify import LANE_NAMES
 from priolb.telemetry.lane_words import LaneWords, words_of
 from priolb.telemetry.requests import RequestLog
 from support.pipe_log import OpenLog

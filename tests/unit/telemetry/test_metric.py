@@ -1,6 +1,6 @@
 """What metrics are read from."""
 
-from priolb.core.node import NodeState
+from priolb.core.nodes.node import NodeState
 from priolb.telemetry.metric import Facts
 from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog

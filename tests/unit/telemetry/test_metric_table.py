@@ -5,7 +5,7 @@ import re
 import pytest
 
 from priolb import __version__
-from priolb.core.status import NodeStatus
+from priolb.core.nodes.status import NodeStatus
 from priolb.errors import Reason
 from priolb.telemetry.metric import Kind, Metric, Spread
 from priolb.telemetry.metric_table import METRICS

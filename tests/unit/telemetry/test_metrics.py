@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 
-from priolb.core.node import NodeState
+from priolb.core.nodes.node import NodeState
 from priolb.telemetry.exposition import families_of, text_of
 from priolb.telemetry.metric import Facts, Node
 from priolb.telemetry.metrics import Metrics

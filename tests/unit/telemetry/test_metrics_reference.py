@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from priolb.core.status import NodeStatus
+from priolb.core.nodes.status import NodeStatus
 from priolb.telemetry.metric_table import METRICS
 from priolb.telemetry.metrics_reference import metrics_markdown
 

@@ -1,0 +1,182 @@
+"""The judge: what the ends of tries, and health checks, say about a node.
+
+A failed try whose end speaks against the node (`Outcome.at_fault`) is a fault
+
+  1. when another node answers the same request well. If all nodes fail it, it is the request, and nobody is
+     to blame;
+  2. or when no other node gets the request to try. Then a node that has too many faults is ejected only if
+     most of its peers have few.
+
+A connection that is refused is a failed health check that nobody had to ask for: the node is down. A node
+that has not proven what it runs is out of use by that alone; what its tries come to says nothing about its
+health.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+from priolb.core.nodes.breaker import CLOSED, FAULT_COST, HALF_OPEN
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import Lease, NodeState
+from priolb.core.outcome import Outcome, Source
+from priolb.core.ticket import Ticket
+from priolb.errors import Reason
+
+# With how many others a node is compared, so that a comparison costs the same among many as among few.
+_PEERS_MAX: Final = 8
+
+# How long, on top of twice the usual latency, the second opinion on a request that timed out may take.
+_HEARING_S: Final = 0.05
+
+
+class Judge:
+    """Judges the nodes of a fleet.
+
+    Args:
+        fleet: the nodes.
+    """
+
+    __slots__ = ("_fleet", "_policy")
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._policy = fleet.policy
+
+    def ended(self, lease: Lease, outcome: Outcome, is_back: bool, now: float) -> None:
+        """Give back the slot of a lease, and judge by how its try ended.
+
+        Args:
+            lease: the lease.
+            outcome: how the try ended.
+            is_back: whether its request will be tried again, or is being tried elsewhere.
+            now: monotonic seconds.
+        """
+        fleet = self._fleet
+        node, ticket = lease.node, lease.ticket
+        in_flight = node.in_flight
+        fleet.free.release(node)
+        if outcome.good:
+            node.answered += 1
+            node.busy_s += now - lease.started_at
+            for node_id in ticket.suspects:
+                if node_id != node.node_id and node_id in fleet.nodes:
+                    self._proven(fleet.nodes[node_id], ticket, now)
+        elif outcome.failed:
+            node.record.fail(outcome.failure, str(outcome), node.answered, now)
+        if node.node_id not in fleet.nodes:
+            return
+        if outcome.good or outcome.reason is Reason.NODE_TIMEOUT:
+            self._measure(lease, in_flight, now)
+        if outcome.is_absence and self._policy.trusts_refusals:
+            self._absent(node, now)
+        elif node.breaker.state == HALF_OPEN:
+            self._probed(lease, outcome, is_back, now)
+        elif outcome.at_fault and is_back:
+            self._suspect(lease, outcome, now)
+        elif outcome.at_fault and not _failed_elsewhere(lease):
+            self._fault(node, now, is_proven=False)
+        if node.is_draining and node.in_flight == 0:
+            fleet.resize(node, now)
+
+    def answering(self, lease: Lease, now: float) -> None:
+        """Take note that the answer of a try has begun, and is a good one.
+
+        That is enough for a node that has rested: the end of the answer may be hours away.
+
+        Args:
+            lease: the lease, which goes on.
+            now: monotonic seconds.
+        """
+        node = lease.node
+        if node.breaker.state == HALF_OPEN and lease.started_at >= node.breaker.started_at:
+            self._fleet.restore(node, "answered the request that decided", now)
+
+    def checked(self, node: NodeState, failure: str | None, is_late: bool, now: float) -> None:
+        """Take note of a health check.
+
+        Args:
+            node: the node.
+            failure: why it did not pass, in words for the operator; None when it did.
+            is_late: whether it failed only by being late.
+            now: monotonic seconds.
+        """
+        policy = self._policy
+        node.record.latency_s(node.answered, node.busy_s)  # so that it tells of the time since the last check
+        if failure is not None:
+            node.record.note(failure, now)
+        if is_late and policy.tolerates_busy and node.in_flight:
+            return
+        passed = failure is None
+        was_new = node.checks.is_new
+        if node.checks.is_convinced(node.healthy, passed, policy.rise if passed else policy.fall):
+            self._fleet.set_healthy(node, passed, failure or "passed its health check", now)
+        elif was_new:
+            self._fleet.refresh(node, failure or "passed its health check", now)
+
+    def _measure(self, lease: Lease, in_flight: int, now: float) -> None:
+        fleet, node = self._fleet, lease.node
+        latency_s = now - lease.started_at
+        if fleet.free.observes:
+            fleet.free.observe(node, latency_s, now)
+        if fleet.estimate is not None:
+            fleet.estimate.observe(lease.ticket.lane, latency_s, now)
+            node.service_times.add(latency_s, now)
+        adaptive = node.adaptive
+        has_new_slots = adaptive is not None and adaptive.record(latency_s, lease.started_at, in_flight, now)
+        if has_new_slots or node.answered == 1:  # from its first answer on it may not have to be watched
+            fleet.resize(node, now)
+
+    def _absent(self, node: NodeState, now: float) -> None:
+        if node.healthy:
+            self._fleet.set_healthy(node, False, "nobody was there: the connection was refused", now)
+
+    def _probed(self, lease: Lease, outcome: Outcome, is_back: bool, now: float) -> None:
+        node, breaker = lease.node, lease.node.breaker
+        if lease.started_at < breaker.started_at:
+            breaker.older -= 1
+            self._fleet.resize(node, now)
+        elif outcome.at_fault:
+            may_be_proven = is_back or _failed_elsewhere(lease)
+            breaker.reopen(now, self._policy.rest_max_s, lease.ticket.sequence if may_be_proven else 0)
+            self._fleet.rest(node, f"failed the request that decided: {outcome}", now)
+        elif outcome.source is Source.NODE and not outcome.is_unproven:
+            self._fleet.restore(node, "answered the request that decided", now)
+
+    def _suspect(self, lease: Lease, outcome: Outcome, now: float) -> None:
+        """Give a node that may hang no request for the slot of the lease before others have answered."""
+        if outcome.reason is Reason.NODE_TIMEOUT and self._policy.eject_after:
+            node = lease.node
+            usual_s = node.record.latency_s(node.answered, node.busy_s)
+            self._fleet.withhold(node, min(_HEARING_S + 2.0 * usual_s, now - lease.started_at), now)
+
+    def _proven(self, node: NodeState, ticket: Ticket, now: float) -> None:
+        """Blame `node` for a failed try of `ticket`, which another node has answered."""
+        if node.breaker.proven(ticket.sequence, self._policy.rest_max_s):
+            self._fleet.rest(node, node.reason, now)
+        else:
+            self._fault(node, now, is_proven=True)
+
+    def _fault(self, node: NodeState, now: float, is_proven: bool) -> None:
+        if not node.enabled:
+            return  # what the end of a drain has cut off is not its doing
+        limit = self._policy.eject_after
+        if not limit or node.breaker.state != CLOSED or not node.breaker.fault(node.answered, limit):
+            return
+        if is_proven or self._is_outlier(node):
+            self._fleet.eject(node, f"failed too often; the last time: {node.record.last_error}", now)
+
+    def _is_outlier(self, node: NodeState) -> bool:
+        """Return whether most of some other nodes have few faults."""
+        few = self._policy.eject_after * FAULT_COST
+        others = [
+            other for other in islice(self._fleet.candidates.values(), _PEERS_MAX + 1) if other is not node
+        ]
+        calm = sum(2 * other.breaker.level(other.answered) < few for other in others)
+        return 2 * calm > len(others)
+
+
+def _failed_elsewhere(lease: Lease) -> bool:
+    """Return whether another node has failed the same request."""
+    return not lease.ticket.tried <= {lease.node.node_id}

@@ -1,0 +1,153 @@
+"""Which of the free nodes is best: orders of preference. Whether a node may be used is decided elsewhere."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from priolb.core.nodes.node import NodeState
+from priolb.core.ticket import Ticket
+
+
+class Selection:
+    """The free nodes in an order of preference; base of all such orders.
+
+    The number in flight of a node is counted here and nowhere else, so that no node ever stands in the wrong
+    place. No method costs more than the logarithm of the number of nodes, plus a step for each tried one.
+
+    Attributes:
+        length: number of free nodes.
+        observes: whether the order depends on `observe`.
+    """
+
+    __slots__ = ("length", "observes")
+
+    def __init__(self) -> None:
+        self.length: int = 0
+        self.observes: bool = False
+
+    def update(self, node: NodeState) -> None:
+        """Bring `node` in or out of sight after one of its facts has changed."""
+        raise NotImplementedError
+
+    def best(self, tried: frozenset[int], ticket: Ticket | None = None) -> NodeState | None:
+        """Return the best free node that is not among `tried`, or None.
+
+        Args:
+            tried: ids of nodes.
+            ticket: for whom, where the order is not the same for all.
+        """
+        raise NotImplementedError
+
+    def reserve(self, node: NodeState) -> None:
+        """Take a slot of `node`, which must have one; it need not be in sight."""
+        raise NotImplementedError
+
+    def reserve_best(self, ticket: Ticket) -> NodeState:
+        """Take a slot of the best free node, of which there must be one, and return the node.
+
+        Args:
+            ticket: for whom; it has tried no node.
+        """
+        node = self.best(ticket.tried, ticket)
+        assert node is not None
+        self.reserve(node)
+        return node
+
+    def release(self, node: NodeState) -> None:
+        """Give back a slot of `node`."""
+        raise NotImplementedError
+
+    def observe(self, node: NodeState, latency_s: float, now: float) -> None:
+        """Take note of how long a try took that was answered or timed out."""
+
+    def renew(self, node: NodeState) -> None:
+        """Treat `node`, which is not free, as one that has just come: what it did before says nothing now."""
+        node.order = 0.0
+
+    def forget(self, node: NodeState) -> None:
+        """Take `node`, which is not usable any more, out of sight for good."""
+        self.update(node)
+
+
+class LeastInFlight(Selection):
+    """Free nodes, the one with the fewest requests in flight first; among equals the longest untouched.
+
+    Free nodes stand in buckets by their number in flight. Taking and giving back a slot moves a node by one
+    bucket: every operation is O(1), whatever the number of nodes; looking past tried nodes costs one step
+    each. Weights are not looked at; see `weighted`.
+    """
+
+    __slots__ = ("_buckets", "_lowest")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buckets: list[OrderedDict[int, NodeState]] = []
+        self._lowest: int = 0
+
+    def update(self, node: NodeState) -> None:
+        self._hide(node)
+        while len(self._buckets) < node.slots:
+            self._buckets.append(OrderedDict())
+        if node.usable:
+            self._show(node)
+
+    def best(self, tried: frozenset[int], ticket: Ticket | None = None) -> NodeState | None:
+        if self.length:
+            buckets = self._buckets
+            while not buckets[self._lowest]:
+                self._lowest += 1
+            for bucket in range(self._lowest, len(buckets)):
+                for node_id, node in buckets[bucket].items():
+                    if node_id not in tried:
+                        return node
+        return None
+
+    def reserve(self, node: NodeState) -> None:
+        self._hide(node)
+        node.in_flight += 1
+        if node.usable:
+            self._show(node)
+
+    def reserve_best(self, ticket: Ticket) -> NodeState:
+        buckets = self._buckets
+        lowest = self._lowest
+        bucket = buckets[lowest]
+        while not bucket:
+            lowest = self._lowest = lowest + 1
+            bucket = buckets[lowest]
+        node_id, node = bucket.popitem(last=False)
+        in_flight = node.in_flight = lowest + 1
+        if in_flight < node.slots:
+            buckets[in_flight][node_id] = node
+        else:
+            node.is_free = False
+            self.length -= 1
+        return node
+
+    def release(self, node: NodeState) -> None:
+        in_flight = node.in_flight
+        node.in_flight = in_flight - 1
+        if node.is_free:
+            buckets, node_id = self._buckets, node.node_id
+            del buckets[in_flight][node_id]
+            in_flight -= 1
+            buckets[in_flight][node_id] = node
+            if in_flight < self._lowest:
+                self._lowest = in_flight
+        elif node.usable:
+            self._show(node)
+
+    def _hide(self, node: NodeState) -> None:
+        if node.is_free:
+            del self._buckets[node.in_flight][node.node_id]
+            node.is_free = False
+            self.length -= 1
+
+    def _show(self, node: NodeState) -> None:
+        in_flight = node.in_flight
+        if in_flight < node.slots:
+            self._buckets[in_flight][node.node_id] = node
+            node.is_free = True
+            self.length += 1
+            if in_flight < self._lowest:
+                self._lowest = in_flight

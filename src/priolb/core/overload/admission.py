@@ -1,0 +1,135 @@
+"""Whether a new ticket may get in line, and who has to go for it.
+
+Invariants:
+  1. With a limit, no new ticket makes more wait than that: each that gets in beyond it takes the place of one
+     of a worse lane, the newest of the worst. Those that a node has had, and that are back in line, are
+     spared: they are no more than the slots.
+  2. A ticket is refused for its wait only while no slot is free.
+  3. What is displaced has left the line, once, when `take_displaced` hands it over.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import Final
+
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import NodeState
+from priolb.core.overload.estimate import WaitEstimate
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.ticket import ENDED, WAITING, Ticket
+from priolb.errors import Reason
+
+# So many of those who have left the line are not worth the work.
+_SLACK: Final = 64
+
+
+class AdmissionControl:
+    """Stands at the door of the queue.
+
+    Args:
+        queue: the queue.
+        fleet: the nodes.
+        limit: most tickets that may wait over all lanes, 0 for no limit.
+        estimate: tells how long a new ticket will wait; None for letting all in who can still wait.
+    """
+
+    __slots__ = ("_arrivals", "_displaced", "_fleet", "_limit", "_most_kept", "_queue", "estimate")
+
+    def __init__(self, queue: PriorityQueue, fleet: Fleet, limit: int, estimate: WaitEstimate | None) -> None:
+        self._queue = queue
+        self._fleet = fleet
+        self._limit = limit
+        self.estimate: WaitEstimate | None = estimate
+        self._displaced: deque[Ticket] = deque()
+        # By lane, those that may be displaced, in the order in which they came. Others are left out lazily.
+        self._arrivals: list[deque[Ticket]] = [deque() for _ in queue.lanes]
+        self._most_kept: list[int] = [_SLACK] * len(queue.lanes)
+
+    def refusal(self, ticket: Ticket, waits: bool = True) -> Reason | None:
+        """Return why a new ticket that comes now may not get in line; None when it may.
+
+        Args:
+            ticket: the ticket.
+            waits: whether it will have to wait for its turn; False when it will take the slot of another.
+        """
+        now, answer_by = ticket.enqueued_at, ticket.answer_by
+        wait_s = self.wait_s(ticket, now) if waits else 0.0
+        if wait_s and self.estimate is not None:
+            if now + wait_s > ticket.start_by:
+                return Reason.WAIT_TOO_LONG
+            if answer_by < inf and now + wait_s + self.estimate.service_s(ticket.lane) > answer_by:
+                return Reason.WAIT_TOO_LONG
+        return Reason.QUEUE_FULL if self._limit and self._is_full_for(ticket) else None
+
+    def admit(self, ticket: Ticket) -> None:
+        """Take note of a ticket that has just got in line, and let a worse one go for it if it has to."""
+        if not self._limit:
+            return
+        arrivals = self._arrivals[ticket.lane]
+        arrivals.append(ticket)
+        if len(arrivals) > self._most_kept[ticket.lane]:
+            arrivals = deque([each for each in arrivals if _is_new(each)])
+            self._arrivals[ticket.lane] = arrivals
+            self._most_kept[ticket.lane] = 2 * len(arrivals) + _SLACK
+        if self._limit < self._queue.length:
+            worst = self._worst_below(ticket.lane)
+            assert worst is not None
+            self._queue.remove(worst)
+            worst.state = ENDED
+            self._displaced.append(worst)
+
+    @property
+    def has_displaced(self) -> bool:
+        """Whether somebody is to be told that it had to go."""
+        return len(self._displaced) > 0
+
+    def take_displaced(self, most: int) -> list[Ticket]:
+        """Return up to `most` of those who had to go, the first one first; forget who has left the line."""
+        for arrivals in self._arrivals:
+            while arrivals and not _is_new(arrivals[0]):
+                arrivals.popleft()
+        return [self._displaced.popleft() for _ in range(min(most, len(self._displaced)))]
+
+    def wait_s(self, ticket: Ticket, now: float) -> float:
+        """Return how long a ticket would wait that gets in line now, seconds; 0 when nothing is known."""
+        queue = self._queue
+        if self.estimate is None or self._fleet.free.length:
+            return 0.0
+        slots = sum([node.slots for node in self._fleet.candidates.values()])
+        return self.estimate.wait_s(queue.ahead_of(ticket), queue.overtaking(ticket.lane), slots, now)
+
+    def is_too_late(self, ticket: Ticket, node: NodeState, now: float) -> bool:
+        """Return whether `node`, as fast as it answers half of its requests, is too slow for `ticket`."""
+        return (
+            self.estimate is not None
+            and ticket.answer_by < inf
+            and now + node.service_times.value(now) > ticket.answer_by
+        )
+
+    def _is_full_for(self, ticket: Ticket) -> bool:
+        """Return whether there is no place for a new ticket, not even one of a worse ticket.
+
+        As with the limit of a fair lane, no queue of tenants may hold more than what is left for the lane.
+        """
+        lane, lanes = ticket.lane, self._queue.lanes
+        if self._limit <= self._queue.length and self._worst_below(lane) is None:
+            return True
+        backlog = lanes[lane].backlog_of(ticket.tenant)
+        return backlog > 0 and self._limit <= backlog + sum([each.length for each in lanes[: lane + 1]])
+
+    def _worst_below(self, lane: int) -> Ticket | None:
+        """Return the newest ticket of the worst lane below `lane`; None when none is new there."""
+        for worst in range(len(self._arrivals) - 1, lane, -1):
+            arrivals = self._arrivals[worst]
+            while arrivals:
+                if _is_new(arrivals[-1]):
+                    return arrivals[-1]
+                arrivals.pop()
+        return None
+
+
+def _is_new(ticket: Ticket) -> bool:
+    """Return whether a ticket that was in line still is, and has not been at a node yet."""
+    return ticket.state == WAITING and not ticket.tries and not ticket.was_preempted

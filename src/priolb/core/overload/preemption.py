@@ -1,0 +1,95 @@
+"""Who gives up a slot for a better request when no slot is free.
+
+The youngest try of a preemptible lane does, because it has the least to lose. Its request goes back to its
+place in line, and the try counts neither against it nor against the node. There are no more preemptions in
+any second than twice the allowed number: tokens come at that rate, and a second's worth of them is kept.
+A request may lose its slot again as long as it has time to start anew: were each spared after the first time,
+a burst of better requests would find nobody left.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+from priolb.core.nodes.node import OVER, Lease
+from priolb.core.ticket import Ticket
+
+# Most tries that are looked at: the youngest of many may all be in the middle of their answers.
+_LOOKED_AT: Final = 64
+
+
+class Preemption:
+    """Knows the tries that may be cut short, in the order in which they began.
+
+    Args:
+        preempting: indices of the lanes whose requests get a slot so.
+        preemptible: indices of the lanes whose requests lose one, to those of better lanes.
+        per_second: preemptions a second.
+        now: monotonic seconds.
+    """
+
+    __slots__ = (
+        "_per_second",
+        "_preemptible",
+        "_preempting",
+        "_running",
+        "_tokens",
+        "_tokens_at",
+    )
+
+    def __init__(
+        self, preempting: frozenset[int], preemptible: frozenset[int], per_second: int, now: float
+    ) -> None:
+        self._preempting = preempting
+        self._preemptible = preemptible
+        self._per_second: float = float(per_second)
+        self._tokens: float = self._per_second
+        self._tokens_at: float = now
+        self._running: dict[Lease, None] = {}
+
+    def started(self, lease: Lease) -> None:
+        """Take note of a try that has begun."""
+        if lease.ticket.lane in self._preemptible:
+            self._running[lease] = None
+
+    def ended(self, lease: Lease) -> None:
+        """Take note of a try that has ended."""
+        self._running.pop(lease, None)
+
+    def victim_of(self, ticket: Ticket, spared: frozenset[int], now: float) -> Lease | None:
+        """Return the lease that ends so that `ticket` gets its slot; None when none has to.
+
+        Args:
+            ticket: the ticket.
+            spared: indices of lanes that need all of the slots which they have.
+            now: monotonic seconds.
+        """
+        if ticket.lane not in self._preempting or not self._has_token(now):
+            return None
+        for lease in islice(reversed(self._running), _LOOKED_AT):
+            loser, node = lease.ticket, lease.node
+            if (
+                loser.lane > ticket.lane
+                and loser.lane not in spared
+                and now < loser.start_by
+                and node.usable
+                and node.in_flight <= node.slots
+                and node.node_id not in ticket.tried
+                and loser.may_be_preempted()
+            ):
+                return lease
+        return None
+
+    def preempt(self, lease: Lease) -> None:
+        """Take note that `lease`, which `victim_of` has returned, is cut short."""
+        assert lease.state != OVER
+        self._tokens -= 1.0
+        del self._running[lease]
+        lease.ticket.was_preempted = True
+
+    def _has_token(self, now: float) -> bool:
+        earned = (now - self._tokens_at) * self._per_second
+        self._tokens = min(self._per_second, self._tokens + earned)
+        self._tokens_at = now
+        return self._tokens >= 1.0

@@ -1,0 +1,162 @@
+"""How many slots each lane may take: what is kept for it, and the most it may have.
+
+    unused  = sum over all lanes of max(0, reserved - in flight): slots that wait for their lane
+    common  = sum over all lanes of max(0, in flight - reserved): slots in use that are nobody's own
+
+A lane may start a request when it is below its most, and
+
+    in flight < reserved        a slot of its own is unused
+    or free > unused            a slot is free that is kept for nobody
+    or common = 0               however many are reserved, one slot is open to all
+
+so that lanes with nothing reserved go on, slowly, when nodes fail and what is left is reserved.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import Lease
+from priolb.core.overload.preemption import Preemption
+from priolb.core.queueing.lanes import Lane
+from priolb.core.ticket import Ticket
+
+# A lane that may have all slots may have those, too, of nodes that are not in use any more.
+_ALL_PERCENT: Final = 100
+_ANY: Final = 1 << 30
+
+# In place of a lane that may start nothing now.
+_CLOSED: Final = Lane("")
+
+
+class Shares:
+    """Keeps account of the slots that lanes have, and tells lanes of their requests that begin and end.
+
+    It is told of every lease. Lanes that share by work are told in turn.
+
+    Args:
+        lanes: the lanes.
+        fleet: whose slots they are.
+        reserved: slots kept for each lane.
+        most_percent: the most slots that each lane may have, per cent of all; at least one slot.
+        preemption: whose slots may be taken for better requests, None for nobody's.
+    """
+
+    __slots__ = (
+        "_common",
+        "_fleet",
+        "_free",
+        "_lanes",
+        "_most",
+        "_most_percent",
+        "_reserved",
+        "_seen",
+        "_unused",
+        "in_flight",
+        "preemption",
+    )
+
+    def __init__(
+        self,
+        lanes: list[Lane],
+        fleet: Fleet,
+        reserved: list[int],
+        most_percent: list[int],
+        preemption: Preemption | None = None,
+    ) -> None:
+        self.preemption: Preemption | None = preemption
+        self._lanes = lanes
+        self._fleet = fleet
+        self._reserved = reserved
+        self._most_percent = most_percent
+        self._most: list[int] = [1] * len(lanes)
+        self._free: int = 0
+        self._unused: int = sum(reserved)
+        self._common: int = 0
+        self._seen: int = -1
+        fleet.watch_all()
+        self.in_flight: list[int] = [0] * len(lanes)
+        """Tries that each lane has at nodes."""
+
+    def may_start(self, lane: int) -> bool:
+        """Return whether a request of `lane` may take one of the free slots."""
+        if self._seen != self._fleet.revision:
+            self._count()
+        in_flight = self.in_flight[lane]
+        if not self._free or in_flight >= self._most[lane]:
+            return False
+        return in_flight < self._reserved[lane] or self._free > self._unused or not self._common
+
+    def open_lanes(self) -> list[Lane]:
+        """Return the lanes, each that may start nothing now replaced by an empty one."""
+        return [lane if self.may_start(index) else _CLOSED for index, lane in enumerate(self._lanes)]
+
+    def begin(self, lease: Lease) -> None:
+        """Take note of a lease that was just given."""
+        lane = lease.ticket.lane
+        if self.in_flight[lane] < self._reserved[lane]:
+            self._unused -= 1
+        else:
+            self._common += 1
+        self.in_flight[lane] += 1
+        if lease.node.usable:  # one of another tier stands beside those that are counted
+            self._free -= 1
+        self._lanes[lane].begin(lease)
+        if self.preemption is not None:
+            self.preemption.started(lease)
+
+    def end(self, lease: Lease, now: float) -> None:
+        """Take note of a lease that has ended, whose slot was just given back.
+
+        Args:
+            lease: the lease.
+            now: monotonic seconds.
+        """
+        lane, node = lease.ticket.lane, lease.node
+        self.in_flight[lane] -= 1
+        if self.in_flight[lane] < self._reserved[lane]:
+            self._unused += 1
+        else:
+            self._common -= 1
+        if node.usable and node.in_flight < node.slots:
+            self._free += 1
+        self._lanes[lane].end(lease, now - lease.started_at)
+        if self.preemption is not None:
+            self.preemption.ended(lease)
+
+    def victim_of(self, ticket: Ticket, now: float) -> Lease | None:
+        """Return the lease that may be cut short for a ticket while no slot is free; None when none may.
+
+        Its slot has to be one that the lane of the ticket may take: its own, or one that is kept for nobody.
+
+        Args:
+            ticket: the ticket.
+            now: monotonic seconds.
+        """
+        if self.preemption is None:
+            return None
+        if self._seen != self._fleet.revision:
+            self._count()
+        lane = ticket.lane
+        in_flight = self.in_flight[lane]
+        if in_flight >= self._most[lane]:
+            return None
+        spared: frozenset[int] = frozenset()
+        if in_flight >= self._reserved[lane]:
+            lanes = range(len(self._lanes))
+            spared = frozenset([each for each in lanes if self.in_flight[each] <= self._reserved[each]])
+        return self.preemption.victim_of(ticket, spared, now)
+
+    def _count(self) -> None:
+        """Count the slots anew after a node has changed."""
+        self._seen = self._fleet.revision
+        slots = free = 0
+        for node in self._fleet.candidates.values():
+            slots += node.slots
+            free += max(0, node.slots - node.in_flight)
+        self._free = free
+        self._most = [
+            _ANY if percent == _ALL_PERCENT else max(1, slots * percent // 100)
+            for percent in self._most_percent
+        ]

@@ -1,0 +1,82 @@
+"""A lane in the order of deadlines: whoever has the least time left goes first.
+
+Earliest deadline first (Liu and Layland, 1973) is the best order as long as there is time for all. Beyond
+that it spends slots on those who are about to be late anyway: a request that cannot make it any more is
+better refused before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from priolb.core.queueing import deadlines
+from priolb.core.queueing.lanes import Fifo, Lane
+from priolb.core.ticket import Ticket
+
+
+class ByDeadline(Fifo):
+    """Tickets in the order of `start_by`, equal ones in that of `sequence`; only the head is looked at."""
+
+    __slots__ = ("_entries", "_length")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._entries: list[deadlines.Entry] = []
+        self._length: int = 0
+
+    def append(self, ticket: Ticket) -> None:
+        self.insert(ticket)
+
+    def insert(self, ticket: Ticket) -> None:
+        ticket.fifo = self
+        self._length += 1
+        deadlines.add(self._entries, ticket, self, self._length)
+        self.head = deadlines.first(self._entries, self)
+
+    def remove(self, ticket: Ticket) -> None:
+        ticket.fifo = None
+        self._length -= 1
+        if ticket is self.head:
+            self.head = deadlines.first(self._entries, self)
+
+
+class DeadlineLane(Lane):
+    """The waiting tickets of one priority, the one with the earliest deadline first; see `Lane`."""
+
+    __slots__ = ()
+
+    def ahead_of(self, ticket: Ticket) -> int:
+        """Return as many as go before it if the deadlines of those who wait are spread evenly."""
+        first = self.first_to_expire()
+        latest = ticket.enqueued_at + self.max_wait_s
+        if first is None or ticket.start_by >= latest:
+            return self.length
+        left_s = ticket.start_by - first.start_by
+        return int(self.length * left_s / (latest - first.start_by)) if left_s > 0.0 else 0
+
+    def first(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
+        best = self.fresh.head
+        for tried, fifo in self.retries.items():
+            head = fifo.head
+            assert head is not None
+            if (best is None or _is_before(head, best)) and has_node_for(tried):
+                best = head
+        return best
+
+    def first_to_expire(self) -> Ticket | None:
+        best = self.fresh.head
+        for fifo in (self.resting, *self.retries.values()):
+            head = fifo.head
+            if head is not None and (best is None or _is_before(head, best)):
+                best = head
+        return best
+
+    def _new_fifo(self) -> Fifo:
+        return ByDeadline()
+
+    def _add_early(self, ticket: Ticket) -> None:
+        """Nobody has to be looked for apart, as all stand in the order of their deadlines."""
+
+
+def _is_before(one: Ticket, other: Ticket) -> bool:
+    return one.start_by < other.start_by or (one.start_by == other.start_by and one.sequence < other.sequence)

@@ -1,0 +1,237 @@
+"""A lane: the waiting tickets of one priority, first in, first out.
+
+Invariants:
+  1. A ticket is in at most one Fifo, the one its `fifo` names, and is WAITING exactly while it is in one.
+  2. In every Fifo the tickets stand in the order of their `sequence`, which is the order of arrival.
+  3. All tickets of a Fifo have tried the same nodes, so that any node which may serve one of them may
+     serve its head: nobody behind the head has to be looked at.
+  4. Empty retry Fifos are dropped, so looking for the next ticket costs no more than the number of
+     different sets of tried nodes that wait right now (one, while nothing fails).
+  5. Of the Fifo of those who rest nobody is served. They count as waiting, keep their place and expire as all
+     others do.
+  6. Of those that may wait as long as the lane lets anybody, `start_by` never falls with the sequence. All
+     others, who have an earlier deadline of their own, stand among the early, too. So the first to expire is
+     the oldest, or the first of the early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING
+
+from priolb.core.queueing import deadlines
+from priolb.core.ticket import RUNNING, WAITING, Ticket
+
+if TYPE_CHECKING:
+    from priolb.core.nodes.node import Lease
+
+
+class Fifo:
+    """A doubly linked list of tickets, linked through the tickets: every operation is O(1)."""
+
+    __slots__ = ("head", "tail")
+
+    def __init__(self) -> None:
+        self.head: Ticket | None = None
+        self.tail: Ticket | None = None
+
+    def append(self, ticket: Ticket) -> None:
+        """Add `ticket` behind all others; its sequence must be the highest."""
+        tail = self.tail
+        ticket.fifo = self
+        ticket.previous = tail
+        if tail is None:
+            self.head = ticket
+        else:
+            tail.next = ticket
+        self.tail = ticket
+
+    def insert(self, ticket: Ticket) -> None:
+        """Add `ticket` at the place of its sequence, searched from the back, where it mostly belongs."""
+        previous, following = self.tail, None
+        while previous is not None and previous.sequence > ticket.sequence:
+            previous, following = previous.previous, previous
+        ticket.fifo = self
+        ticket.previous, ticket.next = previous, following
+        if previous is None:
+            self.head = ticket
+        else:
+            previous.next = ticket
+        if following is None:
+            self.tail = ticket
+        else:
+            following.previous = ticket
+
+    def remove(self, ticket: Ticket) -> None:
+        """Take `ticket`, which must be in this list, out of it."""
+        previous, following = ticket.previous, ticket.next
+        if previous is None:
+            self.head = following
+        else:
+            previous.next = following
+        if following is None:
+            self.tail = previous
+        else:
+            following.previous = previous
+        ticket.previous = ticket.next = ticket.fifo = None
+
+
+class Lane:
+    """The waiting tickets of one priority, in the order of their arrival; base of lanes with another order.
+
+    Args:
+        name: for logs and metrics.
+        limit: most tickets that may wait here, 0 for no limit. Tickets put back for a retry keep the
+            place they had and are not refused by it.
+        limit_bytes: most bytes of bodies that may wait here, 0 for no limit; as with `limit`.
+        max_wait_s: `start_by` of a ticket without a deadline of its own is so much later than its arrival,
+            seconds. Infinity when nobody knows: then each ticket is taken for one with a deadline of its own.
+
+    `held_bytes` of bodies wait here.
+    """
+
+    __slots__ = (
+        "_early",
+        "fresh",
+        "held_bytes",
+        "length",
+        "limit",
+        "limit_bytes",
+        "max_wait_s",
+        "name",
+        "resting",
+        "retries",
+    )
+
+    def __init__(self, name: str, limit: int = 0, limit_bytes: int = 0, max_wait_s: float = inf) -> None:
+        self.name: str = name
+        self.limit: int = limit
+        self.limit_bytes: int = limit_bytes
+        self.length: int = 0
+        self.held_bytes: int = 0
+        self.max_wait_s: float = max_wait_s
+        self._early: list[deadlines.Entry] | None = None  # none as long as there has been nobody for it
+        self.retries: dict[frozenset[int], Fifo] = {}
+        self.fresh: Fifo = self._new_fifo()
+        self.resting: Fifo = self._new_fifo()
+
+    def has_room(self, body_bytes: int, tenant: bytes) -> bool:
+        """Return whether a new ticket may wait here.
+
+        Args:
+            body_bytes: what it holds of its body while it waits.
+            tenant: whose it is.
+        """
+        if 0 < self.limit <= self.length:
+            return False
+        return self.limit_bytes == 0 or self.held_bytes + body_bytes <= self.limit_bytes
+
+    def ahead_of(self, ticket: Ticket) -> int:
+        """Return how many who wait here go before a new ticket of this lane, as far as one can tell."""
+        return self.length
+
+    def backlog_of(self, tenant: bytes) -> int:
+        """Return how many who wait here leave less room for a new one of `tenant`; see `FairLane`."""
+        return 0
+
+    def append(self, ticket: Ticket) -> None:
+        """Add a new ticket at the end."""
+        ticket.state = WAITING
+        self.fresh.append(ticket)
+        self.length += 1
+        self.held_bytes += ticket.body_bytes
+        if ticket.start_by < ticket.enqueued_at + self.max_wait_s:
+            self._add_early(ticket)
+
+    def put_back(self, ticket: Ticket) -> None:
+        """Give a ticket whose try failed its old place in line."""
+        self._insert(ticket)
+        self._returned(ticket)
+
+    def rest(self, ticket: Ticket) -> None:
+        """Give a ticket whose try failed its old place in line, and serve it no more before `wake`."""
+        self.resting.insert(ticket)
+        self._returned(ticket)
+
+    def wake(self, ticket: Ticket) -> None:
+        """Let a ticket that rested be served again, if it is still there."""
+        if ticket.fifo is self.resting:
+            self.resting.remove(ticket)
+            self._insert(ticket)
+
+    def remove(self, ticket: Ticket) -> None:
+        """Take a waiting ticket out, wherever it stands."""
+        fifo = ticket.fifo
+        assert fifo is not None
+        fifo.remove(ticket)
+        ticket.state = RUNNING
+        self.length -= 1
+        self.held_bytes -= ticket.body_bytes
+        if fifo.head is None and fifo is not self.fresh and fifo is not self.resting:
+            del self.retries[ticket.tried]
+
+    def first(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
+        """Return the oldest ticket that one of the free nodes may serve.
+
+        Args:
+            has_node_for: whether a node is free for a ticket that has tried these nodes. Asked only for
+                retries: whoever calls has made sure that a new ticket can be served.
+        """
+        best = self.fresh.head
+        if self.retries:
+            for tried, fifo in self.retries.items():
+                head = fifo.head
+                assert head is not None
+                if (best is None or head.sequence < best.sequence) and has_node_for(tried):
+                    best = head
+        return best
+
+    def oldest(self) -> Ticket | None:
+        """Return the ticket that came first, whether or not a node is free for it."""
+        best = self.fresh.head
+        for fifo in (self.resting, *self.retries.values()):
+            head = fifo.head
+            if head is not None and (best is None or head.sequence < best.sequence):
+                best = head
+        return best
+
+    def first_to_expire(self) -> Ticket | None:
+        """Return the ticket with the earliest `start_by`; of several the oldest."""
+        oldest = self.oldest()
+        if self._early:
+            early = deadlines.first(self._early, None)
+            if early is not None and oldest is not None and early.start_by < oldest.start_by:
+                return early
+        return oldest
+
+    # Who runs; told only where somebody keeps accounts of it
+
+    def begin(self, lease: Lease) -> None:
+        """Take note that a try of a ticket of this lane begins, which is not in line any more."""
+
+    def end(self, lease: Lease, took_s: float) -> None:
+        """Take note that a try has ended which took so many seconds."""
+
+    def _new_fifo(self) -> Fifo:
+        """Return an empty line, for those who have tried the same nodes."""
+        return Fifo()
+
+    def _insert(self, ticket: Ticket) -> None:
+        fifo = self.retries.get(ticket.tried)
+        if fifo is None:
+            fifo = self.retries[ticket.tried] = self._new_fifo()
+        fifo.insert(ticket)
+
+    def _returned(self, ticket: Ticket) -> None:
+        """Count a ticket that is back in line."""
+        ticket.state = WAITING
+        self.length += 1
+        self.held_bytes += ticket.body_bytes
+        if ticket.start_by < ticket.enqueued_at + self.max_wait_s:
+            self._add_early(ticket)
+
+    def _add_early(self, ticket: Ticket) -> None:
+        if self._early is None:
+            self._early = []
+        deadlines.add(self._early, ticket, None, self.length)

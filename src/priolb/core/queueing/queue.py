@@ -1,0 +1,152 @@
+"""The priority queue: lanes and the discipline that rules them.
+
+Where a ticket can be, and who moves it:
+  1. NEW -> WAITING by `push`, which alone refuses, and only by the limit of the ticket's own lane;
+     NEW -> RUNNING by `pass_by`, only while nothing waits.
+  2. WAITING -> RUNNING by `pop`, RUNNING -> WAITING by `put_back`, to its old place in line, or by `rest`,
+     to the same place, but not to be popped before its time or `wake`.
+  3. WAITING -> out of the queue by `remove` (cancelled) or `pop_expired`.
+  4. Sequence numbers are given once, at `push`; inside a lane they are the order of service.
+  5. Of a lane only one ticket has to be looked at to know who expires next: its `first_to_expire`. Mostly
+     that is the oldest, as all may wait equally long; a ticket whose own deadline is earlier is looked for
+     apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from math import inf
+
+from priolb.core.queueing.discipline import Discipline
+from priolb.core.queueing.lanes import Lane
+from priolb.core.ticket import RUNNING, Ticket
+
+
+def any_node(_tried: frozenset[int]) -> bool:
+    """Return that a node is free for a ticket, whatever it has tried."""
+    return True
+
+
+class PriorityQueue:
+    """Waiting tickets in lanes, best lane first in the list.
+
+    Args:
+        lanes: the lanes; a ticket's `lane` is an index into them.
+        discipline: which lane is next.
+    """
+
+    __slots__ = ("_discipline", "_nobody", "_resting", "accepted", "lanes", "length")
+
+    def __init__(self, lanes: list[Lane], discipline: Discipline) -> None:
+        self.lanes: list[Lane] = lanes
+        self.length: int = 0
+        self._discipline = discipline
+        self.accepted: int = 0
+        """Tickets taken so far, which is the sequence number of the last one."""
+        self._resting: list[tuple[float, int, Ticket]] = []
+        self._nobody: tuple[int, ...] = (0,) * len(lanes)
+
+    def push(self, ticket: Ticket) -> bool:
+        """Add a new ticket at the end of its lane; False, and nothing done, when the lane is full."""
+        lane = self.lanes[ticket.lane]
+        if not lane.has_room(ticket.body_bytes, ticket.tenant):
+            return False
+        self.accepted += 1
+        ticket.sequence = self.accepted
+        lane.append(ticket)
+        self.length += 1
+        return True
+
+    def pop(
+        self, has_node_for: Callable[[frozenset[int]], bool] = any_node, lanes: list[Lane] | None = None
+    ) -> Ticket | None:
+        """Take the next ticket out; None when none waits that a free node may serve.
+
+        Args:
+            has_node_for: whether a node is free for a ticket that has tried these nodes.
+            lanes: the lanes, those replaced by empty ones that may start nothing now; None when all may.
+        """
+        if self.length == 0:
+            return None
+        ticket = self._discipline.pick(self.lanes if lanes is None else lanes, has_node_for)
+        if ticket is not None:
+            self.remove(ticket)
+        return ticket
+
+    def not_served(self, ticket: Ticket) -> None:
+        """Take note that a ticket which was just popped has expired: it has used no turn of its lane."""
+        self._discipline.not_served(ticket.lane)
+
+    def pass_by(self, ticket: Ticket) -> None:
+        """Let a new ticket go at once: the same as `push` and `pop` while nothing waits, only faster."""
+        ticket.sequence = self.accepted = self.accepted + 1
+        ticket.state = RUNNING
+        self._discipline.passed(ticket.lane)
+
+    def put_back(self, ticket: Ticket) -> None:
+        """Give a ticket whose try failed its old place in line; never refused."""
+        self.lanes[ticket.lane].put_back(ticket)
+        self.length += 1
+
+    def rest(self, ticket: Ticket, until: float) -> None:
+        """Give a ticket whose try failed its old place in line, where it is passed over for a while.
+
+        Args:
+            ticket: the ticket.
+            until: monotonic seconds.
+        """
+        self.lanes[ticket.lane].rest(ticket)
+        self.length += 1
+        heappush(self._resting, (until, ticket.sequence, ticket))
+
+    def wake(self, now: float) -> None:
+        """Let those be served again whose rest is over; with `now` infinite, all."""
+        resting = self._resting
+        while resting and resting[0][0] <= now:
+            ticket = heappop(resting)[2]
+            self.lanes[ticket.lane].wake(ticket)
+
+    def next_wake(self) -> float:
+        """Return when to call `wake` next, in monotonic seconds; infinity when nobody rests."""
+        return self._resting[0][0] if self._resting else inf
+
+    def remove(self, ticket: Ticket) -> None:
+        """Take a waiting ticket out, wherever it stands."""
+        self.lanes[ticket.lane].remove(ticket)
+        self.length -= 1
+
+    def pop_expired(self, now: float, most: int) -> list[Ticket]:
+        """Take out up to `most` tickets that may not start any more, first to expire first in each lane."""
+        expired: list[Ticket] = []
+        for lane in self.lanes:
+            ticket = lane.first_to_expire()
+            while ticket is not None and ticket.start_by <= now and len(expired) < most:
+                self.remove(ticket)
+                expired.append(ticket)
+                ticket = lane.first_to_expire()
+        return expired
+
+    def next_deadline(self) -> float:
+        """Return when the first waiting ticket expires, in monotonic seconds; infinity when none waits."""
+        deadline = inf
+        for lane in self.lanes:
+            ticket = lane.first_to_expire()
+            if ticket is not None and ticket.start_by < deadline:
+                deadline = ticket.start_by
+        return deadline
+
+    def lengths(self) -> tuple[int, ...]:
+        """Return how many tickets wait in each lane."""
+        if self.length == 0:
+            return self._nobody
+        return tuple([lane.length for lane in self.lanes])
+
+    def ahead_of(self, ticket: Ticket) -> list[int]:
+        """Return how many tickets of each lane that wait now go before a new one, at most."""
+        lane = ticket.lane
+        return self._discipline.ahead_of(self.lanes, lane, self.lanes[lane].ahead_of(ticket))
+
+    def overtaking(self, lane: int) -> Sequence[int]:
+        """Return the lanes whose tickets go before one of `lane` even when they come later."""
+        return self._discipline.overtaking(lane)

@@ -1,0 +1,1 @@
+"""What follows a try that failed, or that takes long."""

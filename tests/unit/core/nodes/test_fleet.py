@@ -1,0 +1,555 @@
+"""The fleet: what follows from the facts about nodes, and what is told of it."""
+
+import random
+from math import inf
+
+import pytest
+
+from priolb.core.nodes.adaptive import AdaptiveSlots
+from priolb.core.nodes.affinity import Affinity
+from priolb.core.nodes.breaker import CLOSED, HALF_OPEN, OPEN
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import NodeState
+from priolb.core.nodes.ordered import WeightedLeastInFlight
+from priolb.core.nodes.peak_ewma import PeakEwma
+from priolb.core.nodes.policy import HealthPolicy
+from priolb.core.nodes.selection import LeastInFlight, Selection
+from priolb.core.nodes.status import NodeStatus
+from priolb.core.ticket import NO_NODES_TRIED
+from support.steps import lines_run
+from support.tickets import ticket
+
+NOW = 100.0
+
+
+def fleet_of(*nodes: NodeState, policy: HealthPolicy | None = None) -> Fleet:
+    fleet = Fleet(policy=policy)
+    for each in nodes:
+        fleet.add(each, NOW)
+    return fleet
+
+
+def nodes(count: int, slots: int = 8, tier: int = 0) -> list[NodeState]:
+    return [
+        NodeState(number, f"http://node-{number}", slots, True, tier=tier) for number in range(1, count + 1)
+    ]
+
+
+def usable(fleet: Fleet) -> list[int]:
+    assert all(node.usable for node in fleet.candidates.values())
+    assert all(node.usable is (node.node_id in fleet.candidates) for node in fleet.nodes.values())
+    return sorted(fleet.candidates)
+
+
+def told(fleet: Fleet) -> list[str]:
+    return [
+        f"{change.node.node_id}: {change.before.value} -> {change.status.value}, {change.reason}"
+        for change in fleet.take_changes()
+    ]
+
+
+def kind_of(fleet: Fleet) -> type[Selection]:
+    return type(fleet.free)
+
+
+def take(fleet: Fleet, count: int) -> list[int]:
+    """Take the best slots and return whose they were."""
+    return [fleet.free.reserve_best(ticket("l1")).node_id for _ in range(count)]
+
+
+# Facts
+
+
+def test_a_node_is_usable_when_nothing_speaks_against_it() -> None:
+    one, two = nodes(2)
+    two.healthy = False
+    fleet = fleet_of(one, two)
+    assert usable(fleet) == [1]
+    assert (one.status, two.status) == (NodeStatus.UP, NodeStatus.UNCHECKED)
+    assert (one.since, one.reason, fleet.joins) == (NOW, "added", 1)
+    assert told(fleet) == [], "how a node comes is no change"
+
+
+def test_each_fact_takes_a_node_out_and_only_all_together_bring_it_back() -> None:
+    (only,) = nodes(1)
+    fleet = fleet_of(only)
+    fleet.cordon(only, NOW)
+    fleet.set_healthy(only, False, "no answer", NOW)
+    fleet.set_attested(only, False, "expired", NOW)
+    assert usable(fleet) == []
+    fleet.uncordon(only, NOW)
+    assert usable(fleet) == []
+    fleet.set_attested(only, True, "proven", NOW)
+    assert usable(fleet) == []
+    fleet.set_healthy(only, True, "passed", NOW)
+    assert usable(fleet) == [1]
+    assert told(fleet) == [
+        "1: up -> cordoned, the operator wants it",
+        "1: cordoned -> unattested, the operator wants it",
+        "1: unattested -> down, proven",
+        "1: down -> up, passed",
+    ]
+
+
+def test_a_change_is_told_once_with_its_time_and_reason() -> None:
+    (only,) = nodes(1)
+    fleet = fleet_of(only)
+    fleet.take_changes()
+    assert fleet.has_news is False
+    fleet.set_healthy(only, False, "refused", NOW + 5)
+    fleet.set_healthy(only, False, "refused again", NOW + 6)
+    assert (fleet.has_news, only.since, only.reason) == (True, NOW + 5, "refused")
+    assert told(fleet) == ["1: up -> down, refused"]
+    assert (fleet.has_news, told(fleet)) == (False, [])
+
+
+def test_why_a_node_is_unattested_is_the_last_reason_that_was_given() -> None:
+    (only,) = nodes(1)
+    fleet = fleet_of(only)
+    fleet.set_attested(only, False, "expired", NOW + 5)
+    fleet.set_attested(only, False, "another enclave", NOW + 6)
+    assert (only.status, only.reason, only.since) == (NodeStatus.UNATTESTED, "another enclave", NOW + 5)
+    fleet.cordon(only, NOW + 7)
+    fleet.set_attested(only, False, "debug", NOW + 8)
+    assert (only.status, only.reason) == (NodeStatus.CORDONED, "the operator wants it")
+    assert told(fleet) == ["1: up -> unattested, expired", "1: unattested -> cordoned, the operator wants it"]
+
+
+def test_a_node_that_takes_no_part_yet_may_be_unattested_already() -> None:
+    (only,) = nodes(1)
+    fleet = Fleet()
+    fleet.set_attested(only, False, "new", NOW)
+    assert (fleet.nodes, only.attested, told(fleet)) == ({}, False, [])
+    fleet.add(only, NOW, passed=True)
+    assert (usable(fleet), only.status) == ([], NodeStatus.UNATTESTED)
+    fleet.set_attested(only, True, "proven", NOW)
+    assert usable(fleet) == [1]
+    fleet.remove(only, NOW)
+    fleet.set_attested(only, False, "late", NOW)
+    assert (usable(fleet), only.attested) == ([], False)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_verdict_on_a_node_that_was_removed_does_not_bring_it_back_into_sight(late: bool) -> None:
+    (only,) = nodes(1)
+    affinity = Affinity(LeastInFlight())
+    fleet = Fleet(affinity)
+    fleet.add(only, NOW)
+    fleet.remove(only, NOW)
+    fleet.set_attested(only, late, "late", NOW)
+    assert (affinity._nodes, affinity.length, only.attested) == ({}, 0, late)
+
+
+def test_a_node_that_proves_itself_again_has_what_it_had() -> None:
+    """Its health is another fact: there is no slow start, and no clean slate."""
+    one, two = nodes(2)
+    fleet = fleet_of(one, two, policy=HealthPolicy(slow_start_s=10.0))
+    fleet.set_attested(one, False, "expired", NOW)
+    assert (usable(fleet), one.healthy) == ([2], True)
+    fleet.set_attested(one, True, "proven", NOW)
+    assert (usable(fleet), one.slots, one.status) == ([1, 2], 8, NodeStatus.UP)
+
+
+def test_even_in_a_panic_no_unattested_node_is_used() -> None:
+    one, two = nodes(2)
+    fleet = fleet_of(one, two, policy=HealthPolicy(panics=True))
+    fleet.set_attested(one, False, "expired", NOW)
+    fleet.set_healthy(two, False, "refused", NOW)
+    assert fleet.is_panicking
+    assert (usable(fleet), one.status, two.status) == ([2], NodeStatus.UNATTESTED, NodeStatus.LAST_RESORT)
+
+
+def test_a_removed_node_is_forgotten_with_what_it_has_in_flight_still_counted() -> None:
+    one, two = nodes(2)
+    fleet = fleet_of(one, two)
+    assert take(fleet, 3) == [1, 2, 1]
+    fleet.remove(one, NOW)
+    fleet.remove(one, NOW)
+    assert (usable(fleet), fleet.in_flight, told(fleet)) == ([2], 3, [])
+    assert take(fleet, 1) == [2]
+    fleet.free.release(one)
+    fleet.free.release(one)
+    assert (fleet.in_flight, fleet.free.length) == (2, 1)
+    fleet.remove(two, NOW)
+    assert (fleet.candidates, fleet.free.length, fleet.in_flight) == ({}, 0, 2)
+
+
+# The operator
+
+
+def test_a_drained_node_gets_nothing_and_is_cut_off_after_its_time() -> None:
+    one, two = nodes(2)
+    fleet = fleet_of(one, two)
+    take(fleet, 2)
+    fleet.drain(one, 30.0, NOW)
+    assert (one.status, usable(fleet), fleet.next_due()) == (NodeStatus.DRAINING, [2], NOW + 30)
+    fleet.advance(NOW + 29.9)
+    assert fleet.take_overdue() == []
+    fleet.advance(NOW + 30)
+    assert (fleet.take_overdue(), fleet.take_overdue(), fleet.next_due()) == ([one], [], inf)
+
+
+def test_a_node_that_is_drained_in_time_is_not_cut_off() -> None:
+    one, two = nodes(2)
+    fleet = fleet_of(one, two)
+    take(fleet, 1)
+    fleet.drain(one, 30.0, NOW)
+    fleet.free.release(one)
+    fleet.resize(one, NOW + 1)
+    assert told(fleet) == [
+        "1: up -> draining, the operator wants it",
+        "1: draining -> drained, has nothing in flight any more",
+    ]
+    fleet.advance(NOW + 31)
+    assert fleet.take_overdue() == []
+
+
+def test_an_idle_node_is_drained_at_once_and_works_again_when_it_is_told_to() -> None:
+    one, two = nodes(2)
+    fleet = fleet_of(one, two)
+    fleet.drain(one, 30.0, NOW)
+    assert (one.status, usable(fleet)) == (NodeStatus.DRAINED, [2])
+    fleet.uncordon(one, NOW + 1)
+    assert (one.status, usable(fleet)) == (NodeStatus.UP, [1, 2])
+    take(fleet, 2)
+    fleet.advance(NOW + 40)
+    assert fleet.take_overdue() == [], "the old drain is over"
+
+
+def test_a_cordon_after_a_drain_lets_what_is_in_flight_go_on() -> None:
+    one, two = nodes(2)
+    fleet = fleet_of(one, two)
+    take(fleet, 1)
+    fleet.drain(one, 30.0, NOW)
+    fleet.cordon(one, NOW + 1)
+    fleet.advance(NOW + 40)
+    assert (one.status, fleet.take_overdue(), usable(fleet)) == (NodeStatus.CORDONED, [], [2])
+
+
+def test_workers_change_at_once_and_what_is_above_them_ends_in_its_own_time() -> None:
+    (only,) = nodes(1, slots=4)
+    fleet = fleet_of(only)
+    take(fleet, 4)
+    fleet.set_workers(only, 2, None, NOW)
+    assert (only.slots, fleet.free.length) == (2, 0)
+    fleet.free.release(only)
+    fleet.free.release(only)
+    assert fleet.free.length == 0
+    fleet.free.release(only)
+    assert (only.in_flight, fleet.free.length) == (1, 1)
+    fleet.set_workers(only, 20, None, NOW)
+    assert take(fleet, 19) == [1] * 19
+    assert fleet.free.length == 0
+
+
+def test_slots_that_a_node_finds_by_itself_are_its_slots() -> None:
+    (only,) = nodes(1)
+    fleet = fleet_of(only)
+    fleet.set_workers(only, 64, AdaptiveSlots(4, 64, NOW), NOW)
+    assert (only.slots, only.workers, only.watched) == (4, 64, True)
+    fleet.set_workers(only, 8, None, NOW)
+    assert (only.slots, only.adaptive) == (8, None)
+
+
+def test_weights_change_the_order_as_soon_as_one_is_not_one() -> None:
+    one, two = nodes(2, slots=100)
+    fleet = fleet_of(one, two)
+    assert type(fleet.free) is LeastInFlight
+    take(fleet, 2)
+    fleet.set_weight(two, 3, NOW)
+    assert kind_of(fleet) is WeightedLeastInFlight
+    assert fleet.free.length == 2
+    take(fleet, 98)
+    assert (one.in_flight, two.in_flight) == (25, 75)
+    heavy = NodeState(3, "", 100, True, weight=2)
+    fleet = fleet_of(*nodes(1, slots=100), heavy)
+    take(fleet, 30)
+    assert heavy.in_flight == 20
+
+
+# Tiers
+
+
+def test_a_backup_tier_works_only_while_no_node_of_the_tier_before_can() -> None:
+    first, second = nodes(2)
+    backup = NodeState(3, "", 8, True, tier=1)
+    last = NodeState(4, "", 8, True, tier=7)
+    fleet = fleet_of(last, backup, first, second)
+    assert usable(fleet) == [1, 2]
+    fleet.set_healthy(first, False, "x", NOW)
+    assert usable(fleet) == [2]
+    fleet.cordon(second, NOW)
+    assert usable(fleet) == [3]
+    fleet.remove(backup, NOW)
+    assert usable(fleet) == [4]
+    fleet.set_healthy(first, True, "x", NOW)
+    assert usable(fleet) == [1]
+    assert fleet.free.best(NO_NODES_TRIED) is first
+    assert last.status is NodeStatus.UP, "it is well, and waits"
+
+
+def test_backups_are_the_able_nodes_of_later_tiers_in_their_order() -> None:
+    first = NodeState(1, "", 8, True)
+    second, third, ill = (NodeState(number, "", 1, number < 4, tier=number - 1) for number in (2, 3, 4))
+    fleet = fleet_of(first, third, second, ill)
+
+    def backup(*tried: int, is_free: bool = True) -> int | None:
+        node = fleet.backup_for(frozenset(tried), is_free)
+        return None if node is None else node.node_id
+
+    assert [backup(1), backup(1, 2), backup(1, 2, 3)] == [2, 3, None]
+    fleet.free.reserve(second)
+    assert [backup(1), backup(1, is_free=False)] == [3, 2]
+    fleet.remove(third, NOW)
+    assert backup(1) is None
+    assert (second.is_free, fleet.free.length) == (False, 1)
+
+
+# Panic
+
+
+def test_when_no_node_is_fit_all_are_used_if_the_policy_panics() -> None:
+    one, two, cordoned, unattested = nodes(4)
+    fleet = fleet_of(one, two, cordoned, unattested, policy=HealthPolicy(panics=True))
+    fleet.cordon(cordoned, NOW)
+    fleet.set_attested(unattested, False, "x", NOW)
+    fleet.set_healthy(one, False, "refused", NOW)
+    assert (usable(fleet), fleet.is_panicking) == ([2], False)
+    fleet.take_changes()
+    fleet.set_healthy(two, False, "refused", NOW)
+    assert (usable(fleet), fleet.is_panicking) == ([1, 2], True)
+    assert told(fleet) == ["2: up -> last-resort, refused", "1: down -> last-resort, no node is fit"]
+    fleet.set_healthy(two, True, "passed", NOW)
+    assert (usable(fleet), fleet.is_panicking) == ([2], False)
+    assert told(fleet) == [
+        "2: last-resort -> up, passed",
+        "1: last-resort -> down, another node is fit again",
+    ]
+
+
+def test_when_no_node_is_fit_none_is_used_otherwise() -> None:
+    (only,) = nodes(1)
+    fleet = fleet_of(only)
+    fleet.set_healthy(only, False, "refused", NOW)
+    assert (usable(fleet), fleet.free.length) == ([], 0)
+
+
+# Ejection
+
+
+@pytest.mark.parametrize(
+    ("count", "percent", "ejected"), [(1, 50, 0), (2, 50, 1), (3, 50, 1), (4, 50, 2), (4, 0, 0), (4, 100, 4)]
+)
+def test_no_more_than_a_share_of_the_nodes_is_ejected(count: int, percent: int, ejected: int) -> None:
+    members = nodes(count)
+    fleet = fleet_of(*members, policy=HealthPolicy(ejected_max_percent=percent))
+    assert [fleet.eject(node, "x", NOW) for node in members] == [number < ejected for number in range(count)]
+    assert usable(fleet) == list(range(ejected + 1, count + 1))
+
+
+def test_nodes_that_are_out_for_other_reasons_do_not_count() -> None:
+    members = nodes(4)
+    fleet = fleet_of(*members)
+    fleet.set_healthy(members[0], False, "x", NOW)
+    fleet.cordon(members[1], NOW)
+    assert [fleet.eject(node, "x", NOW) for node in members] == [False, False, True, False]
+
+
+def test_an_ejected_node_rests_and_then_gets_one_request() -> None:
+    one, two = nodes(2)
+    fleet = fleet_of(one, two, policy=HealthPolicy(rest_s=2.0))
+    assert fleet.eject(one, "failed", NOW) is True
+    assert (usable(fleet), fleet.next_due()) == ([2], NOW + 2)
+    fleet.advance(NOW + 1.999)
+    assert usable(fleet) == [2]
+    joins = fleet.joins
+    fleet.advance(NOW + 2)
+    assert (usable(fleet), one.slots, one.watched, fleet.joins) == ([1, 2], 1, True, joins + 1)
+    assert take(fleet, 3) == [2, 1, 2]
+    fleet.restore(one, "answered", NOW + 3)
+    assert take(fleet, 3) == [1, 2, 1]
+    assert told(fleet) == [
+        "1: up -> ejected, failed",
+        "1: ejected -> probing, has rested; one request decides",
+        "1: probing -> up, answered",
+    ]
+
+
+def test_what_a_node_was_like_before_its_rest_does_not_keep_the_one_request_from_it() -> None:
+    one, two = nodes(2)
+    fleet = Fleet(PeakEwma(random.Random(1)))
+    for each in (one, two):
+        fleet.add(each, NOW)
+    fleet.free.observe(one, 3.0, NOW)
+    fleet.free.observe(two, 0.02, NOW)
+    fleet.eject(one, "failed", NOW)
+    fleet.advance(NOW + 2)
+    assert fleet.free.best(NO_NODES_TRIED) is one
+    fleet.set_healthy(one, False, "refused", NOW + 2)
+    fleet.free.observe(one, 3.0, NOW + 2)
+    fleet.set_healthy(one, True, "passed", NOW + 2)
+    assert fleet.free.best(NO_NODES_TRIED) is one
+
+
+def test_what_it_had_in_flight_before_it_rested_does_not_take_the_one_slot() -> None:
+    one, two = nodes(2, slots=2)
+    fleet = fleet_of(one, two)
+    assert take(fleet, 2) == [1, 2]
+    fleet.eject(one, "failed", NOW)
+    fleet.advance(NOW + 2)
+    assert (one.slots, one.breaker.older) == (2, 1)
+    assert sorted(take(fleet, 2)) == [1, 2]
+    assert fleet.free.length == 0
+
+
+def test_when_others_go_the_first_to_end_its_rest_is_let_back_in() -> None:
+    members = nodes(4)
+    fleet = fleet_of(*members)
+    assert fleet.eject(members[0], "failed", NOW) is True
+    assert fleet.eject(members[1], "failed", NOW + 1) is True
+    assert fleet.eject(members[2], "failed", NOW + 1) is False
+    fleet.take_changes()
+    fleet.set_healthy(members[3], False, "refused", NOW + 1)
+    assert usable(fleet) == [1, 3]
+    fleet.cordon(members[2], NOW + 1)
+    assert usable(fleet) == [1], "one of the two may still rest"
+    fleet.remove(members[0], NOW + 1)
+    assert usable(fleet) == [2]
+    assert [node.breaker.state for node in members[:2]] == [CLOSED, CLOSED]
+    assert told(fleet) == [
+        "4: up -> down, refused",
+        "1: ejected -> up, needed: too few others are left",
+        "3: up -> cordoned, the operator wants it",
+        "2: ejected -> up, needed: too few others are left",
+    ]
+
+
+def test_a_node_that_was_down_comes_back_with_a_clean_slate() -> None:
+    one, two = nodes(2)
+    fleet = fleet_of(one, two)
+    fleet.eject(one, "failed", NOW)
+    fleet.set_healthy(one, False, "refused", NOW)
+    assert (one.status, one.breaker.state) == (NodeStatus.DOWN, OPEN)
+    fleet.set_healthy(one, True, "passed", NOW + 1)
+    assert (one.status, one.breaker.state) == (NodeStatus.UP, CLOSED)
+
+
+def test_a_rest_that_became_longer_ends_later() -> None:
+    one, two = nodes(2)
+    fleet = fleet_of(one, two)
+    fleet.eject(one, "failed", NOW)
+    fleet.advance(NOW + 2)
+    one.breaker.reopen(NOW + 2, 60.0, ticket=5)
+    fleet.rest(one, "failed", NOW + 2)
+    assert one.breaker.proven(5, 60.0) is True
+    fleet.rest(one, "failed", NOW + 2.5)
+    fleet.advance(NOW + 4)
+    assert (one.breaker.state, fleet.next_due()) == (OPEN, NOW + 6)
+    fleet.advance(NOW + 6)
+    assert one.breaker.state == HALF_OPEN
+
+
+# Slow start
+
+
+def warming(slots: int = 4, slow_start_s: float = 8.0) -> tuple[Fleet, NodeState, NodeState]:
+    """Return a fleet of which the first node has just come back."""
+    one, two = nodes(2, slots)
+    fleet = fleet_of(one, two, policy=HealthPolicy(slow_start_s=slow_start_s))
+    fleet.set_healthy(one, False, "refused", NOW)
+    fleet.set_healthy(one, True, "passed", NOW)
+    return fleet, one, two
+
+
+def test_a_node_that_is_back_gets_its_slots_one_after_the_other() -> None:
+    fleet, one, _ = warming(slots=4, slow_start_s=8.0)
+    assert (one.status, one.slots) == (NodeStatus.WARMING, 1)
+    seen = []
+    while (due := fleet.next_due()) != inf:
+        fleet.advance(due)
+        seen.append((due - NOW, one.slots))
+    assert seen == [(2.0, 1), (4.0, 2), (6.0, 3), (8.0, 4)]
+    assert told(fleet) == [
+        "1: up -> down, refused",
+        "1: down -> warming, passed",
+        "1: warming -> up, has all of its slots again",
+    ]
+
+
+def test_a_node_with_many_slots_gets_them_in_32_steps() -> None:
+    fleet, one, _ = warming(slots=1000, slow_start_s=3.2)
+    seen = []
+    while (due := fleet.next_due()) != inf:
+        fleet.advance(due)
+        seen.append(one.slots)
+    assert len(seen) == 32
+    assert seen == sorted(seen)
+    assert (seen[0], seen[15], seen[-1]) == (31, 500, 1000)
+
+
+def test_a_node_that_is_let_back_after_its_rest_starts_slowly_too() -> None:
+    one, two = nodes(2)
+    fleet = fleet_of(one, two, policy=HealthPolicy(slow_start_s=8.0))
+    fleet.eject(one, "failed", NOW)
+    fleet.advance(NOW + 2)
+    fleet.restore(one, "answered", NOW + 3)
+    assert (one.status, one.slots) == (NodeStatus.WARMING, 1)
+
+
+def test_a_node_that_comes_for_the_first_time_does_not_start_slowly() -> None:
+    one, two = nodes(2)
+    one.healthy = False
+    fleet = fleet_of(one, two, policy=HealthPolicy(slow_start_s=8.0))
+    fleet.set_healthy(one, True, "passed", NOW)
+    assert (one.status, one.slots) == (NodeStatus.UP, 8)
+
+
+def test_a_node_that_is_back_as_the_only_one_starts_at_once() -> None:
+    one, two = nodes(2)
+    fleet = fleet_of(one, two, policy=HealthPolicy(slow_start_s=8.0))
+    fleet.set_healthy(one, False, "x", NOW)
+    fleet.set_healthy(two, False, "x", NOW)
+    fleet.take_changes()
+    fleet.set_healthy(one, True, "passed", NOW)
+    assert (one.status, one.slots) == (NodeStatus.UP, 8)
+    assert told(fleet) == ["1: down -> up, passed"]
+    fleet.set_healthy(two, True, "passed", NOW)
+    assert (two.status, two.slots) == (NodeStatus.WARMING, 1)
+
+
+def test_a_slow_start_ends_when_the_node_is_the_last_one() -> None:
+    fleet, one, two = warming()
+    fleet.set_healthy(two, False, "refused", NOW + 1)
+    assert (one.status, one.slots, fleet.next_due()) == (NodeStatus.UP, 4, NOW + 2)
+    assert one.reason == "the only one left"
+
+
+def test_a_node_that_falls_ill_again_is_not_warming() -> None:
+    fleet, one, _ = warming()
+    fleet.set_healthy(one, False, "refused", NOW + 1)
+    assert (one.status, one.warm_from) == (NodeStatus.DOWN, inf)
+    fleet.set_healthy(one, True, "passed", NOW + 2)
+    fleet.eject(one, "failed", NOW + 3)
+    assert (one.status, one.warm_from) == (NodeStatus.EJECTED, inf)
+
+
+# Cost
+
+
+def test_a_change_of_one_node_costs_the_same_among_many_as_among_few() -> None:
+    costs = []
+    for count in (10, 1000):
+        members = nodes(count)
+        fleet = fleet_of(*members, policy=HealthPolicy(slow_start_s=1.0))
+
+        def change(fleet: Fleet = fleet, node: NodeState = members[3]) -> None:
+            fleet.set_healthy(node, False, "x", NOW)
+            fleet.set_healthy(node, True, "x", NOW)
+            fleet.eject(node, "x", NOW)
+            fleet.cordon(node, NOW)
+            fleet.uncordon(node, NOW)
+            fleet.restore(node, "x", NOW)
+
+        change()
+        costs.append(lines_run(change))
+    assert costs[0] == costs[1]

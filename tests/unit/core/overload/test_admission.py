@@ -1,0 +1,304 @@
+"""Who may get in line, and who has to go for it."""
+
+from math import inf
+
+import pytest
+
+from priolb.core.nodes.fleet import Fleet
+from priolb.core.overload.admission import AdmissionControl
+from priolb.core.overload.estimate import WaitEstimate
+from priolb.core.queueing.codel import CodelLane
+from priolb.core.queueing.deadline_lane import DeadlineLane
+from priolb.core.queueing.fair_lane import FairLane
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.retries.retry import RetryPolicy
+from priolb.core.scheduler import Scheduler
+from priolb.core.ticket import ENDED, NEW, Ticket
+from priolb.errors import Reason
+from support.tickets import answered, names, new_queue, node, ticket
+
+
+class Desk:
+    """A scheduler with a door, one node, and no free slot."""
+
+    def __init__(
+        self,
+        limit: int = 0,
+        service_s: float | None = None,
+        slots: int = 1,
+        lane_limits: tuple[int, int, int] = (0, 0, 0),
+        low: Lane | None = None,
+    ) -> None:
+        self.queue: PriorityQueue = new_queue(limits=lane_limits)
+        if low is not None:
+            self.queue.lanes[2] = low
+        self.fleet = Fleet()
+        self.estimate: WaitEstimate | None = None
+        if service_s is not None:
+            self.estimate = WaitEstimate(3)
+            self.estimate.observe(2, service_s, -1000.0)
+            self.fleet.estimate = self.estimate
+        self.admission = AdmissionControl(self.queue, self.fleet, limit, self.estimate)
+        self.scheduler = Scheduler(self.queue, RetryPolicy(1), self.fleet, admission=self.admission)
+        self.node = node(1, slots)
+        self.fleet.add(self.node, 0.0)
+        for _ in range(slots):
+            assert self.scheduler.start_at_once(ticket("lx"), 0.0) is not None
+
+    def submit(
+        self,
+        name: str,
+        time_s: float = inf,
+        answer_by: float = inf,
+        now: float = 0.0,
+        tenant: bytes = b"",
+    ) -> Reason | None:
+        each = ticket(name, min(now + time_s, answer_by))
+        each.tenant = tenant
+        each.enqueued_at, self.name = now, name
+        each.answer_by = answer_by
+        self.last = each
+        return self.scheduler.submit(each)
+
+    def fill(self, *lanes: str) -> list[Ticket]:
+        tickets = [ticket(name) for name in lanes]
+        assert [self.scheduler.submit(each) for each in tickets] == [None] * len(tickets)
+        return tickets
+
+
+# A full queue
+
+
+def test_without_a_limit_nobody_has_to_go() -> None:
+    desk = Desk()
+    desk.fill("l1", "l2", "h1")
+    assert desk.admission.take_displaced(64) == []
+    assert desk.queue.length == 3
+
+
+def test_a_better_one_takes_the_place_of_the_newest_of_the_worst_lane() -> None:
+    desk = Desk(limit=3)
+    _, newest, _ = desk.fill("l1", "l2", "h1")
+    [high] = desk.fill("h2")
+    assert desk.admission.take_displaced(64) == [newest]
+    assert newest.state == ENDED
+    assert high.fifo is not None
+    assert desk.queue.length == 3
+    assert desk.admission.take_displaced(64) == [], "once"
+
+
+def test_one_that_is_no_better_than_the_worst_is_refused() -> None:
+    desk = Desk(limit=2)
+    desk.fill("h1", "h2")
+    assert [desk.submit("l1"), desk.submit("h3")] == [Reason.QUEUE_FULL] * 2
+    assert desk.last.state == NEW
+    desk.fill("f1")
+    assert names(desk.admission.take_displaced(64)) == ["h2"]
+
+
+def test_one_whose_own_lane_is_full_displaces_nobody() -> None:
+    desk = Desk(limit=2, lane_limits=(0, 1, 0))
+    desk.fill("h1", "l1")
+    assert desk.submit("h2") is Reason.QUEUE_FULL
+    assert desk.admission.take_displaced(64) == []
+
+
+def test_those_who_are_back_in_line_make_more_wait_but_let_nobody_in_for_it() -> None:
+    desk = Desk(limit=1)
+    [waiting] = desk.fill("l1")
+    desk.queue.remove(waiting)
+    waiting.tries = 1
+    desk.fill("l2")
+    desk.queue.put_back(waiting)
+    assert desk.queue.length == 2
+    assert desk.submit("l3") is Reason.QUEUE_FULL
+    desk.fill("f1")
+    assert names(desk.admission.take_displaced(64)) == ["l2"]
+    assert desk.queue.length == 2
+
+
+def test_one_that_a_node_has_had_is_spared() -> None:
+    desk = Desk(limit=2)
+    first, second = desk.fill("l1", "l2")
+    desk.queue.remove(second)
+    second.tries, second.tried = 1, frozenset({1})
+    desk.queue.rest(second, 5.0)
+    desk.fill("f1")
+    assert desk.admission.take_displaced(64) == [first]
+    assert desk.submit("f2") is Reason.QUEUE_FULL
+
+
+def test_so_is_one_that_gave_up_its_slot() -> None:
+    desk = Desk(limit=1)
+    [waiting] = desk.fill("l1")
+    desk.queue.remove(waiting)
+    waiting.was_preempted = True
+    desk.queue.put_back(waiting)
+    assert desk.submit("f1") is Reason.QUEUE_FULL
+
+
+def test_what_is_remembered_of_arrivals_is_bounded_by_those_who_wait() -> None:
+    desk = Desk(limit=100)
+    stays = desk.fill("l0")
+    for number in range(1000):
+        for each in desk.fill(f"l{number}"):
+            desk.scheduler.cancel(each)
+    assert len(desk.admission._arrivals[2]) <= 2 * 2 + 64
+    desk.fill(*["h"] * 99)
+    assert desk.submit("f1") is None
+    assert desk.admission.take_displaced(64) == stays
+
+
+def test_one_tenant_of_a_fair_lane_does_not_fill_the_queue() -> None:
+    desk = Desk(limit=8, low=FairLane("low", seed=b"secret", max_wait_s=5.0))
+    greedy = [desk.submit("l", tenant=b"greedy") for _ in range(6)]
+    assert greedy == [None] * 4 + [Reason.QUEUE_FULL] * 2
+    assert [desk.submit("l", tenant=b"%d" % each) for each in range(5)] == [None] * 4 + [Reason.QUEUE_FULL]
+
+
+def test_nor_does_one_of_a_better_lane_whose_others_displace_worse_requests() -> None:
+    desk = Desk(limit=4)
+    desk.queue.lanes[1] = FairLane("high", seed=b"secret", max_wait_s=5.0)
+    desk.fill("l1", "l2", "l3", "l4")
+    greedy = [desk.submit("h", tenant=b"greedy") for _ in range(3)]
+    assert greedy == [None, None, Reason.QUEUE_FULL]
+    assert desk.submit("h", tenant=b"other") is None
+    assert names(desk.admission.take_displaced(9)) == ["l4", "l3", "l2"]
+
+
+def test_who_has_left_the_line_is_forgotten_when_the_timer_comes_round() -> None:
+    desk = Desk(limit=100)
+    first, second, third = desk.fill("l1", "l2", "l3")
+    for each in (first, second):
+        desk.scheduler.cancel(each)
+    assert desk.scheduler.take_refused(1.0) == []
+    assert [list(each) for each in desk.admission._arrivals] == [[], [], [third]]
+
+
+# A wait that is too long
+
+
+def test_behind_a_greedy_tenant_of_a_fair_lane_others_need_not_wait() -> None:
+    desk = Desk(service_s=1.0, low=FairLane("low", seed=b"secret", max_wait_s=5.0))
+    assert [desk.submit("l", 5.0, tenant=b"greedy") for _ in range(6)] == [None] * 5 + [Reason.WAIT_TOO_LONG]
+    assert desk.submit("l", 5.0, answer_by=2.5, tenant=b"other") is None
+    assert desk.submit("l", 5.0, answer_by=2.5, tenant=b"another") is Reason.WAIT_TOO_LONG, "two go first"
+
+
+def test_who_has_the_earliest_deadline_of_a_lane_of_that_order_need_not_wait() -> None:
+    desk = Desk(service_s=1.0, low=DeadlineLane("low", max_wait_s=5.0))
+    assert [desk.submit("l", 5.0) for _ in range(6)] == [None] * 5 + [Reason.WAIT_TOO_LONG]
+    assert desk.submit("l", 5.0, answer_by=1.5) is None
+    assert desk.submit("l", 5.0, answer_by=1.5) is None, "as far as is known, nobody has an earlier one"
+
+
+def test_the_newest_of_a_congested_lane_need_not_wait() -> None:
+    desk = Desk(service_s=1.0, low=CodelLane("low", 0, 0, 5.0))
+    assert [desk.submit("l", 5.0) for _ in range(6)] == [None] * 5 + [Reason.WAIT_TOO_LONG]
+    assert desk.submit("l", 5.0, now=0.25) is None
+
+
+def test_one_that_would_wait_longer_than_it_has_time_is_refused() -> None:
+    """Each takes a second, in one slot."""
+    desk = Desk(service_s=1.0)
+    assert [desk.submit(f"l{number}", 2.5) for number in range(4)] == [None] * 3 + [Reason.WAIT_TOO_LONG]
+    assert desk.queue.length == 3
+    assert desk.submit("h1", 2.5) is None, "it waits for nobody"
+
+
+def test_more_slots_wait_less() -> None:
+    desk = Desk(service_s=1.0, slots=4)
+    assert [desk.submit(f"l{number}", 2.5) for number in range(11)] == [None] * 10 + [Reason.WAIT_TOO_LONG]
+
+
+def test_one_that_needs_its_answer_by_then_needs_time_for_that_too() -> None:
+    desk = Desk(service_s=1.0)
+    desk.fill("l1")
+    assert desk.submit("l2", answer_by=2.4) is Reason.WAIT_TOO_LONG
+    assert desk.submit("l2", answer_by=2.5) is None
+
+
+def test_with_a_free_slot_only_the_node_decides() -> None:
+    """The mean of a lane may be far above what most of its requests take."""
+    desk = Desk(service_s=5.0)
+    desk.fleet.add(node(2), 0.0)
+    assert desk.submit("l1", answer_by=1.0) is None
+
+
+def test_without_a_usable_node_all_wait_for_one() -> None:
+    desk = Desk(service_s=1.0)
+    desk.fill("l1", "l2")
+    desk.fleet.set_healthy(desk.node, False, "", 0.0)
+    assert desk.submit("l3", 0.1) is None
+
+
+def test_how_long_one_would_wait() -> None:
+    desk = Desk(service_s=0.5)
+    new = [Ticket(lane, 0.0, inf) for lane in range(3)]
+    assert desk.admission.wait_s(new[2], 0.0) == 0.25, "for half of the service that goes on"
+    desk.fill("l1", "l2", "h1")
+    assert [desk.admission.wait_s(each, 0.0) for each in new] == [0.75, 0.75, 1.75]
+    desk.fleet.add(node(2), 0.0)
+    assert desk.admission.wait_s(new[2], 0.0) == 0.0, "with a free slot"
+    assert Desk().admission.wait_s(new[2], 0.0) == 0.0
+
+
+def test_service_times_come_from_tries_that_end() -> None:
+    desk = Desk(service_s=1.0)
+    assert desk.estimate is not None
+    lease = desk.scheduler.next_dispatch(0.0)
+    assert lease is None
+    desk.fill("h1")
+    free = node(2)
+    desk.fleet.add(free, 0.0)
+    lease = desk.scheduler.next_dispatch(0.0)
+    assert lease is not None
+    desk.scheduler.finished(lease, answered(200), True, 3.0)
+    assert (desk.estimate.service_s(1), free.service_times.value(3.0)) == (3.0, 3.0)
+
+
+# A node that is too slow
+
+
+@pytest.mark.parametrize(("answer_by", "is_sent"), [(10.9, False), (11.0, True), (inf, True)])
+def test_one_with_less_time_left_than_half_of_the_nodes_answers_take_is_not_sent(
+    answer_by: float, is_sent: bool
+) -> None:
+    desk = Desk(service_s=1.0)
+    slow = node(2)
+    desk.fleet.add(slow, 0.0)
+    for service_s in (0.5, 1.0, 5.0):
+        slow.service_times.add(service_s, 10.0)
+    assert desk.estimate is not None
+    desk.estimate._mean_s = [0.0] * 3
+    desk.estimate._overall_s = 0.0
+    late = ticket("l1", answer_by)
+    late.enqueued_at, late.answer_by = 10.0, answer_by
+    lease = desk.scheduler.start_at_once(late, 10.0)
+    assert (lease is not None) is is_sent
+    if lease is None:
+        assert desk.scheduler.submit(late) is None
+        assert desk.scheduler.next_dispatch(10.0) is None
+    assert slow.in_flight == int(is_sent)
+    assert desk.scheduler.next_deadline() == (inf if is_sent else 10.0)
+    assert desk.scheduler.take_expired(10.0) == ([] if is_sent else [late])
+
+
+def test_with_a_free_slot_one_with_a_deadline_is_not_held_against_the_limit_of_what_waits() -> None:
+    desk = Desk(service_s=1.0, low=Lane("low", limit_bytes=100))
+    desk.fleet.add(node(2), 0.0)
+    long = ticket("l1", 5.0)
+    long.answer_by, long.body_bytes = 5.0, 101
+    assert desk.scheduler.start_at_once(long, 0.0) is not None
+
+
+def test_without_an_estimate_it_is_sent_all_the_same() -> None:
+    desk = Desk()
+    slow = node(2)
+    slow.service_times.add(5.0, 0.0)
+    desk.fleet.add(slow, 0.0)
+    late = ticket("l1", 1.0)
+    late.answer_by = 1.0
+    assert desk.scheduler.submit(late) is None
+    assert desk.scheduler.next_dispatch(0.0) is not None
