@@ -79,7 +79,7 @@ def run(quick: bool) -> Result:
     Raises:
         BenchmarkError: a balancer or the load generator failed.
     """
-    count, duration_s = (1, 4.0) if quick else (5, 10.0)
+    count, duration_s = (1, 4.0) if quick else (3, 10.0)
     raise_open_files_limit(12_000)
     peers = [PRIOLB, FAIR, *([HAPROXY] if program("haproxy") else [])]
     rounds: dict[tuple[str, str], list[Round]] = {}

@@ -61,7 +61,7 @@ def run(quick: bool) -> Result:
     Raises:
         BenchmarkError: a balancer or the load generator failed.
     """
-    count, duration_s = (1, 9.0) if quick else (5, 14.0)
+    count, duration_s = (1, 9.0) if quick else (3, 14.0)
     raise_open_files_limit(12_000)
     peers = [PRIOLB, CONTROLLED, *([HAPROXY] if program("haproxy") else [])]
     rounds: dict[str, list[Round]] = {}

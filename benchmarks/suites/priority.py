@@ -85,7 +85,7 @@ def run(quick: bool) -> Result:
     Raises:
         BenchmarkError: a balancer or the load generator failed.
     """
-    count, duration_s = (1, 3.0) if quick else (10, 5.0)
+    count, duration_s = (1, 3.0) if quick else (5, 5.0)
     raise_open_files_limit(8192)
     rounds: dict[tuple[str, str], list[Round]] = {}
     for seed in range(1, count + 1):

@@ -84,7 +84,7 @@ def run(quick: bool) -> Result:
     Raises:
         BenchmarkError: the balancer or a load generator failed.
     """
-    count, duration_s = (1, 2.0) if quick else (7, 5.0)
+    count, duration_s = (1, 2.0) if quick else (5, 4.0)
     raise_open_files_limit(4096)
     costs: dict[str, list[Cost]] = {}
     seen: dict[str, list[Calm]] = {}

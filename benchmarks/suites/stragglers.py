@@ -68,7 +68,7 @@ def run(quick: bool) -> Result:
     Raises:
         BenchmarkError: a balancer or the load generator failed.
     """
-    count, duration_s = (1, 6.0) if quick else (5, 20.0)
+    count, duration_s = (1, 6.0) if quick else (3, 20.0)
     raise_open_files_limit(8192)
     peers = [PRIOLB, HEDGING, *([HAPROXY] if program("haproxy") else [])]
     rounds: dict[str, list[Round]] = {}
