@@ -22,8 +22,8 @@ REQUESTS: Final = 1500
 
 # A request takes about half a millisecond, and on a busy machine some times that. One that had to wait for a
 # dribbler, or for the work that one makes, would take seconds.
-MEDIAN_MAX_S: Final = 0.1
-P99_MAX_S: Final = 1.0
+MEDIAN_MAX_S: Final = 0.025
+P99_MAX_S: Final = 0.25
 
 
 class Dribblers:
