@@ -14,6 +14,7 @@ from priolb.core.queueing.discipline import Aged, Discipline, Strict, Weighted
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import ENDED, RUNNING, Ticket
+from support.examples import examples
 
 NODE_IDS = (1, 2)
 LANES = 3
@@ -187,7 +188,7 @@ class DisciplineMachine(RuleBasedStateMachine):
 
 
 TestDisciplines = DisciplineMachine.TestCase
-TestDisciplines.settings = settings(max_examples=200, stateful_step_count=40)
+TestDisciplines.settings = settings(max_examples=examples(200), stateful_step_count=40)
 
 
 @given(weights=st.lists(st.integers(1, 20), min_size=2, max_size=4), rounds=st.integers(1, 5), data=st.data())

@@ -11,6 +11,7 @@ from priolb.core.nodes.node import Lease
 from priolb.core.queueing.fair_lane import FairLane, TenantQueue
 from priolb.core.queueing.lanes import Fifo
 from priolb.core.ticket import RUNNING, WAITING, Ticket
+from support.examples import examples
 from support.tickets import node
 
 NODE = node(1, 100)
@@ -169,7 +170,7 @@ def fifos_of(queue: TenantQueue) -> list[Fifo]:
 
 
 TestFairLane = FairLaneMachine.TestCase
-TestFairLane.settings = settings(max_examples=150, stateful_step_count=40)
+TestFairLane.settings = settings(max_examples=examples(150), stateful_step_count=40)
 
 
 @given(
@@ -177,7 +178,7 @@ TestFairLane.settings = settings(max_examples=150, stateful_step_count=40)
     costs=st.lists(st.tuples(st.floats(0.01, 1.0), st.floats(1.0, 3.0)), min_size=2, max_size=5),
     chance=st.randoms(use_true_random=False),
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_tenants_that_always_wait_get_the_same_work_done(
     slots: int, costs: list[tuple[float, float]], chance: Random
 ) -> None:

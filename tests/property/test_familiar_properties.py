@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from priolb.errors import ClientError
 from priolb.http.familiar import learn
 from priolb.http.parser import parse_request_head
+from support.examples import examples
 from support.heads import values_of
 
 NAMES = st.sampled_from(
@@ -24,7 +25,7 @@ def head_with(before: list[tuple[bytes, bytes]], field: bytes, after: list[tuple
     return b"POST /a?b HTTP/1.1\r\nHost: a\r\n" + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(FIELDS, NAMES, PLAIN, PLAIN, FIELDS, st.one_of(PLAIN, st.binary(max_size=12)), st.booleans())
 def test_whatever_is_taken_is_what_parsing_makes_of_it(
     before: list[tuple[bytes, bytes]],

@@ -22,6 +22,7 @@ from priolb.core.nodes.selection import LeastInFlight, Selection
 from priolb.core.nodes.status import NodeChange, NodeStatus
 from priolb.core.outcome import Outcome
 from priolb.core.ticket import NO_NODES_TRIED, Ticket
+from support.examples import examples
 from support.tickets import answered, client_left, timed_out, unreachable
 
 MAX_NODES = 5
@@ -249,4 +250,4 @@ class FleetMachine(RuleBasedStateMachine):
 
 
 TestFleet = FleetMachine.TestCase
-TestFleet.settings = settings(max_examples=200, stateful_step_count=50)
+TestFleet.settings = settings(max_examples=examples(200), stateful_step_count=50)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 
 from priolb.net.client import AT_HEAD
 from priolb.net.front import FrontConnection
+from support.examples import examples
 from support.memory import MemoryTransport
 from support.messages import POST, POST_AT_NODE, answer_at_client
 from support.rig import Rig
@@ -120,7 +121,7 @@ REPLAY_LIMITS = st.sampled_from([0, 7, 1 << 20])
 
 
 @given(REQUESTS, SPLITS, st.lists(st.booleans(), max_size=5), REPLAY_LIMITS)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_however_a_stream_is_split_its_answers_are_the_same(
     requests: list[Request], positions: list[int], turns: list[bool], replay_max_bytes: int
 ) -> None:
@@ -164,7 +165,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 @given(damaged(), SPLITS, st.lists(st.booleans(), max_size=5), REPLAY_LIMITS)
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 def test_whatever_is_wrong_with_a_stream_the_connection_serves_on_or_ends_in_time(
     stream: bytes, positions: list[int], turns: list[bool], replay_max_bytes: int
 ) -> None:

@@ -15,6 +15,7 @@ from priolb.http.parser import HEAD_END, parse_request_head, parse_response_head
 from priolb.http.refusal import Refusals
 from priolb.http.rewrite import Target
 from priolb.http.writer import answer_start, chunk, connection_field, is_chunked_to_client, last_chunk
+from support.examples import examples
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -209,7 +210,7 @@ def check_node_sees(
 
 
 @given(methods, targets, st.sampled_from([b"HTTP/1.1", b"HTTP/1.0"]), field_lines, bodies, st.booleans())
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @example(b"POST", b"/", b"HTTP/1.1", [(b"Connection", b"content-length, host, accept")], b"ab", False)
 @example(b"POST", b"/", b"HTTP/1.1", [(b"Connection", b"transfer-encoding")], b"ab", True)
 @example(b"GET", b"/", b"HTTP/1.1", [(b"Content-Type", b""), (b"content-type", b"a ")], b"", False)
@@ -256,7 +257,7 @@ def test_a_node_reads_what_the_client_wrote(
     st.sampled_from([b"GET", b"HEAD", b"POST"]),
     st.integers(0, 1),
 )
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @example(204, b"", b"HTTP/1.1", [], b"", "length", b"GET", 1)
 @example(304, b"", b"HTTP/1.1", [], b"ab", "length", b"GET", 1)
 def test_a_client_reads_what_the_node_wrote(
@@ -347,7 +348,7 @@ cuts_of_data = st.lists(st.integers(0, 1000), max_size=8)
 
 
 @given(chunks_of_a_body, field_lines, st.binary(max_size=10), cuts_of_data)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_how_a_body_was_chunked_and_how_it_comes_change_nothing(
     chunks: list[tuple[bytes, bytes]], trailer: Fields, behind: bytes, cuts: list[int]
 ) -> None:
@@ -423,7 +424,7 @@ RESPONSES = [
 
 
 @given(st.sampled_from(REQUESTS), mutations, st.booleans())
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 def test_a_mutated_request_is_refused_or_reaches_the_node_as_h11_would_read_it(
     seed: bytes, steps: list[tuple[str, int, bytes]], is_cut: bool
 ) -> None:
@@ -462,7 +463,7 @@ def test_a_mutated_request_is_refused_or_reaches_the_node_as_h11_would_read_it(
 
 
 @given(st.sampled_from(RESPONSES), mutations, st.booleans())
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 def test_a_mutated_answer_is_the_nodes_fault_or_can_be_read_by_a_client(
     seed: bytes, steps: list[tuple[str, int, bytes]], is_cut: bool
 ) -> None:
@@ -481,7 +482,7 @@ def test_a_mutated_answer_is_the_nodes_fault_or_can_be_read_by_a_client(
 
 
 @given(chunks_of_a_body, mutations, cuts_of_data)
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_mutated_chunks_are_broken_framing_however_they_come(
     chunks: list[tuple[bytes, bytes]], steps: list[tuple[str, int, bytes]], cuts: list[int]
 ) -> None:
@@ -504,7 +505,7 @@ RPC = [
 
 
 @given(st.sampled_from(RPC), mutations, st.sampled_from(list(Reason)))
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_any_body_is_refused_in_json_that_others_can_read(
     seed: bytes, steps: list[tuple[str, int, bytes]], reason: Reason
 ) -> None:

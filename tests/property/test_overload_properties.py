@@ -30,6 +30,7 @@ from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import ENDED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
+from support.examples import examples
 from support.tickets import answered, client_left, new_queue, node
 
 WAIT_S = 5.0
@@ -110,7 +111,6 @@ class OverloadMachine(RuleBasedStateMachine):
             lease
             for lease in self.leases
             if lease.ticket.lane == LOW
-            and lease.ticket not in self.losers
             and lease.ticket.start_by > self.now
             and lease.node.usable
             and lease.node.in_flight <= lease.node.slots
@@ -193,7 +193,7 @@ class OverloadMachine(RuleBasedStateMachine):
 
 
 TestOverload = OverloadMachine.TestCase
-TestOverload.settings = settings(max_examples=200, stateful_step_count=50)
+TestOverload.settings = settings(max_examples=examples(200), stateful_step_count=50)
 
 
 class CodelMachine(RuleBasedStateMachine):
@@ -268,7 +268,7 @@ class CodelMachine(RuleBasedStateMachine):
 
 
 TestCodel = CodelMachine.TestCase
-TestCodel.settings = settings(max_examples=200, stateful_step_count=50)
+TestCodel.settings = settings(max_examples=examples(200), stateful_step_count=50)
 
 
 disciplines = st.one_of(
@@ -282,7 +282,7 @@ def queue_of(discipline: Discipline) -> PriorityQueue:
     return PriorityQueue([Lane(name) for name in ("a", "b", "c")], discipline)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(
     discipline=disciplines,
     waiting=st.lists(lanes, min_size=6, max_size=30),

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from priolb.core.queueing.lanes import Fifo
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import ENDED, NEW, NO_NODES_TRIED, RUNNING, WAITING, Ticket
+from support.examples import examples
 from support.tickets import new_queue
 
 NODE_IDS = (1, 2)
@@ -255,4 +256,4 @@ def tickets_of(fifo: Fifo) -> list[Ticket]:
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=200, stateful_step_count=40)
+TestQueue.settings = settings(max_examples=examples(200), stateful_step_count=40)

@@ -14,6 +14,7 @@ from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
+from support.examples import examples
 from support.tickets import answered, client_left, new_queue, node, timed_out, unreachable
 
 MAX_NODES = 4
@@ -294,4 +295,4 @@ class SchedulerMachine(RuleBasedStateMachine):
 
 
 TestScheduler = SchedulerMachine.TestCase
-TestScheduler.settings = settings(max_examples=200, stateful_step_count=50)
+TestScheduler.settings = settings(max_examples=examples(200), stateful_step_count=50)

@@ -23,6 +23,7 @@ from priolb.core.retries.hedge import Hedging
 from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import ENDED, Ticket
+from support.examples import examples
 from support.tickets import answered, client_left, node, timed_out, unreachable
 
 LANES = 3
@@ -273,4 +274,4 @@ class SharesMachine(RuleBasedStateMachine):
 
 
 TestShares = SharesMachine.TestCase
-TestShares.settings = settings(max_examples=200, stateful_step_count=50)
+TestShares.settings = settings(max_examples=examples(200), stateful_step_count=50)

@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from priolb.core.timers import TICK_S, Lapsing, TimingWheel
+from support.examples import examples
 
 ITEMS = 5
 
@@ -69,4 +70,4 @@ class WheelMachine(RuleBasedStateMachine):
 
 
 TestWheel = WheelMachine.TestCase
-TestWheel.settings = settings(max_examples=100, stateful_step_count=40)
+TestWheel.settings = settings(max_examples=examples(100), stateful_step_count=40)
