@@ -111,7 +111,6 @@ class OverloadMachine(RuleBasedStateMachine):
             lease
             for lease in self.leases
             if lease.ticket.lane == LOW
-            and lease.ticket.start_by > self.now
             and lease.node.usable
             and lease.node.in_flight <= lease.node.slots
             and lease.node.node_id not in ticket.tried
@@ -124,7 +123,8 @@ class OverloadMachine(RuleBasedStateMachine):
             assert lane != FAST or not may_be or not is_full or recent
             return False
         assert lane == FAST and is_full
-        assert victim is may_be[-1], "the youngest"
+        have_time = [lease for lease in may_be if lease.ticket.start_by > self.now]
+        assert victim is (have_time or may_be)[-1], "the youngest, of those that can start again when there are any"
         loser, tries, tried = victim.ticket, victim.ticket.tries, victim.ticket.tried
         lease = self.scheduler.preempt(victim, lane, self.now)
         assert victim.ended

@@ -3,8 +3,9 @@
 The youngest try of a preemptible lane does, because it has the least to lose. Its request goes back to its
 place in line, and the try counts neither against it nor against the node. There are no more preemptions in
 any second than twice the allowed number: tokens come at that rate, and a second's worth of them is kept.
-A request may lose its slot again as long as it has time to start anew: were each spared after the first time,
-a burst of better requests would find nobody left.
+A request may lose its slot more than once: were each spared after the first time, a burst of better requests
+would find nobody left. Of those that have no time to start anew, the youngest loses its slot only when there
+are no others: where the line is long, all start when their time is nearly over.
 """
 
 from __future__ import annotations
@@ -67,19 +68,22 @@ class Preemption:
         """
         if ticket.lane not in self._preempting or not self._has_token(now):
             return None
+        last: Lease | None = None
         for lease in islice(reversed(self._running), _LOOKED_AT):
             loser, node = lease.ticket, lease.node
             if (
                 loser.lane > ticket.lane
                 and loser.lane not in spared
-                and now < loser.start_by
                 and node.usable
                 and node.in_flight <= node.slots
                 and node.node_id not in ticket.tried
                 and loser.may_be_preempted()
             ):
-                return lease
-        return None
+                if now < loser.start_by:
+                    return lease
+                if last is None:
+                    last = lease
+        return last
 
     def preempt(self, lease: Lease) -> None:
         """Take note that `lease`, which `victim_of` has returned, is cut short."""

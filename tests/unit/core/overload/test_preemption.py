@@ -11,7 +11,7 @@ from priolb.core.overload.shares import Shares
 from priolb.core.queueing.classify import FAST_TRACK, HIGH_PRIORITY, LOW_PRIORITY
 from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
-from priolb.core.ticket import RUNNING, WAITING, Ticket
+from priolb.core.ticket import ENDED, RUNNING, WAITING, Ticket
 from support.tickets import answered, name_of, new_queue, node, ticket
 
 
@@ -121,7 +121,7 @@ def test_nobody_loses_a_slot_to_a_lane_that_is_no_better(name: str) -> None:
     assert desk.preempt(desk.wait("h2")) is None
 
 
-def test_who_lost_a_slot_may_lose_it_again_as_long_as_there_is_time() -> None:
+def test_who_lost_a_slot_may_lose_it_again() -> None:
     desk = Desk(slots=1)
     desk.start("l1", start_by=3.0)
     for number, now in ((1, 1.0), (2, 2.0)):
@@ -132,16 +132,25 @@ def test_who_lost_a_slot_may_lose_it_again_as_long_as_there_is_time() -> None:
         lease = desk.scheduler.next_dispatch(now)
         assert lease is not None
         assert (name_of(lease.ticket), lease.ticket.tries) == ("l1", 1)
-    assert desk.preempt(desk.wait("f3"), 3.0) is None
 
 
-def test_one_that_has_no_time_to_start_again_keeps_its_slot() -> None:
-    desk = Desk(slots=2)
+def test_one_that_has_no_time_to_start_again_keeps_its_slot_while_others_have() -> None:
+    desk = Desk(slots=3)
     desk.start("l1", start_by=100.0)
     desk.start("l2", start_by=1.0)
+    desk.start("l3", start_by=1.0)
+    results = [desk.preempt(desk.wait(name)) for name in ("f1", "f2", "f3")]
+    assert [result[0] for result in results if result is not None] == ["l1", "l3", "l2"]
+
+
+def test_one_that_lost_its_slot_and_has_no_time_to_start_again_has_expired() -> None:
+    desk = Desk(slots=1)
+    loser = desk.start("l1", start_by=1.0).ticket
     result = desk.preempt(desk.wait("f1"), 1.0)
     assert result is not None
-    assert result[0] == "l1"
+    assert desk.scheduler.next_deadline() == 1.0
+    assert desk.scheduler.take_expired(1.0) == [loser]
+    assert (loser.state, desk.scheduler.queue.length) == (ENDED, 0)
 
 
 def test_one_that_ended_has_no_slot_to_give() -> None:
