@@ -56,7 +56,7 @@ accept: $(COMPILED)/.installed ## Accept what a request costs now (tests/accepte
 	PYTHONPATH=tests:$(COMPILED) $(PYTHON) -m support.instructions
 
 properties: $(INSTALLED_DEV) ## Let the property tests look for new examples for long
-	PRIOLB_EFFORT=50 $(PYTHON) -m pytest tests/property
+	PRIOLB_EFFORT=50 $(PYTHON) -m pytest -o faulthandler_timeout=0 tests/property
 
 fuzz: $(INSTALLED_FUZZ) ## Look for inputs that break a rule, for SECONDS=300, or try one again: INPUT=file
 	PYTHONPATH=tests $(PYTHON) -m fuzz $(or $(INPUT),$(SECONDS),300)

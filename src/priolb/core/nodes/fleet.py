@@ -370,11 +370,11 @@ class Fleet:
         self._schedule(node)
 
     def _slots_of(self, node: NodeState, now: float) -> int:
+        if node.withheld_until <= now:  # whatever state it is in: `advance` looks at it until this is done
+            node.withheld, node.withheld_until = 0, inf
         if node.breaker.state == HALF_OPEN:
             return node.breaker.older + 1
         slots = node.workers if node.adaptive is None else node.adaptive.slots
-        if node.withheld_until <= now:
-            node.withheld, node.withheld_until = 0, inf
         slots = max(1, slots - node.withheld)
         if node.warm_from == inf:
             return slots

@@ -533,6 +533,19 @@ def test_a_node_that_falls_ill_again_is_not_warming() -> None:
     assert (one.status, one.warm_from) == (NodeStatus.EJECTED, inf)
 
 
+def test_slots_come_back_to_a_node_whose_rest_ends_with_one_request() -> None:
+    one, two = nodes(2)
+    fleet = fleet_of(one, two)
+    fleet.withhold(one, 3.0, NOW)
+    fleet.eject(one, "failed", NOW)
+    fleet.advance(NOW + 2)
+    assert (one.breaker.state, one.slots, one.withheld, fleet.next_due()) == (HALF_OPEN, 1, 1, NOW + 3)
+    fleet.advance(NOW + 3)
+    assert (one.breaker.state, one.slots, one.withheld, fleet.next_due()) == (HALF_OPEN, 1, 0, inf)
+    fleet.restore(one, "answered", NOW + 4)
+    assert one.slots == 8
+
+
 # Cost
 
 
