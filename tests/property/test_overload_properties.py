@@ -124,7 +124,9 @@ class OverloadMachine(RuleBasedStateMachine):
             return False
         assert lane == FAST and is_full
         have_time = [lease for lease in may_be if lease.ticket.start_by > self.now]
-        assert victim is (have_time or may_be)[-1], "the youngest, of those that can start again when there are any"
+        assert victim is (have_time or may_be)[-1], (
+            "the youngest, of those that can start again when there are any"
+        )
         loser, tries, tried = victim.ticket, victim.ticket.tries, victim.ticket.tried
         lease = self.scheduler.preempt(victim, lane, self.now)
         assert victim.ended

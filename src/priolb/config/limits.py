@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from priolb.config.references import Names
 from priolb.config.settings import Settings
 from priolb.config.tables import (
     ANONYMOUS,
@@ -13,10 +14,8 @@ from priolb.config.tables import (
     LIMIT_WINDOW_MAX_S,
     NETWORK,
     LimitSpec,
-    Policy,
 )
 from priolb.config.words import did_you_mean, shown
-from priolb.core.queueing.classify import LANE_NAMES
 from priolb.core.quotas.costs import Costs
 from priolb.core.quotas.limiter import BY_ANONYMOUS, BY_KEY, BY_LANE, BY_NETWORK, Limiter, LimitRule
 from priolb.core.quotas.rate_limits import ConcurrencyLimit, Limit, RateLimit
@@ -48,21 +47,24 @@ def limit_in_words(limit: LimitSpec) -> str:
     return "; ".join(filter(None, (f"{_whose(limit)} may have {bound}", costs, dry_run)))
 
 
-def mistakes_in_limits(policy: Policy) -> Iterator[tuple[int, str]]:
-    """Return what is wrong with the limits: line and text of each mistake."""
-    lanes = [lane.name for lane in policy.lanes] or list(LANE_NAMES)
-    keys = [key.name for key in policy.keys]
+def mistakes_in_limits(limits: Iterable[LimitSpec], known: Names) -> Iterator[tuple[int, str]]:
+    """Return what is wrong with the limits: line and text of each mistake.
+
+    Args:
+        limits: those that are right one by one.
+        known: the names of all lanes and API keys.
+    """
     lines: dict[str, int] = {}
-    for limit in policy.limits:
+    for limit in limits:
         line = limit.place.line_of("name")
         if limit.name in lines:
             yield line, f"[[limit]] name: is the same as in line {lines[limit.name]}"
         lines.setdefault(limit.name, line)
-        for name, what in _mistakes_in(limit, lanes, keys):
+        for name, what in _mistakes_in(limit, known):
             yield limit.place.line_of(name), f"[[limit]] {name}: {what}"
 
 
-def _mistakes_in(limit: LimitSpec, lanes: Sequence[str], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _mistakes_in(limit: LimitSpec, known: Names) -> Iterator[tuple[str, str]]:
     """Return key and text of each mistake."""
     if limit.rate is None:
         if limit.concurrent is None:
@@ -78,13 +80,13 @@ def _mistakes_in(limit: LimitSpec, lanes: Sequence[str], keys: Sequence[str]) ->
             yield name, f"is for by = {NETWORK} or {ANONYMOUS}"
     elif limit.only:
         yield "only", f"is for by = {KEY} or {LANE}"
-    if limit.by == KEY and not keys:
+    if limit.by == KEY and not known.keys:
         yield "by", "there is no [[key]]"
-    known = {KEY: ("key", keys), LANE: ("lane", lanes)}.get(limit.by)
-    if known is not None:
+    if limit.by in {KEY, LANE}:
+        noun, names = ("key", known.keys) if limit.by == KEY else ("lane", known.lanes)
         for name in limit.only:
-            if name not in known[1]:
-                yield "only", f"there is no {known[0]} {shown(name)}{did_you_mean(name, known[1])}"
+            if name not in names:
+                yield "only", f"there is no {noun} {shown(name)}{did_you_mean(name, names)}"
 
 
 def _mistakes_in_rate(limit: LimitSpec, rate: int) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from priolb.config.limits import mistakes_in_limits
 from priolb.config.parse import Kind
 from priolb.config.reachability import unreachable
 from priolb.config.record import Key, Table, keys_of, tables_of
-from priolb.config.references import mistakes_in_names
+from priolb.config.references import Names, mistakes_in_names, names_in
 from priolb.config.tables import AGED, AGING_STEP_S, ORIGINAL, WEIGHT, WEIGHTED, Entry, LaneSpec, Policy
 from priolb.config.toml_text import named, toml_text
 from priolb.config.words import did_you_mean, escaped
@@ -53,12 +53,13 @@ class PolicyReader:
         }
         others = {table.name for table in records.values()} | self._settings
         own = {name: value for name, value in values.items() if name not in others}
+        tables = Policy(place=place, **found)
         policy = self._entry(Policy, place, "", own, frozenset(others), found)
-        if policy is None:
-            return Policy()
-        if not self.mistakes:
-            self.mistakes.extend(mistakes_of(policy))
-        return policy
+        lanes = values.get("lane", [])
+        if policy is not None and isinstance(lanes, list) and len(policy.lanes) == len(lanes):
+            self.mistakes.extend(_mistakes_in_lanes(policy))
+        self.mistakes.extend(_mistakes_between(tables, names_in(values)))
+        return policy or Policy()
 
     def _tables(self, table: Table, value: object) -> Iterator[Entry]:
         """Return the tables of one kind."""
@@ -128,27 +129,36 @@ class PolicyReader:
         self.mistakes.append((place.line_of(name), what))
 
 
-def mistakes_of(policy: Policy) -> Iterator[tuple[int, str]]:
-    """Return what is wrong with a policy whose tables are right one by one: line and text of each mistake."""
-    lines: dict[str, int] = {}
-    for lane in policy.lanes:
-        line = lane.place.line_of("name")
-        if lane.name in lines:
-            yield line, f"[[lane]] name: {lane.name!r} is the name of that in line {lines[lane.name]}, too"
-        lines.setdefault(lane.name, line)
-    yield from _discipline_mistakes(policy)
-    yield from _preemption_mistakes(policy.lanes)
-    yield from mistakes_in_names(policy)
-    yield from mistakes_in_limits(policy)
-    yield from unreachable(policy.rules)
-
-
 def too_long_waits(lanes: Iterable[LaneSpec], most_s: float) -> Iterator[tuple[int, str]]:
     """Return which lanes let a request wait for longer than any may: line and text of each mistake."""
     for lane in lanes:
         if lane.max_wait_s is not None and lane.max_wait_s > most_s:
             what = f"[[lane]] max_wait: {lane.max_wait_s:g} is more than REQUEST_TIMEOUT ({most_s:g})"
             yield lane.place.line_of("max_wait"), what
+
+
+def _mistakes_between(tables: Policy, known: Names) -> Iterator[tuple[int, str]]:
+    """Return what is wrong between tables that are right one by one: line and text of each mistake.
+
+    Args:
+        tables: those tables; others may have mistakes.
+        known: the names of all tables.
+    """
+    lines: dict[str, int] = {}
+    for lane in tables.lanes:
+        line = lane.place.line_of("name")
+        if lane.name in lines:
+            yield line, f"[[lane]] name: {lane.name!r} is the name of that in line {lines[lane.name]}, too"
+        lines.setdefault(lane.name, line)
+    yield from mistakes_in_names(tables, known)
+    yield from mistakes_in_limits(tables.limits, known)
+    yield from unreachable(tables.rules)
+
+
+def _mistakes_in_lanes(policy: Policy) -> Iterator[tuple[int, str]]:
+    """Return what the lanes, all of them right, say that does not fit together: line and text of each."""
+    yield from _discipline_mistakes(policy)
+    yield from _preemption_mistakes(policy.lanes)
 
 
 def _discipline_mistakes(policy: Policy) -> Iterator[tuple[int, str]]:

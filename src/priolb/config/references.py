@@ -1,6 +1,7 @@
 """What tables of the configuration file say of each other: names given twice, and names of nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from priolb.config.tables import Policy, RuleSpec
 from priolb.config.words import did_you_mean, shown
@@ -10,10 +11,32 @@ from priolb.core.queueing.classify import LANE_NAMES
 Mistake = tuple[int, str]
 
 
-def mistakes_in_names(policy: Policy) -> Iterator[Mistake]:
-    """Return what is wrong with names in keys, networks and rules: line and text of each mistake."""
-    lanes = [lane.name for lane in policy.lanes] or list(LANE_NAMES)
-    keys = [key.name for key in policy.keys]
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What tables may be called by others, those that have mistakes included.
+
+    Args:
+        lanes: names of lanes, those of the original when the file has none.
+        keys: names of API keys.
+    """
+
+    lanes: Sequence[str]
+    keys: Sequence[str]
+
+
+def names_in(values: Mapping[str, object]) -> Names:
+    """Return the names that the tables of a file give themselves."""
+    return Names(_names_of(values.get("lane")) or LANE_NAMES, _names_of(values.get("key")))
+
+
+def mistakes_in_names(policy: Policy, known: Names) -> Iterator[Mistake]:
+    """Return what is wrong with names in keys, networks and rules: line and text of each mistake.
+
+    Args:
+        policy: the tables that are right one by one.
+        known: the names of all tables.
+    """
+    lanes, keys = known.lanes, known.keys
     names: dict[object, int] = {}
     secrets: dict[object, int] = {}
     networks: dict[object, int] = {}
@@ -27,6 +50,14 @@ def mistakes_in_names(policy: Policy) -> Iterator[Mistake]:
     for rule in policy.rules:
         yield from _unknown(rule.keys, keys, rule.place.line_of("key"), "[[rule]] key", "key")
         yield from _mistakes_in_rule(rule, lanes)
+
+
+def _names_of(tables: object) -> list[str]:
+    tables = [tables] if isinstance(tables, dict) else tables
+    names = (
+        [each.get("name") for each in tables if isinstance(each, dict)] if isinstance(tables, list) else []
+    )
+    return [name for name in names if isinstance(name, str)]
 
 
 def _mistakes_in_rule(rule: RuleSpec, lanes: Sequence[str]) -> Iterator[Mistake]:

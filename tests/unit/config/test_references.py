@@ -69,3 +69,43 @@ def mistakes(text: str) -> list[str]:
 )
 def test_names_of_nothing_and_names_given_twice_are_mistakes(text: str, expected: list[str]) -> None:
     assert mistakes(text) == expected
+
+
+def test_what_is_wrong_between_tables_is_told_beside_what_is_wrong_in_them() -> None:
+    text = (
+        "discipline = 'strict'\n"
+        "[[lane]]\nname = 'a'\nlimit = -1\n"
+        "[[lane]]\nname = 'b'\n"
+        "[[key]]\nname = 'k'\nsha256 = '0'\n"
+        f"[[key]]\nname = 'l'\nsha256 = {SHA}\nallow = 'a,c'\n"
+        "[[rule]]\nkey = ['k', 'm']\nlane = 'a'\n"
+        "[[rule]]\npath = 3\nlane = 'd'\n"
+        "[[rule]]\nlane = 'b'\n"
+        "[[rule]]\nlane = 'e'\n"
+        "[[limit]]\nname = 'x'\nrate = 0\n"
+        "[[limit]]\nname = 'y'\nby = 'key'\nonly = 'k,n'\nrate = 1\n"
+    )
+    assert mistakes(text) == [
+        "f:4: [[lane]] limit: '-1' is out of range (0 to 1000000000)",
+        "f:9: [[key]] sha256: the value (not shown) is not a SHA-256 (64 hex digits)",
+        "f:13: [[key]] allow: there is no lane 'c'",
+        "f:15: [[rule]] key: there is no key 'm'",
+        "f:18: [[rule]] path: '3' is not a list of paths, where a * may stand for any rest",
+        "f:22: [[rule]]: never matches, as that of line 20 matches all of it",
+        "f:23: [[rule]] lane: there is no lane 'e'",
+        "f:26: [[limit]] rate: '0' is out of range (1 to 1000000000)",
+        "f:30: [[limit]] only: there is no key 'n'",
+    ]
+
+
+def test_a_table_with_single_brackets_has_a_name_all_the_same() -> None:
+    assert mistakes("[lane]\nname = 'a'\n[[rule]]\nlane = 'a'\n") == [
+        "f:1: lane: has to be a table that begins with [[lane]]"
+    ]
+
+
+def test_lanes_are_held_against_each_other_while_a_rule_has_a_mistake() -> None:
+    assert mistakes("discipline = 'strict'\n[[lane]]\nname = 'a'\nweight = 2\n[[rule]]\npath = 3") == [
+        "f:4: [[lane]] weight: the discipline strict does not heed it",
+        "f:6: [[rule]] path: '3' is not a list of paths, where a * may stand for any rest",
+    ]
