@@ -299,7 +299,8 @@ def test_mistakes_in_limits_are_told_with_their_lines_and_nothing_starts(tmp_pat
     done = run_program("-config", str(path), LISTEN_ADDR="127.0.0.1:0")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        f"prio-load-balancer: {path}:5: [[limit]] rate: '-1' is out of range (1 to 1000000000)"
+        f"prio-load-balancer: {path}:2: [[limit]] name: 'a' needs rate or concurrent",
+        f"prio-load-balancer: {path}:5: [[limit]] rate: '-1' is out of range (1 to 1000000000)",
     ]
 
 

@@ -178,10 +178,9 @@ class Refusals:
             fields: what is told of the sender's limits, rendered.
         """
         answer = _RATE_LIMITED
-        words, retry_after, proxy_status, error = self._over_limit(policy, wait_s)
+        words, fields, error = self._over_limit(policy, wait_s, fields)
         if self._legacy:
             return LocalResponse(answer.legacy_status, words.encode() + b"\n")
-        fields = b"%b%b%b" % (retry_after, fields, proxy_status)
         call_id = plain_id(body)
         if call_id:  # as mostly
             rpc_body = b'{"jsonrpc":"2.0","id":%b,"error":%b}\n' % (call_id, error)
@@ -204,8 +203,8 @@ class Refusals:
         fields = b"Retry-After: %d\r\n%b" % (retry_after_s, self._proxy_status(answer))
         return answer.status, fields, _dump({"code": answer.code, "message": answer.words})[:-1]
 
-    def _over_limit_parts(self, policy: str, wait_s: int) -> tuple[str, bytes, bytes, bytes]:
-        """Return words, fields before and behind those of the limits, and error of the answer to a call."""
+    def _over_limit_parts(self, policy: str, wait_s: int, fields: bytes) -> tuple[str, bytes, bytes]:
+        """Return words, fields and error of the answer to a call that is over a limit."""
         answer = _RATE_LIMITED
         words = f"{answer.words}: {policy}, a single request may not cost that much"
         retry_after = b""
@@ -213,7 +212,7 @@ class Refusals:
             words = f"{answer.words}: {policy}, try again in {wait_s} s"
             retry_after = b"Retry-After: %d\r\n" % wait_s
         error = _dump({"code": answer.code, "message": words})[:-1]
-        return words, retry_after, self._proxy_status(answer), error
+        return words, b"%b%b%b" % (retry_after, fields, self._proxy_status(answer)), error
 
     def _proxy_status(self, answer: _Answer) -> bytes:
         return b"Proxy-Status: %b; error=%b\r\n" % (self._name, answer.proxy_error)

@@ -126,13 +126,16 @@ class Rules:
     Args:
         rules: the rules.
         default: the lane of requests that none fits, or NO_LANE.
+
+    `decide` says whether there is any request whose lane they know.
     """
 
-    __slots__ = ("_default", "_rules")
+    __slots__ = ("_default", "_rules", "decide")
 
     def __init__(self, rules: Sequence[Rule], default: int) -> None:
         self._rules: tuple[Rule, ...] = tuple(rules)
         self._default = default
+        self.decide: bool = bool(rules) or default != NO_LANE
 
     def lane_of(self, request: Request) -> int:
         """Return the lane that a request asks for, NO_LANE or BODY_DECIDES; notes the rule in the request."""

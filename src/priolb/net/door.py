@@ -45,7 +45,7 @@ class Door:
         limiter: holds requests against the limits of their callers, None for none.
     """
 
-    __slots__ = ("_callers", "_function", "_limiter", "_rules")
+    __slots__ = ("_callers", "_function", "_limiter", "_looks_closer", "_rules")
 
     def __init__(
         self,
@@ -58,6 +58,10 @@ class Door:
         self._rules = rules
         self._function = function
         self._limiter = limiter
+        # Whether more of a request matters than its caller and the original's headers.
+        self._looks_closer: bool = (
+            function is not None or rules.decide or (limiter is not None and limiter.reads_methods)
+        )
 
     def admit(self, head: RequestHead, peer: Peer, body: bytes, now: float) -> Admission | Excess:
         """Let a request in, or return why not.
@@ -68,11 +72,17 @@ class Door:
             body: its body, or what has come of a long one.
             now: monotonic seconds.
         """
-        request = self.decide(head, peer, body)
-        caller, lane, limiter = request.caller, request.lane, self._limiter
+        limiter, calls = self._limiter, _NO_CALLS
+        if self._looks_closer:
+            request = self.decide(head, peer, body)
+            caller, lane = request.caller, request.lane
+            if limiter is not None and limiter.reads_methods:
+                calls = calls_of(request)
+        else:
+            caller = self._callers.caller_of(head, peer)
+            lane = caller.lane_for(lane_of(head.known))
         if limiter is None:
             return Admission(caller, lane)
-        calls = calls_of(request) if limiter.reads_methods else _NO_CALLS
         answer = limiter.admit(caller, lane, calls, now)
         if isinstance(answer, Excess):
             return answer

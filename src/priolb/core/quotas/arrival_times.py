@@ -24,8 +24,9 @@ PLACES_PER_ROW: Final = 16
 # average, 1 in 270 then has more than 16 (Poisson).
 _PLANNED_PER_ROW: Final = 8
 _ITEMS_PER_ROW: Final = 2 * PLACES_PER_ROW
-# What is stored of a key, besides the row that it is in: collisions take 2**30 keys in one row.
-_MARK_BITS: Final = 0x0FFF_FFFF_FFFF_FFFF
+# As much of a key's hash as counts, which is what is computed with fast: it says in which row the key is, and all
+# of it is stored there.
+_HASH_BITS: Final = 0x0FFF_FFFF_FFFF_FFFF
 
 
 class ArrivalTimes:
@@ -55,9 +56,9 @@ class ArrivalTimes:
         Returns how far ahead of now the time is, or would be, nanoseconds.
         """
         rows = self._rows
-        number = hash(key)
+        number = hash(key) & _HASH_BITS
         index = number % len(rows)
-        mark = -1 - (number & _MARK_BITS)  # negative, as times are not
+        mark = -1 - number  # negative, as times are not
         row = rows[index]
         if row is None:
             row = rows[index] = array("q")
@@ -76,10 +77,10 @@ class ArrivalTimes:
     def take_back(self, key: bytes, by_ns: int) -> None:
         """Undo an `advance` of this turn, of as many nanoseconds, that moved the time of `key`."""
         rows = self._rows
-        number = hash(key)
+        number = hash(key) & _HASH_BITS
         row = rows[number % len(rows)]
         assert row is not None
-        row[row.index(-1 - (number & _MARK_BITS)) + 1] -= by_ns
+        row[row.index(-1 - number) + 1] -= by_ns
 
 
 def _settle(row: array[int], mark: int, by_ns: int, now_ns: int, most_ns: int) -> int:
