@@ -24,8 +24,8 @@ PLACES_PER_ROW: Final = 16
 # average, 1 in 270 then has more than 16 (Poisson).
 _PLANNED_PER_ROW: Final = 8
 _ITEMS_PER_ROW: Final = 2 * PLACES_PER_ROW
-# As much of a key's hash as counts, which is what is computed with fast: it says in which row the key is, and all
-# of it is stored there.
+# As much of a key's hash as is quick to compute with: it says in which row the key is, and all of it is
+# stored there.
 _HASH_BITS: Final = 0x0FFF_FFFF_FFFF_FFFF
 
 
