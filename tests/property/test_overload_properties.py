@@ -159,10 +159,14 @@ class OverloadMachine(RuleBasedStateMachine):
         self.scheduler.fleet.set_healthy(self.nodes[1], is_healthy, "", self.now)
         self.dispatch()
 
-    @precondition(lambda self: self.waiting)
+    def in_line(self) -> list[Ticket]:
+        """Return those who wait, without losers whose time was over and who have yet to be told."""
+        return [each for each in self.waiting if each.state == WAITING]
+
+    @precondition(lambda self: self.in_line())
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        ticket = data.draw(st.sampled_from(self.waiting))
+        ticket = data.draw(st.sampled_from(self.in_line()))
         self.scheduler.cancel(ticket)
         self.waiting.remove(ticket)
         self.left.append(ticket)
