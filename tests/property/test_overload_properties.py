@@ -79,8 +79,8 @@ class OverloadMachine(RuleBasedStateMachine):
             return
         new = [each for each in self.waiting if not each.tries and each not in self.losers]
         worse = [each for each in new if each.lane > lane]
-        is_full = 0 < self.limit <= len(self.waiting)
-        before = len(self.waiting)
+        before = len(self.in_line())
+        is_full = 0 < self.limit <= before
         reason = self.scheduler.submit(ticket)
         assert reason is (Reason.QUEUE_FULL if is_full and not worse else None)
         displaced = self.admission.take_displaced(AT_ONCE)
@@ -96,7 +96,7 @@ class OverloadMachine(RuleBasedStateMachine):
             assert each.state == ENDED
             self.waiting.remove(each)
             self.left.append(each)
-        assert not self.limit or len(self.waiting) <= max(self.limit, before)
+        assert not self.limit or len(self.in_line()) <= max(self.limit, before)
         self.dispatch()
         while self.preempt(lane):
             pass
