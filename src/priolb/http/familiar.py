@@ -70,10 +70,13 @@ class Familiar:
         if self._key:
             known = known.copy()
             known[self._key] = value
-        forwarded, rpc_forwarded = head.forwarded, head.rpc_forwarded
         if self._travels:
-            forwarded = b"%s%s%s" % (self._fields[0], value, self._fields[1])
-            rpc_forwarded = b"%s%s%s" % (self._rpc_fields[0], value, self._rpc_fields[1])
+            before, after = self._fields
+            forwarded = b"%s%s%s" % (before, value, after)
+            before, after = self._rpc_fields
+            rpc_forwarded = b"%s%s%s" % (before, value, after)
+        else:
+            forwarded, rpc_forwarded = head.forwarded, head.rpc_forwarded
         return RequestHead(
             head.method,
             head.authority,

@@ -196,16 +196,18 @@ class Engine:
     def submit(self, exchange: Exchange) -> None:
         """Start a request at once when a node is free and nobody waits, else put it in line."""
         scheduler = self.scheduler
-        queue = scheduler.queue
         lease = scheduler.start_at_once(exchange, exchange.enqueued_at)
         if lease is not None:
-            self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, queue)
+            self.instrument.queued(
+                exchange.request_id, exchange.lane, exchange.payload_bytes, scheduler.queue
+            )
             exchange.begin(lease, self._links[lease.node.node_id], exchange.enqueued_at)
             return
         reason = scheduler.submit(exchange)
         if reason is not None:
             exchange.refuse(reason)
             return
+        queue = scheduler.queue
         exchange.size_at_start = queue.lanes[exchange.lane].length
         self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, queue)
         self.expect(min(exchange.start_by, scheduler.next_refusal()))
