@@ -3,7 +3,13 @@
 from math import inf
 
 from priolb.core.queueing.codel import CodelLane
-from priolb.core.ticket import NO_NODES_TRIED, WAITING, Ticket
+from priolb.core.queueing.discipline import Strict
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.retries.retry import RetryPolicy
+from priolb.core.scheduler import Scheduler
+from priolb.core.ticket import ENDED, NO_NODES_TRIED, WAITING, Ticket
+from priolb.core.timers import AT_ONCE
+from priolb.errors import Reason
 
 
 def new_lane() -> CodelLane:
@@ -93,6 +99,20 @@ def test_the_newest_is_never_shed() -> None:
 def test_an_empty_lane_sheds_nothing() -> None:
     lane = new_lane()
     assert (lane.next_shed_at(), shed_from(lane, 5.0)) == (inf, [])
+
+
+def test_those_who_are_shed_leave_the_queue_in_parts() -> None:
+    queue = PriorityQueue([new_lane()], Strict())
+    scheduler = Scheduler(queue, RetryPolicy(1))
+    tickets = [Ticket(0, 0.0, 20.0) for _ in range(AT_ONCE + 2)]
+    for ticket in tickets:
+        queue.push(ticket)
+    assert scheduler.take_refused(5.0) == [(ticket, Reason.SHED) for ticket in tickets[:AT_ONCE]]
+    assert (queue.length, queue.occupied) == (2, 1)
+    assert scheduler.take_refused(5.0) == [(tickets[AT_ONCE], Reason.SHED)]
+    assert [ticket.state for ticket in tickets] == [ENDED] * (AT_ONCE + 1) + [WAITING]
+    queue.remove(tickets[-1])
+    assert (queue.length, queue.occupied) == (0, 0)
 
 
 def test_those_whom_a_node_has_had_are_neither_shed_nor_overtaken() -> None:
