@@ -48,7 +48,7 @@ def with_waiting(waiting: int) -> float:
 def with_lanes(discipline: Discipline, count: int) -> float:
     """Return what a request costs with so many lanes, of which only the last one has somebody.
 
-    So all others are passed by for each request: it costs the most that it may.
+    So a discipline that looks at all of them passes by the most.
     """
     lanes = [Lane(f"lane-{number}", max_wait_s=MAX_WAIT_S) for number in range(count)]
     door = Door(Callers(), Rules([], default=count - 1))

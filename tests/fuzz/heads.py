@@ -10,7 +10,7 @@ from fuzz.reference import Fields, Head, IncompleteError, MalformedError
 from fuzz.split import parts_of
 from priolb.errors import ClientError, NodeError
 from priolb.http.framing import CHUNKED, UNTIL_CLOSE
-from priolb.http.inbox import Inbox
+from priolb.http.head_reader import HeadReader
 from priolb.http.messages import RequestHead
 from priolb.http.parser import HEAD_END, HeadLimits, parse_response_head
 from priolb.http.rewrite import Target
@@ -91,14 +91,13 @@ def request_heads(data: bytes) -> None:
 
 
 def taken(parts: list[bytes]) -> tuple[int, RequestHead | None]:
-    """Return what an inbox makes of what comes in these parts: the status of a refusal, or a head."""
-    inbox = Inbox(LIMITS)
+    """Return what is made of what comes in these parts: the status of a refusal, or a head."""
+    heads = HeadReader(LIMITS)
     for part in parts:
-        inbox.data += part
-        if not inbox.data:
+        if not heads.rest + part:
             continue
         try:
-            head = inbox.take_head()
+            head = heads.take(heads.rest + part)
         except ClientError as error:
             return error.status, None
         if head is not None:

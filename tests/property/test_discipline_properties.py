@@ -181,6 +181,8 @@ class DisciplineMachine(RuleBasedStateMachine):
     def the_lengths_are_those_of_the_list(self) -> None:
         assert self.queue.lengths() == tuple(len(self.in_lane(lane)) for lane in range(LANES))
         assert self.queue.length == len(self.waiting)
+        occupied = {lane for lane, length in enumerate(self.queue.lengths()) if length}
+        assert self.queue.occupied == sum(1 << lane for lane in occupied)
 
     @invariant()
     def the_next_deadline_is_the_lowest(self) -> None:

@@ -13,6 +13,7 @@ NAMES = st.sampled_from(
     [
         *(b"X-Request-ID", b"x-request-id", b"Traceparent", b"X", b"Cookie", b"Connection", b"Content-Type"),
         *(b"Via", b"Keep-Alive", b"TE", b"Upgrade", b"X-Fast-Track", b"Content-Length", b"Authorization"),
+        *(b"X-Forwarded-For", b"X_Forwarded_For", b"Forwarded"),
     ]
 )
 PLAIN = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=8).map(str.encode)

@@ -177,7 +177,7 @@ def test_whatever_is_wrong_with_a_stream_the_connection_serves_on_or_ends_in_tim
         if client.is_ended:
             return
         client.take()
-        if front._state == AT_HEAD and not front._inbox.data:
+        if front._state == AT_HEAD and not front._waiting:
             client.send(POST)
             rig.run()
             echoed = echo(POST_AT_NODE)

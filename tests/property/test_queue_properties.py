@@ -201,6 +201,8 @@ class QueueMachine(RuleBasedStateMachine):
     def the_lengths_are_those_of_the_list(self) -> None:
         assert self.queue.lengths() == tuple(len(self.in_lane(lane)) for lane in (0, 1, 2))
         assert self.queue.length == len(self.waiting)
+        occupied = {lane for lane, length in enumerate(self.queue.lengths()) if length}
+        assert self.queue.occupied == sum(1 << lane for lane in occupied)
         assert [lane.held_bytes for lane in self.queue.lanes] == [self.held_bytes(lane) for lane in (0, 1, 2)]
 
     @invariant()

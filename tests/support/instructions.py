@@ -34,7 +34,12 @@ def per_request(repeats: bool) -> int:
     Args:
         repeats: as in `LeanPath`.
     """
-    with LeanPath(repeats) as path:
+    return per_request_on(LeanPath(repeats))
+
+
+def per_request_on(lean_path: LeanPath) -> int:
+    """Return the same of a request on this path."""
+    with lean_path as path:
         for _ in range(_WARM_UP):
             path.exchange()
         _count(path.exchange)  # a code object shows its instructions from its second traced call on

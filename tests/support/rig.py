@@ -47,11 +47,13 @@ class Notes:
     def __init__(self) -> None:
         self.notes: list[Note] = []
 
-    def queued(self, request_id: bytes, lane: int, payload_bytes: int, sizes: tuple[int, ...]) -> None:
+    def queued(self, request_id: bytes, lane: int, payload_bytes: int, queue: PriorityQueue) -> None:
+        alone = tuple([int(each == lane) for each in range(len(queue.lanes))])
+        sizes = queue.lengths() if queue.length else alone
         self.notes.append(("queued", request_id, lane, payload_bytes, sizes))
 
     def completed(
-        self, request: Exchange, status: int, node: str, started_at: float, now: float, sizes: tuple[int, ...]
+        self, request: Exchange, status: int, node: str, started_at: float, now: float, queue: PriorityQueue
     ) -> None:
         self.notes.append(("completed", request.request_id, status, node, request.tries))
 

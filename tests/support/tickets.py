@@ -5,7 +5,7 @@ from math import inf
 from priolb.core.nodes.node import NodeState
 from priolb.core.outcome import Outcome, Phase, Source
 from priolb.core.queueing.classify import FAST_TRACK, HIGH_PRIORITY, LANE_NAMES, LOW_PRIORITY
-from priolb.core.queueing.discipline import FastHighLow
+from priolb.core.queueing.discipline import FastHighLow, Strict
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import Ticket
@@ -44,6 +44,15 @@ def new_queue(
         Lane(name, limit, limit_bytes, max_wait_s) for name, limit in zip(LANE_NAMES, limits, strict=True)
     ]
     return PriorityQueue(lanes, FastHighLow(fast_per_high, drain_fast_first))
+
+
+def queue_of(*lengths: int) -> PriorityQueue:
+    """Return a queue in whose lanes so many wait."""
+    queue = PriorityQueue([Lane(str(lane)) for lane in range(len(lengths))], Strict())
+    for lane, length in enumerate(lengths):
+        for _ in range(length):
+            assert queue.push(Ticket(lane, 0.0, inf))
+    return queue
 
 
 def node(node_id: int, slots: int = 1, healthy: bool = True) -> NodeState:

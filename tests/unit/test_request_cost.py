@@ -2,8 +2,16 @@
 
 import pytest
 
-from support.instructions import KINDS, accepted, form, per_request
-from support.lean_path import BODY, RESULT, LeanPath
+from priolb.core.queueing.discipline import Aged, Discipline, Strict, Weighted
+from priolb.core.queueing.lanes import Lane
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.quotas.limiter import BY_NETWORK, Limiter, LimitRule
+from priolb.core.quotas.rate_limits import RateLimit
+from priolb.http.callers import Callers
+from priolb.http.rules import Rules
+from priolb.net.door import Door
+from support.instructions import KINDS, accepted, form, per_request, per_request_on
+from support.lean_path import BODY, MAX_WAIT_S, RESULT, TRUSTED, LeanPath, caller_address
 
 MOST_GROWTH = 1.05
 
@@ -20,6 +28,39 @@ def test_a_request_takes_no_more_instructions_than_was_accepted(kind: str) -> No
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_count_is_the_same_each_time(kind: str) -> None:
     assert per_request(KINDS[kind]) == per_request(KINDS[kind])
+
+
+def lanes_of(count: int) -> list[Lane]:
+    return [Lane(f"lane-{number}", max_wait_s=MAX_WAIT_S) for number in range(count)]
+
+
+def in_the_last_of(count: int, discipline: Discipline) -> int:
+    """Return what a request takes when others wait in the last of so many lanes, and nobody in the others."""
+    door = Door(Callers(), Rules([], default=count - 1))
+    queue = PriorityQueue(lanes_of(count), discipline)
+    return per_request_on(LeanPath(True, waiting=3, queue=queue, door=door))
+
+
+def test_it_takes_no_more_with_many_lanes_than_with_few() -> None:
+    assert in_the_last_of(20, Strict()) == in_the_last_of(2, Strict())
+    assert in_the_last_of(20, Weighted([1] * 20)) == in_the_last_of(2, Weighted([1] * 2))
+    assert in_the_last_of(20, Aged(1.0)) == in_the_last_of(2, Aged(1.0))
+
+
+def for_callers(count: int) -> int:
+    """Return what a request takes that a proxy sends for one of so many callers that have asked before."""
+    limit = RateLimit("each", 1000, 1, 1000)
+    for number in range(count):
+        limit.take(caller_address(number), 1, 1)
+    rule = LimitRule(limit, BY_NETWORK, frozenset(), 32, 64, None, is_dry=False, policy=b"each")
+    door = Door(Callers(trusted=TRUSTED), Rules([], default=0), limiter=Limiter([rule], ["lane-0"]))
+    return per_request_on(
+        LeanPath(True, queue=PriorityQueue(lanes_of(1), Strict()), door=door, callers=count)
+    )
+
+
+def test_it_takes_no_more_for_one_of_many_callers_than_for_one_of_few() -> None:
+    assert for_callers(20_000) <= for_callers(10)
 
 
 def test_everything_is_counted_that_is_not_compiled() -> None:

@@ -204,7 +204,7 @@ class Scheduler:
             if shares is None:
                 ticket = self.queue.pop(self._has_node_for)
             else:
-                ticket = self.queue.pop(self._has_node_for, shares.open_lanes())
+                ticket = self.queue.pop(self._has_node_for, shares.open_among(self.queue.occupied))
             if ticket is None:
                 return None
             if ticket.start_by > now:
@@ -372,8 +372,8 @@ class Scheduler:
             displaced = self.admission.take_displaced(AT_ONCE)
             refused += [(ticket, Reason.DISPLACED) for ticket in displaced]
         for lane in self._shedding:
-            for ticket in lane.shed(now, AT_ONCE - len(refused)):
-                self.queue.length -= 1
+            while len(refused) < AT_ONCE and (ticket := lane.to_shed(now)) is not None:
+                self.queue.remove(ticket)
                 ticket.state = ENDED
                 refused.append((ticket, Reason.SHED))
         return refused

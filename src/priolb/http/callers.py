@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
+from priolb.http.addresses import Address, Networks, address_of
 from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Peer
 from priolb.http.messages import RequestHead
 
 _BEARER: Final = b"bearer "
-_IPV6_PREFIX_BITS: Final = 64
 _UNKNOWN: Final = b"unknown"
 
 # Proxies, one behind the other, that are asked for whom they ask.
 _HOPS_MAX: Final = 32
-_HOP_MAX_BYTES: Final = 64
 _TENANT_MAX_BYTES: Final = 128
-_CALLERS_REMEMBERED: Final = 4096
 
 
 class KnownKey:
@@ -70,7 +68,7 @@ class Caller:
 
     def __init__(
         self,
-        ip: IPv4Address | IPv6Address | None,
+        ip: Address | None,
         key: bytes,
         network: bytes,
         prefix: bytes,
@@ -88,6 +86,10 @@ class Caller:
     def address(self) -> str:
         """Its address, empty when there is none."""
         return "" if self.ip is None else str(self.ip)
+
+    def network_of(self, ipv4_bits: int, ipv6_bits: int) -> bytes:
+        """Return the network that it is in; see `Address.network`."""
+        return self.prefix if self.ip is None else self.ip.network(ipv4_bits, ipv6_bits)
 
     def lane_for(self, lane: int) -> int:
         """Return the lane that it gets when it asks for this one."""
@@ -107,7 +109,7 @@ class Callers:
         tenant_header: name of the field by which such a proxy names the tenant, empty for none.
     """
 
-    __slots__ = ("_keys", "_made", "_networks", "_tenants", "_trusted")
+    __slots__ = ("_keys", "_known", "_networks", "_tenants", "_trusted")
 
     def __init__(
         self,
@@ -117,10 +119,12 @@ class Callers:
         tenant_header: str = "",
     ) -> None:
         self._keys: dict[bytes, KnownKey] = {key.digest: key for key in keys}
-        self._networks: list[KnownNetwork] = sorted(networks, key=_prefix_bits, reverse=True)
-        self._trusted: tuple[IPv4Network | IPv6Network, ...] = tuple(trusted)
+        self._known: tuple[tuple[bytes, tuple[int, ...] | None], ...] = tuple(
+            [(str(known.network).encode(), known.lanes) for known in networks]
+        )
+        self._networks: Networks = Networks([known.network for known in networks])
+        self._trusted: Networks = Networks(trusted)
         self._tenants: FieldFinder | None = FieldFinder(tenant_header) if tenant_header else None
-        self._made: dict[tuple[bytes, bytes, bytes], Caller] = {}
 
     def caller_of(self, head: RequestHead, peer: Peer) -> Caller:
         """Return who sends a request.
@@ -129,24 +133,24 @@ class Callers:
             head: the request's head.
             peer: the other end of the connection that it came by.
         """
-        address = peer.address
-        ip: IPv4Address | IPv6Address | None = None  # as far as it is known without looking at the address
-        tenant = b""
+        ip, tenant = peer.ip, b""
         if peer.is_trusted:
             forwarded_for = head.known.get(b"x-forwarded-for", b"")
             if forwarded_for:
                 ip = self._client_behind(forwarded_for)
-                address = b"" if ip is None else str(ip).encode()
             if self._tenants is not None:
                 tenant = self._tenants.value_in(head).strip(b" \t")[:_TENANT_MAX_BYTES]
         key = self._key_of(head) if self._keys else None
-        made_of = (address, b"" if key is None else key.name, tenant)
-        caller = self._made.get(made_of)
-        if caller is None:
-            if len(self._made) >= _CALLERS_REMEMBERED:
-                self._made.clear()
-            caller = self._made[made_of] = self._caller(ip or _ip_of(address), key, tenant)
-        return caller
+        prefix = _UNKNOWN if ip is None else ip.host
+        network, name, own, lanes = b"", b"", prefix, None
+        index = self._networks.around(ip)
+        if index >= 0:
+            network, lanes = self._known[index]
+        if key is not None:
+            name = key.name
+            own = b"key " + name
+            lanes = lanes if key.lanes is None else key.lanes
+        return Caller(ip, name, network, prefix, b"header " + tenant if tenant else own, lanes)
 
     def _key_of(self, head: RequestHead) -> KnownKey | None:
         secret = head.known.get(b"x-api-key", b"")
@@ -157,38 +161,14 @@ class Callers:
             secret = credentials[len(_BEARER) :].strip(b" ")
         return self._keys.get(sha256(secret).digest())
 
-    def _caller(self, ip: IPv4Address | IPv6Address | None, key: KnownKey | None, tenant: bytes) -> Caller:
-        network, lanes = b"", None
-        if ip is not None:
-            for known in self._networks:
-                if ip in known.network:
-                    network, lanes = str(known.network).encode(), known.lanes
-                    break
-        name = b""
-        if key is not None:
-            name = key.name
-            lanes = lanes if key.lanes is None else key.lanes
-        prefix = _prefix_of(ip)
-        own = b"key " + name if name else prefix
-        return Caller(ip, name, network, prefix, b"header " + tenant if tenant else own, lanes)
-
-    def _client_behind(self, forwarded_for: bytes) -> IPv4Address | IPv6Address | None:
+    def _client_behind(self, forwarded_for: bytes) -> Address | None:
         """Return for whom a trusted proxy asks; None when it does not say what can be read."""
-        ip: IPv4Address | IPv6Address | None = None
+        ip: Address | None = None
         for hop in reversed(forwarded_for.rsplit(b",", _HOPS_MAX)[-_HOPS_MAX:]):
-            ip = _ip_of(_without_port(hop.strip(b" \t")))
-            if not is_within(ip, self._trusted):
+            ip = address_of(_without_port(hop.strip(b" \t")))
+            if self._trusted.around(ip) < 0:
                 break
         return ip
-
-
-def is_within(ip: IPv4Address | IPv6Address | None, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
-    """Return whether an address is in one of these networks."""
-    return ip is not None and any(ip in network for network in networks)
-
-
-def _prefix_bits(known: KnownNetwork) -> int:
-    return known.network.prefixlen
 
 
 def _without_port(hop: bytes) -> bytes:
@@ -196,26 +176,3 @@ def _without_port(hop: bytes) -> bytes:
         return hop[1:].partition(b"]")[0]
     host, colon, rest = hop.partition(b":")
     return host if colon and b":" not in rest else hop
-
-
-def _ip_of(address: bytes) -> IPv4Address | IPv6Address | None:
-    if not address or len(address) > _HOP_MAX_BYTES:
-        return None
-    try:
-        ip = ip_address(address.partition(b"%")[0].decode())
-    except ValueError:
-        return None
-    if isinstance(ip, IPv6Address):
-        mapped = ip.ipv4_mapped
-        if mapped is not None:
-            return mapped
-    return ip
-
-
-def _prefix_of(ip: IPv4Address | IPv6Address | None) -> bytes:
-    if ip is None:
-        return _UNKNOWN
-    if isinstance(ip, IPv4Address):
-        return str(ip).encode()
-    network = int(ip) >> _IPV6_PREFIX_BITS << _IPV6_PREFIX_BITS
-    return b"%s/%d" % (str(IPv6Address(network)).encode(), _IPV6_PREFIX_BITS)

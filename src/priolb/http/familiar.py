@@ -1,8 +1,11 @@
 """Heads that differ from the one before in one value alone: mostly an id that each request has of its own.
 
+Or, of a proxy, the address of the client for whom it asks.
+
 To parse such a head again tells nothing new but that value. Two heads teach which it is; from then on the
 bytes in front of it and behind it are compared, and the value is put where it belongs. Only values of fields
-that merely travel on are treated so, and X-Request-ID: nothing else of what is made of a head hangs on them.
+that merely travel on are treated so, X-Request-ID and X-Forwarded-For: nothing else of what is made of a head
+hangs on them.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from typing import Final
 from priolb.http.fields import REQUEST_ROLES, tokens
 from priolb.http.messages import RequestHead
 
-_REQUEST_ID: Final = b"x-request-id"
+# Fields that are looked at, and whether they travel on besides: else they are written anew.
+_LOOKED_AT: Final = {b"x-request-id": True, b"x-forwarded-for": False}
 # Bytes that a value may have wherever it stands: what else the syntax allows is parsed.
 _PLAIN: Final = re.compile(rb"[!-~]{1,128}")
 _NOMINATES_NOTHING: Final = frozenset({b"keep-alive", b"close"})
@@ -30,17 +34,22 @@ class Familiar:
     `taken_bytes` is how long the head was that `take` found last.
     """
 
-    __slots__ = ("_after", "_before", "_fields", "_head", "_is_request_id", "_rpc_fields", "taken_bytes")
+    __slots__ = ("_after", "_before", "_fields", "_head", "_key", "_rpc_fields", "_travels", "taken_bytes")
 
     def __init__(self, head: RequestHead, name: bytes, value: bytes) -> None:
         line = b"%s: %s\r\n" % (name, value)
         self._head = head
-        self._is_request_id: bool = name.lower() == _REQUEST_ID
+        key = name.lower()
+        self._key: bytes = key if key in _LOOKED_AT else b""
+        self._travels: bool = _LOOKED_AT.get(key, True)
         before, _, after = head.raw.partition(b"\r\n" + line)
         self._before: bytes = b"%s\r\n%s: " % (before, name)
         self._after: bytes = b"\r\n" + after
-        self._fields: tuple[bytes, bytes] = _around(head.forwarded, line, name)
-        self._rpc_fields: tuple[bytes, bytes] = _around(head.rpc_forwarded, line, name)
+        self._fields: tuple[bytes, bytes] = (b"", b"")
+        self._rpc_fields: tuple[bytes, bytes] = (b"", b"")
+        if self._travels:
+            self._fields = _around(head.forwarded, line, name)
+            self._rpc_fields = _around(head.rpc_forwarded, line, name)
         self.taken_bytes: int = 0
 
     def take(self, data: bytes) -> RequestHead | None:
@@ -58,9 +67,16 @@ class Familiar:
         value = data[start:stop]
         head = self._head
         known = head.known
-        if self._is_request_id:
+        if self._key:
             known = known.copy()
-            known[_REQUEST_ID] = value
+            known[self._key] = value
+        if self._travels:
+            before, after = self._fields
+            forwarded = b"%s%s%s" % (before, value, after)
+            before, after = self._rpc_fields
+            rpc_forwarded = b"%s%s%s" % (before, value, after)
+        else:
+            forwarded, rpc_forwarded = head.forwarded, head.rpc_forwarded
         return RequestHead(
             head.method,
             head.authority,
@@ -69,8 +85,8 @@ class Familiar:
             head.minor,
             head.keep_alive,
             known,
-            b"%s%s%s" % (self._fields[0], value, self._fields[1]),
-            b"%s%s%s" % (self._rpc_fields[0], value, self._rpc_fields[1]),
+            forwarded,
+            rpc_forwarded,
             head.body_bytes,
             head.upgrade,
             head.max_forwards,
@@ -91,7 +107,7 @@ def learn(first: RequestHead, second: RequestHead) -> Familiar | None:
     key = name.lower()
     if not separator or name != other_name or not (_PLAIN.fullmatch(value) and _PLAIN.fullmatch(other_value)):
         return None
-    if key in REQUEST_ROLES and key != _REQUEST_ID:
+    if key in REQUEST_ROLES and key not in _LOOKED_AT:
         return None
     if sum([line.lower().startswith(key + b":") for line in lines]) != 1:
         return None

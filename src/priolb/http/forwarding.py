@@ -7,9 +7,10 @@ claims does not reach a node.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
+from priolb.http.addresses import Address, Networks, address_of
 from priolb.http.fields import PROXY_CLAIMS
 from priolb.http.messages import RequestHead
 
@@ -25,12 +26,14 @@ class Peer:
         address: its address, empty when it has none (a Unix socket).
         node_id: the same as Forwarded spells it (RFC 7239, section 6).
         is_trusted: whether it may say for whom it asks.
+        ip: its address as a number, None when it has none.
     """
 
-    __slots__ = ("address", "is_trusted", "node_id")
+    __slots__ = ("address", "ip", "is_trusted", "node_id")
 
-    def __init__(self, address: bytes, node_id: bytes, is_trusted: bool) -> None:
+    def __init__(self, address: bytes, node_id: bytes, is_trusted: bool, ip: Address | None) -> None:
         self.address = address
+        self.ip = ip
         self.node_id = node_id
         self.is_trusted = is_trusted
 
@@ -64,7 +67,7 @@ class Forwarding:
         self._name: bytes = name.encode()
         self._proto: bytes = proto.encode()
         self._tells_client = tells_client
-        self._trusted: tuple[IPv4Network | IPv6Network, ...] = tuple(trusted)
+        self._trusted: Networks = Networks(trusted)
         self._via: tuple[bytes, bytes] = (b"1.0 " + self._name, b"1.1 " + self._name)
         self._peers: dict[str, Peer] = {}
         # What was rendered last: of many connections of one program it is the same, so they share it.
@@ -84,15 +87,12 @@ class Forwarding:
 
     def _new_peer(self, address: str) -> Peer:
         if not address:
-            return Peer(b"", _UNKNOWN, is_trusted=False)
+            return Peer(b"", _UNKNOWN, is_trusted=False, ip=None)
         spelled = address.encode()
-        known = ip_address(address.partition("%")[0])  # without the zone of a link-local address
-        if isinstance(known, IPv6Address):
-            node_id = b'"[%s]"' % spelled.partition(b"%")[0]
-            known = known.ipv4_mapped or known
-        else:
-            node_id = spelled
-        return Peer(spelled, node_id, any(known in network for network in self._trusted))
+        # Without the zone of a link-local address.
+        node_id = b'"[%s]"' % spelled.partition(b"%")[0] if b":" in spelled else spelled
+        ip = address_of(spelled)
+        return Peer(spelled, node_id, self._trusted.around(ip) >= 0, ip)
 
     def is_loop(self, head: RequestHead) -> bool:
         """Return whether a request has passed this program before (RFC 9110, section 7.6.3)."""

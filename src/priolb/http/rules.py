@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
-from priolb.http.callers import is_within
+from priolb.http.addresses import Networks
 from priolb.http.fields import FieldFinder
 from priolb.http.request import Request
 from priolb.http.rpc_methods import RpcMethods
@@ -87,7 +87,7 @@ class Rule:
         self._paths = paths
         self._http_methods = http_methods
         self._rpc_methods = rpc_methods
-        self._networks: tuple[IPv4Network | IPv6Network, ...] = tuple(networks)
+        self._networks: Networks | None = Networks(networks) if networks else None
         self._keys = keys
 
     def lane_of(self, request: Request) -> int:
@@ -117,7 +117,7 @@ class Rule:
             value = self._field.value_in(head).rstrip(b" \t")
             if not value or (self._value is not None and value != self._value):
                 return False
-        return not self._networks or is_within(caller.ip, self._networks)
+        return self._networks is None or self._networks.around(caller.ip) >= 0
 
 
 class Rules:

@@ -13,6 +13,7 @@ from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.health_check import HealthCheck
 from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.status import NodeChange
+from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import Ticket
 from priolb.core.timers import Lapsing, TimingWheel
@@ -45,11 +46,11 @@ def _ignore(change: NodeChange) -> None:
 class Instrument(Protocol):
     """What is told of requests. Called on the path of a request: it must be cheap and must not raise."""
 
-    def queued(self, request_id: bytes, lane: int, payload_bytes: int, sizes: tuple[int, ...]) -> None:
-        """A request is in line; `sizes` are the lengths of the lanes, with it."""
+    def queued(self, request_id: bytes, lane: int, payload_bytes: int, queue: PriorityQueue) -> None:
+        """A request is in line; or has passed it by, if nobody is."""
 
     def completed(
-        self, request: Exchange, status: int, node: str, started_at: float, now: float, sizes: tuple[int, ...]
+        self, request: Exchange, status: int, node: str, started_at: float, now: float, queue: PriorityQueue
     ) -> None:
         """A request got the answer of a node, in a try that began at `started_at`."""
 
@@ -102,7 +103,6 @@ class Engine:
     __slots__ = (
         "_alarm",
         "_alarm_at",
-        "_alone",
         "_date",
         "_date_until",
         "_links",
@@ -181,11 +181,6 @@ class Engine:
         self.head_limits = head_limits
         self.max_waits_s: tuple[float, ...] = tuple([lane.max_wait_s for lane in scheduler.queue.lanes])
         self.has_limits: bool = any(lane.limit or lane.limit_bytes for lane in scheduler.queue.lanes)
-        lanes = range(len(scheduler.queue.lanes))
-        # Lengths of the lanes with nobody in line but a request of this lane.
-        self._alone: tuple[tuple[int, ...], ...] = tuple(
-            [tuple([int(lane == other) for other in lanes]) for lane in lanes]
-        )
         self._loop = asyncio.get_running_loop()
         self._wheel = TimingWheel()
         self.tasks = Tasks()
@@ -204,7 +199,7 @@ class Engine:
         lease = scheduler.start_at_once(exchange, exchange.enqueued_at)
         if lease is not None:
             self.instrument.queued(
-                exchange.request_id, exchange.lane, exchange.payload_bytes, self._alone[exchange.lane]
+                exchange.request_id, exchange.lane, exchange.payload_bytes, scheduler.queue
             )
             exchange.begin(lease, self._links[lease.node.node_id], exchange.enqueued_at)
             return
@@ -212,9 +207,9 @@ class Engine:
         if reason is not None:
             exchange.refuse(reason)
             return
-        sizes = scheduler.queue.lengths()
-        exchange.size_at_start = sizes[exchange.lane]
-        self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, sizes)
+        queue = scheduler.queue
+        exchange.size_at_start = queue.lanes[exchange.lane].length
+        self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, queue)
         self.expect(min(exchange.start_by, scheduler.next_refusal()))
         self.pump(exchange.enqueued_at)
         if scheduler.preemption is not None:

@@ -468,4 +468,4 @@ class Exchange(Attempts):
 
     def _note_completed(self, status: int, node: str, now: float) -> None:
         engine = self._engine
-        engine.instrument.completed(self, status, node, self._try_at, now, engine.scheduler.queue.lengths())
+        engine.instrument.completed(self, status, node, self._try_at, now, engine.scheduler.queue)

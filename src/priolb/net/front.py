@@ -105,9 +105,8 @@ class FrontConnection(Reception):
 
     def data_received(self, data: bytes) -> None:
         state = self._state
-        inbox = self._inbox
         if state == AT_HEAD:
-            inbox.data = inbox.data + data if inbox.data else data
+            self._waiting = self._waiting + data if self._waiting else data
             self._read_heads()
         elif state in {AT_BODY, PASSING}:
             self._read_body(data)
@@ -115,14 +114,14 @@ class FrontConnection(Reception):
             if len(data) >= LONG_READ_BYTES:
                 self._rest()
         elif state == BUSY:
-            inbox.data += data
-        if len(inbox.data) > MAX_PIPELINED_BYTES:
+            self._waiting += data
+        if len(self._waiting) > MAX_PIPELINED_BYTES:
             self._hold_back()
 
     def on_lapse(self, now: float) -> None:
         if self._transport is not None and (self._writing_paused or self._state == CLOSING):
             self._drop_if_stuck()
-        elif self._state == AT_HEAD and not self._inbox.data:
+        elif self._state == AT_HEAD and not self._waiting:
             self._close()
         elif self._state == AT_HEAD:
             self._refuse(Reason.BAD_REQUEST, "the head of the request did not come in time", 408)
@@ -181,8 +180,8 @@ class FrontConnection(Reception):
         """Pass on to the node whatever comes from now on."""
         self._upload = tunnel(self, self._engine.body_budget)
         self._state = PASSING
-        waiting = self._inbox.data
-        self._inbox.clear()
+        waiting = self._waiting
+        self._waiting = b""
         backend.take_upload(self._upload)
         if waiting:
             self._read_body(waiting)
@@ -224,7 +223,7 @@ class FrontConnection(Reception):
     # Requests
 
     def _begin(self, head: RequestHead) -> None:
-        """Take up a request; what is there of its body is in the inbox."""
+        """Take up a request; what is there of its body waits behind it."""
         self._head = head
         # Of the head of the last request that went to a node, or was refused, that is known.
         self._is_local = (
@@ -241,7 +240,7 @@ class FrontConnection(Reception):
         if not body_bytes:
             self._dispatch(head, b"", None)
             return
-        data = self._inbox.data
+        data = self._waiting
         if (
             0 < body_bytes <= len(data)
             and body_bytes <= self._listener.replay_max_bytes
@@ -249,7 +248,7 @@ class FrontConnection(Reception):
         ):
             # The whole body came with the head, as mostly: no detour.
             self._held_bytes = body_bytes
-            self._inbox.data = data[body_bytes:]
+            self._waiting = data[body_bytes:]
             self._dispatch(head, data[:body_bytes], None)
         else:
             self._begin_body(head)
@@ -271,7 +270,7 @@ class FrontConnection(Reception):
             if excess is not None:
                 self._turn_away(over_limit(engine.refusals, excess, b""))
                 return
-        waiting = self._inbox.data
+        waiting = self._waiting
         if head.expects_continue and not waiting:
             # RFC 9110, section 10.1.1: what will be refused anyway shall not be uploaded first.
             reason = None if self._is_local else self._foreseen_refusal(head, body_bytes)
@@ -280,7 +279,7 @@ class FrontConnection(Reception):
                 self._refuse(reason or Reason.QUEUE_FULL, "" if reason is not None else _NO_ROOM)
                 return
             self._awaits_continue = True
-        self._inbox.clear()
+        self._waiting = b""
         self._state = AT_BODY
         self._upload = Upload(
             self,
@@ -311,7 +310,7 @@ class FrontConnection(Reception):
         is_passing = self._state == PASSING
         if upload.is_complete:
             upload.completed_at = self._engine.clock()
-            self._inbox.data = upload.rest
+            self._waiting = upload.rest
             if is_passing:
                 self._state = BUSY
                 if not self._writing_paused:
@@ -394,7 +393,7 @@ class FrontConnection(Reception):
         """Answer a request that is not read to its end, and close: where the next one starts is unknown."""
         head, exchange = self._head, self._exchange
         self._end_request()
-        self._inbox.clear()
+        self._waiting = b""
         if exchange is not None:
             is_answering = exchange.is_answering
             self._state = CLOSING
@@ -411,7 +410,7 @@ class FrontConnection(Reception):
         exchange, cancel_local = self._exchange, self._cancel_local
         self._end_request()
         self._state = CLOSING
-        self._inbox.clear()
+        self._waiting = b""
         if exchange is not None:
             exchange.client_ended(self._engine.clock())
         if cancel_local is not None:

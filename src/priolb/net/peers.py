@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address
-
+from priolb.http.addresses import address_of
 from priolb.http.forwarding import Forwarding
 
 
@@ -20,13 +19,13 @@ class PeerCount:
     def __init__(self, limit: int, forwarding: Forwarding) -> None:
         self._limit = limit
         self._forwarding = forwarding
-        self._counts: dict[str | int, int] = {}
+        self._counts: dict[bytes, int] = {}
 
     def add(self, address: str) -> bool:
         """Count a connection; False when it is one too many. Each is taken off again by `remove`."""
         if not self._limit or not address:
             return True
-        key = network_of(address)
+        key = _host_of(address)
         count = self._counts[key] = self._counts.get(key, 0) + 1
         return count <= self._limit or self._forwarding.peer(address).is_trusted
 
@@ -34,7 +33,7 @@ class PeerCount:
         """Count a connection no more."""
         if not self._limit or not address:
             return
-        key = network_of(address)
+        key = _host_of(address)
         count = self._counts[key] - 1
         if count:
             self._counts[key] = count
@@ -42,10 +41,7 @@ class PeerCount:
             del self._counts[key]
 
 
-def network_of(address: str) -> str | int:
-    """Return what stands for the network of one host: its IPv4 address, or its /64 of IPv6."""
-    if ":" not in address:
-        return address
-    known = ip_address(address.partition("%")[0])
-    assert isinstance(known, IPv6Address)
-    return str(known.ipv4_mapped) if known.ipv4_mapped else int(known) >> 64
+def _host_of(address: str) -> bytes:
+    known = address_of(address.encode())
+    assert known is not None
+    return known.host

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from priolb.core.queueing.classify import LANE_NAMES
+from priolb.core.queueing.queue import PriorityQueue
 
 
 class LaneWords:
@@ -37,9 +38,18 @@ class LaneWords:
             return [total, f"{total}FastTrack", f"{total}HighPrio", f"{total}LowPrio"]
         return [total, f"{total}_{self._names[lane]}"]
 
-    def told(self, sizes: tuple[int, ...], lane: int) -> tuple[int, ...]:
-        """Return those of the lengths of all lanes that a line about a request of `lane` tells."""
-        return sizes if self._names is None else (sizes[lane],)
+    def lengths(self, queue: PriorityQueue, lane: int) -> tuple[int, ...]:
+        """Return the lengths that `sizes` has the names of."""
+        lanes = queue.lanes
+        if self._names is None:
+            return (queue.length, lanes[0].length, lanes[1].length, lanes[2].length)
+        return (queue.length, lanes[lane].length)
+
+    def lengths_alone(self, lane: int) -> tuple[int, ...]:
+        """Return the same of a queue with nobody but the one request of `lane`."""
+        if self._names is None:
+            return (1, int(lane == 0), int(lane == 1), int(lane == 2))
+        return (1, 1)
 
     def of(self, lane: int) -> dict[str, object]:
         """Return the fields that say which lane a request is in."""

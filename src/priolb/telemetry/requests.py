@@ -12,6 +12,7 @@ Lanes are numbers here; `LaneWords` has the words for them.
 from functools import lru_cache
 from typing import Final, Protocol
 
+from priolb.core.queueing.queue import PriorityQueue
 from priolb.http.numbers import decimal
 from priolb.telemetry.forms import Level
 from priolb.telemetry.lane_words import LaneWords
@@ -81,27 +82,26 @@ class RequestLog:
         self._queued_line = lru_cache(maxsize=_LINES_MAX)(self._queued_template)
         self._completed_line = lru_cache(maxsize=_LINES_MAX)(self._completed_template)
 
-    def queued(self, request_id: bytes, lane: int, payload_bytes: int, sizes: tuple[int, ...]) -> None:
+    def queued(self, request_id: bytes, lane: int, payload_bytes: int, queue: PriorityQueue) -> None:
         """Log that a request is in line.
 
         Args:
             request_id: the client's X-Request-ID, empty when it sent none.
             lane: its lane.
             payload_bytes: length of the request's body.
-            sizes: requests that wait in each lane, this one included.
+            queue: where it waits; or has passed by if nobody is there, and is told as if it waited.
         """
-        waiting = sum(sizes)
-        is_alone = waiting == 1
+        is_alone = queue.length <= 1
         line = self._queued_line(lane, request_id != b"", is_alone)
         stamp = self._stamps.now()
         if request_id:
             values: tuple[object, ...] = (stamp, self._render_id(request_id), payload_bytes)
         else:
             values = (stamp, payload_bytes)
-        self._write(line % (values if is_alone else (*values, waiting, *self._lanes.told(sizes, lane))))
+        self._write(line % (values if is_alone else (*values, *self._lanes.lengths(queue, lane))))
 
     def completed(
-        self, request: Request, status: int, node: str, started_at: float, now: float, sizes: tuple[int, ...]
+        self, request: Request, status: int, node: str, started_at: float, now: float, queue: PriorityQueue
     ) -> None:
         """Log that a request got the answer of a node.
 
@@ -111,7 +111,7 @@ class RequestLog:
             node: name of the node that answered.
             started_at: monotonic seconds of the start of the last try.
             now: monotonic seconds.
-            sizes: requests that wait in each lane now.
+            queue: where others wait now.
         """
         arrived_at = request.enqueued_at
         total_us = int((now - arrived_at) * 1e6)
@@ -120,10 +120,9 @@ class RequestLog:
         if started_at != arrived_at:
             node_time = b"%d" % int((now - started_at) * 1e6)
             wait = b"%d" % int((started_at - arrived_at) * 1e6)
-        waiting = sum(sizes)
         request_id, payload_bytes = request.request_id, request.payload_bytes
         line = self._completed_line(
-            request.lane, request_id != b"", status, node, request.tries, waiting == 0
+            request.lane, request_id != b"", status, node, request.tries, queue.length == 0
         )
         stamp, total_ms = self._stamps.now(), decimal(total_us // 1000)
         if request_id:
@@ -132,8 +131,8 @@ class RequestLog:
             )  # fmt: skip
         else:
             values = (stamp, total_ms, total, node_time, wait, payload_bytes)
-        if waiting:
-            values = (*values, waiting, *self._lanes.told(sizes, request.lane))
+        if queue.length:
+            values = (*values, *self._lanes.lengths(queue, request.lane))
         self._write(line % values)
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
@@ -192,8 +191,7 @@ class RequestLog:
         names = self._lanes.sizes("startQueueSize", lane)
         sizes = [_OPEN_NUMBER] * len(names)
         if is_alone:
-            alone = tuple([int(each == lane) for each in range(self._lanes.count)])
-            sizes = [b"1", *[b"%d" % size for size in self._lanes.told(alone, lane)]]
+            sizes = [b"%d" % size for size in self._lanes.lengths_alone(lane)]
         ids = (_OPEN,) if has_id else ()
         fields = [
             *_open(["reqID"] if has_id else []),

@@ -152,18 +152,3 @@ def test_a_trusted_proxy_may_name_the_tenant() -> None:
         callers.caller_of(head(*lines, *more), peer("10.0.0.1")).tenant
         for more in ([], ["X-Tenant: a b "], ["X-Tenant:"], [f"X-Tenant: {'c' * 200}"])
     ] == [b"key builder", b"header a b", b"key builder", b"header " + b"c" * 128]
-
-
-# Memory
-
-
-def test_callers_are_remembered_and_not_without_bound() -> None:
-    callers = Callers()
-    first = callers.caller_of(head(), peer("192.0.2.7"))
-    assert callers.caller_of(head("X: y"), peer("192.0.2.7")) is first
-    for number in range(4096):
-        callers.caller_of(head(), peer(f"10.1.{number >> 8}.{number & 255}"))
-    assert len(callers._made) == 1
-    again = callers.caller_of(head(), peer("192.0.2.7"))
-    assert again is not first
-    assert again.address == first.address

@@ -13,7 +13,7 @@ def lesson(first: list[str], second: list[str], start: str = "POST /a?b HTTP/1.1
     return learn(*heads)
 
 
-@pytest.mark.parametrize("name", ["X-Request-ID", "traceparent", "Cookie"])
+@pytest.mark.parametrize("name", ["X-Request-ID", "traceparent", "Cookie", "X-Forwarded-For"])
 @pytest.mark.parametrize("around", [[], ["Connection: close"], ["Content-Type: x/y", "X: 1"]])
 def test_a_head_with_another_value_is_what_parsing_makes_of_it(name: str, around: list[str]) -> None:
     familiar = lesson([*around, f"{name}: 1"], [*around, f"{name}: 22"])
@@ -58,7 +58,7 @@ def test_a_head_that_is_not_all_there_is_not_taken(size: int) -> None:
         pytest.param(["Content-Length: 1"], ["Content-Length: 2"], id="framing"),
         pytest.param(["X-High-Priority: true"], ["X-High-Priority: false"], id="lane"),
         pytest.param(["Via: a"], ["Via: b"], id="way"),
-        pytest.param(["X-Forwarded-For: a"], ["X-Forwarded-For: b"], id="claim"),
+        pytest.param(["X-Forwarded-Proto: a"], ["X-Forwarded-Proto: b"], id="claim"),
         pytest.param(
             ["X-Request-ID: 1", "X-Request-ID: 2"], ["X-Request-ID: 1", "X-Request-ID: 3"], id="twice"
         ),

@@ -1,11 +1,11 @@
 """A function of the user: what it is told, what it may say, and what its mistakes do."""
 
 from collections.abc import Callable
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
+from priolb.http.addresses import address_of
 from priolb.http.callers import Caller
 from priolb.http.lane_function import LaneFunction, LaneRequest
 from priolb.http.request import Request
@@ -17,7 +17,7 @@ LANES = ["urgent", "normal"]
 
 def request(body: bytes | None = b'{"method":"eth_call"}') -> Request:
     head = request_head("POST /sim?a=b HTTP/1.1", "X-Who:  me \t", "Priority: u=1")
-    caller = Caller(ip_address("10.0.0.1"), b"builder", b"10.0.0.0/8", b"10.0.0.1", b"key builder", None)
+    caller = Caller(address_of(b"10.0.0.1"), b"builder", b"10.0.0.0/8", b"10.0.0.1", b"key builder", None)
     return Request(head, caller, body)
 
 

@@ -1,9 +1,10 @@
 """Rules: which of them a request fits, and the lane that follows."""
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 import pytest
 
+from priolb.http.addresses import address_of
 from priolb.http.callers import Caller
 from priolb.http.fields import FieldFinder
 from priolb.http.request import Request
@@ -12,8 +13,7 @@ from support.heads import request_head
 
 
 def caller(address: str = "192.0.2.7", key: bytes = b"") -> Caller:
-    ip = ip_address(address) if address else None
-    return Caller(ip, key, b"", b"", b"", None)
+    return Caller(address_of(address.encode()), key, b"", b"", b"", None)
 
 
 def fits(rule: Rule, *lines: str, start: str = "POST /sim HTTP/1.1", of: Caller | None = None) -> bool:

@@ -64,7 +64,7 @@ def test_nothing_is_left_of_peers_that_are_gone() -> None:
     peers = PeerCount(1, FRIENDS)
     assert [peers.add("1.2.3.4"), peers.add("1.2.3.4")] == [True, False]
     peers.remove("1.2.3.4")
-    assert peers._counts == {"1.2.3.4": 1}
+    assert peers._counts == {b"1.2.3.4": 1}
     peers.remove("1.2.3.4")
     assert peers._counts == {}
     assert peers.add("1.2.3.4")

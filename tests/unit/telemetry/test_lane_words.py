@@ -6,6 +6,7 @@ from priolb.core.queueing.classify import LANE_NAMES
 from priolb.telemetry.lane_words import LaneWords, words_of
 from priolb.telemetry.requests import RequestLog
 from support.pipe_log import OpenLog
+from support.tickets import queue_of
 
 
 def test_the_lanes_of_the_original_have_its_words() -> None:
@@ -13,7 +14,8 @@ def test_the_lanes_of_the_original_have_its_words() -> None:
     assert words.count == 3
     assert words.size_names == ["fastTrack", "highPrio", "lowPrio"]
     assert words.sizes("n", 1) == ["n", "nFastTrack", "nHighPrio", "nLowPrio"]
-    assert words.told((7, 8, 9), 1) == (7, 8, 9)
+    assert words.lengths(queue_of(7, 8, 9), 1) == (24, 7, 8, 9)
+    assert [words.lengths_alone(lane) for lane in range(3)] == [(1, 1, 0, 0), (1, 0, 1, 0), (1, 0, 0, 1)]
     assert [words.of(lane) for lane in range(3)] == [
         {"requestIsHighPrio": False, "requestIsFastTrack": True},
         {"requestIsHighPrio": True, "requestIsFastTrack": False},
@@ -26,15 +28,16 @@ def test_other_lanes_have_their_names() -> None:
     assert words.count == 2
     assert words.size_names == ["queueSize_a", "queueSize_b-2"]
     assert [words.sizes("n", lane) for lane in range(2)] == [["n", "n_a"], ["n", "n_b-2"]]
-    assert [words.told((7, 8), lane) for lane in range(2)] == [(7,), (8,)]
+    assert [words.lengths(queue_of(7, 8), lane) for lane in range(2)] == [(15, 7), (15, 8)]
+    assert [words.lengths_alone(lane) for lane in range(2)] == [(1, 1), (1, 1)]
     assert [words.of(lane) for lane in range(2)] == [{"lane": "a"}, {"lane": "b-2"}]
 
 
 def test_lines_of_requests_in_other_lanes(open_log: OpenLog) -> None:
     log = open_log()
     requests = RequestLog(log.logger, LaneWords(["a", "b"]))
-    requests.queued(b"", 1, 60, (0, 1))
-    requests.queued(b"", 1, 60, (3, 4))
+    requests.queued(b"", 1, 60, queue_of(0, 1))
+    requests.queued(b"", 1, 60, queue_of(3, 4))
     requests.refused(b"", 0, "queue_full", 503)
     requests.client_left(b"", 1, 1, 60)
     alone, queued, refused, left = (json.loads(line) for line in log.lines())

@@ -7,6 +7,7 @@ import pytest
 from priolb.telemetry.lane_words import LaneWords
 from priolb.telemetry.requests import RequestLog
 from support.pipe_log import OpenLog
+from support.tickets import queue_of
 
 STAMP = "2026-11-22T08:00:00.123Z"
 
@@ -28,8 +29,8 @@ class ARequest:
 def test_lines_tell_the_lane(open_log: OpenLog, lane: int, is_high: bool, is_fast: bool) -> None:
     log = open_log()
     requests = RequestLog(log.logger)
-    requests.queued(b"", lane, 60, (1, 20, 300))
-    requests.completed(ARequest(b"", lane, b"x" * 60, 1), 200, "http://a", 8.125, 8.5, (0, 20, 300))
+    requests.queued(b"", lane, 60, queue_of(1, 20, 300))
+    requests.completed(ARequest(b"", lane, b"x" * 60, 1), 200, "http://a", 8.125, 8.5, queue_of(0, 20, 300))
     requests.refused(b"", lane, "queue_full", 503)
     priority = {"requestIsHighPrio": is_high, "requestIsFastTrack": is_fast}
     queued, completed, refused = (json.loads(line) for line in log.lines())
@@ -75,9 +76,9 @@ def test_lines_tell_the_lane(open_log: OpenLog, lane: int, is_high: bool, is_fas
 def test_readable_lines(open_log: OpenLog) -> None:
     log = open_log(json=False, service="lb")
     requests = RequestLog(log.logger)
-    requests.queued(b"my id", 0, 60, (1, 0, 0))
+    requests.queued(b"my id", 0, 60, queue_of(1, 0, 0))
     requests.completed(
-        ARequest(b"id-7", 1, b"x" * 60, 2), 200, "http://a/?_workers=8", 8.125, 8.25, (1, 0, 0)
+        ARequest(b"id-7", 1, b"x" * 60, 2), 200, "http://a/?_workers=8", 8.125, 8.25, queue_of(1, 0, 0)
     )
     requests.client_left(b"id-7", 1, 2, 60)
     requests.node_failed(b"id-7", "http://a", "node_unreachable", "Connection refused", 1)
@@ -106,7 +107,7 @@ def test_readable_lines(open_log: OpenLog) -> None:
 
 def test_service_with_a_percent_sign_stays_as_it_is(open_log: OpenLog) -> None:
     log = open_log(service="100% %d lb")
-    RequestLog(log.logger).queued(b"", 2, 60, (0, 0, 1))
+    RequestLog(log.logger).queued(b"", 2, 60, queue_of(0, 0, 1))
     assert [json.loads(line)["service"] for line in log.lines()] == ["100% %d lb"]
 
 
@@ -119,7 +120,7 @@ def test_node_and_service_with_percent_signs_stay_as_they_are(
     requests = RequestLog(log.logger)
     request = ARequest(request_id, 2, b"x", 1)
     for _ in range(2):
-        requests.completed(request, 200, "http://a/%20%d%%b", 8.125, 9.25, sizes)
+        requests.completed(request, 200, "http://a/%20%d%%b", 8.125, 9.25, queue_of(*sizes))
     found = [json.loads(line) for line in log.lines()]
     assert [line["service"] for line in found] == ["100% %d lb"] * 2
     assert [line["nodeURI"] for line in found] == ["http://a/%20%d%%b"] * 2
@@ -132,7 +133,7 @@ def test_who_is_alone_in_line_is_told_as_everybody_else(
     open_log: OpenLog, lane: int, sizes: tuple[int, ...]
 ) -> None:
     log = open_log()
-    RequestLog(log.logger).queued(b"", lane, 60, sizes)
+    RequestLog(log.logger).queued(b"", lane, 60, queue_of(*sizes))
     [line] = [json.loads(line) for line in log.lines()]
     names = ("startQueueSizeFastTrack", "startQueueSizeHighPrio", "startQueueSizeLowPrio")
     assert (line["startQueueSize"], tuple(line[name] for name in names)) == (sum(sizes), sizes)
@@ -142,7 +143,7 @@ def test_who_is_alone_in_line_is_told_as_everybody_else(
 def test_lanes_of_other_names_and_number_are_told_by_name(open_log: OpenLog, sizes: tuple[int, ...]) -> None:
     log = open_log()
     requests = RequestLog(log.logger, LaneWords(["a", "b"]))
-    requests.completed(ARequest(b"", 1, b"", 1), 200, "http://a", 8.0, 9.5, sizes)
+    requests.completed(ARequest(b"", 1, b"", 1), 200, "http://a", 8.0, 9.5, queue_of(*sizes))
     [line] = [json.loads(line) for line in log.lines()]
     assert "requestIsHighPrio" not in line
     assert list(line.items())[-2:] == [("endQueueSize", sum(sizes)), ("endQueueSize_b", sizes[1])]
@@ -151,7 +152,7 @@ def test_lanes_of_other_names_and_number_are_told_by_name(open_log: OpenLog, siz
 
 def test_a_request_that_began_at_once_has_not_waited(open_log: OpenLog) -> None:
     log = open_log()
-    RequestLog(log.logger).completed(ARequest(b"", 2, b"", 1), 200, "http://a", 8.0, 9.5, (0, 0, 0))
+    RequestLog(log.logger).completed(ARequest(b"", 2, b"", 1), 200, "http://a", 8.0, 9.5, queue_of(0, 0, 0))
     [line] = [json.loads(line) for line in log.lines()]
     names = ("durationMs", "durationUs", "simDurationUs", "queueDurationUs")
     assert [line[name] for name in names] == [1500, 1500000, 1500000, 0]
@@ -160,7 +161,7 @@ def test_a_request_that_began_at_once_has_not_waited(open_log: OpenLog) -> None:
 @pytest.mark.parametrize("is_json", [True, False])
 def test_line_of_a_request_is_what_the_logger_would_make_of_it(open_log: OpenLog, is_json: bool) -> None:
     log = open_log(json=is_json, service="s")
-    RequestLog(log.logger).queued(b'a "b"\n%d', 1, 60, (1, 2, 3))
+    RequestLog(log.logger).queued(b'a "b"\n%d', 1, 60, queue_of(1, 2, 3))
     log.logger.info(
         "Request added to queue",
         reqID='a "b"\n%d',
@@ -184,8 +185,8 @@ def test_line_of_a_request_is_what_the_logger_would_make_of_it(open_log: OpenLog
 def test_request_id_cannot_forge_a_line(open_log: OpenLog, is_json: bool, request_id: bytes) -> None:
     log = open_log(json=is_json)
     requests = RequestLog(log.logger)
-    requests.queued(request_id, 2, 1, (0, 0, 1))
-    requests.completed(ARequest(request_id, 2, b"x", 1), 200, "http://a", 8.0, 8.0, (0, 0, 0))
+    requests.queued(request_id, 2, 1, queue_of(0, 0, 1))
+    requests.completed(ARequest(request_id, 2, b"x", 1), 200, "http://a", 8.0, 8.0, queue_of(0, 0, 0))
     requests.refused(request_id, 2, "deadline", 504)
     requests.client_left(request_id, 2, 1, 1)
     requests.node_failed(request_id, "http://a", "node_timeout", "", 1)
@@ -226,8 +227,8 @@ def test_what_does_not_get_through_is_counted(open_log: OpenLog) -> None:
 def test_what_gets_through_is_not_counted_by_the_log(open_log: OpenLog) -> None:
     log = open_log()
     requests = RequestLog(log.logger, LaneWords(["a", "b"]))
-    requests.queued(b"", 0, 60, (1, 0))
-    requests.completed(ARequest(b"", 0, b"", 1), 200, "http://a", 8.0, 8.5, (0, 0))
+    requests.queued(b"", 0, 60, queue_of(1, 0))
+    requests.completed(ARequest(b"", 0, b"", 1), 200, "http://a", 8.0, 8.5, queue_of(0, 0))
     requests.node_failed(b"", "http://a", "node_timeout", "late", 1)
     assert (requests.refusals, requests.rejections, requests.clients_left) == ({}, {}, [0, 0])
     assert len(log.lines()) == 3

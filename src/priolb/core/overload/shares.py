@@ -26,9 +26,6 @@ from priolb.core.ticket import Ticket
 _ALL_PERCENT: Final = 100
 _ANY: Final = 1 << 30
 
-# In place of a lane that may start nothing now.
-_CLOSED: Final = Lane("")
-
 
 class Shares:
     """Keeps account of the slots that lanes have, and tells lanes of their requests that begin and end.
@@ -88,9 +85,14 @@ class Shares:
             return False
         return in_flight < self._reserved[lane] or self._free > self._unused or not self._common
 
-    def open_lanes(self) -> list[Lane]:
-        """Return the lanes, each that may start nothing now replaced by an empty one."""
-        return [lane if self.may_start(index) else _CLOSED for index, lane in enumerate(self._lanes)]
+    def open_among(self, lanes: int) -> int:
+        """Return which of these lanes may start a request now, all as bits; bit 0 is the best lane."""
+        is_open, lane = 0, 0
+        while lanes >> lane:
+            if lanes >> lane & 1 and self.may_start(lane):
+                is_open |= 1 << lane
+            lane += 1
+        return is_open
 
     def begin(self, lease: Lease) -> None:
         """Take note of a lease that was just given."""

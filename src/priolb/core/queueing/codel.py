@@ -73,23 +73,12 @@ class CodelLane(Lane):
                 best = head
         return best or self.fresh.tail
 
-    def shed(self, now: float, most: int) -> list[Ticket]:
-        """Take out up to `most` tickets that have waited for too long, oldest first.
-
-        Args:
-            now: monotonic seconds.
-            most: how many at most.
-        """
-        shed: list[Ticket] = []
-        while len(shed) < most and self.next_shed_at() <= now:
-            oldest = self.fresh.head
-            assert oldest is not None
-            self.remove(oldest)
-            shed.append(oldest)
-        return shed
+    def to_shed(self, now: float) -> Ticket | None:
+        """Return the oldest ticket if it has waited for too long at `now` (monotonic seconds)."""
+        return self.fresh.head if self.next_shed_at() <= now else None
 
     def next_shed_at(self) -> float:
-        """Return when to call `shed` next, in monotonic seconds; infinity for never."""
+        """Return when to call `to_shed` next, in monotonic seconds; infinity for never."""
         oldest = self.fresh.head
         if oldest is None or oldest is self.fresh.tail:
             return inf

@@ -1,4 +1,8 @@
-"""Which lane is next: the disciplines of the queue."""
+"""Which lane is next: the disciplines of the queue.
+
+They are told as bits which lanes have somebody who may start, and look at no other: so a choice costs no more
+with many lanes than with few.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,16 @@ class Discipline:
 
     __slots__ = ()
 
-    def pick(self, lanes: list[Lane], has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
-        """Return the next ticket, still in its lane, or None when none can be served now."""
+    def pick(
+        self, lanes: list[Lane], occupied: int, has_node_for: Callable[[frozenset[int]], bool]
+    ) -> Ticket | None:
+        """Return the next ticket, still in its lane, or None when none can be served now.
+
+        Args:
+            lanes: the lanes, best one first.
+            occupied: which of them have somebody and may start something now; bit 0 is the best lane.
+            has_node_for: as in `Lane.first`.
+        """
         raise NotImplementedError
 
     def passed(self, lane: int) -> None:
@@ -59,15 +71,17 @@ class FastHighLow(Discipline):
         self._drain_fast_first = drain_fast_first
         self._fast_in_a_row = 0
 
-    def pick(self, lanes: list[Lane], has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
+    def pick(
+        self, lanes: list[Lane], occupied: int, has_node_for: Callable[[frozenset[int]], bool]
+    ) -> Ticket | None:
         """Return the next ticket of the lanes (fast-track, high-priority, low), in that order."""
-        fast = lanes[0].first(has_node_for) if lanes[0].length else None
-        high = lanes[1].first(has_node_for) if lanes[1].length else None
+        fast = lanes[0].first(has_node_for) if occupied & 1 else None
+        high = lanes[1].first(has_node_for) if occupied & 2 else None
         if fast is None:
             self._fast_in_a_row = 0
             if high is not None:
                 return high
-            return lanes[2].first(has_node_for) if lanes[2].length else None
+            return lanes[2].first(has_node_for) if occupied & 4 else None
         if high is None:
             return fast
         if self._drain_fast_first or self._fast_in_a_row < self._fast_per_high:
@@ -105,14 +119,10 @@ class Strict(Discipline):
 
     __slots__ = ()
 
-    def pick(self, lanes: list[Lane], has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
-        """Return the next ticket of the lanes, the best lane first in the list."""
-        for lane in lanes:
-            if lane.length:
-                ticket = lane.first(has_node_for)
-                if ticket is not None:
-                    return ticket
-        return None
+    def pick(
+        self, lanes: list[Lane], occupied: int, has_node_for: Callable[[frozenset[int]], bool]
+    ) -> Ticket | None:
+        return _first_of(lanes, occupied, has_node_for)
 
     def passed(self, lane: int) -> None:
         """Nothing is remembered."""
@@ -130,45 +140,45 @@ class Weighted(Discipline):
         strict.
     """
 
-    __slots__ = ("_at", "_left", "_ring", "_strict", "_weights")
+    __slots__ = ("_at", "_left", "_strict", "_weights")
 
     def __init__(self, weights: list[int]) -> None:
         self._weights = weights
-        self._strict: list[int] = [lane for lane, weight in enumerate(weights) if weight == 0]
-        self._ring: list[int] = [lane for lane, weight in enumerate(weights) if weight]
-        self._at: int = 0
-        """Whose turn it is: an index into the ring."""
-        self._left: int = weights[self._ring[0]]
+        self._strict: int = sum([1 << lane for lane, weight in enumerate(weights) if weight == 0])
+        """Which lanes are strict, as bits."""
+        self._at: int = next(lane for lane, weight in enumerate(weights) if weight)
+        """The lane whose turn it is."""
+        self._left: int = weights[self._at]
         """How many tickets of this turn are left."""
 
-    def pick(self, lanes: list[Lane], has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
-        """Return the next ticket of the lanes, as many as there are weights, in that order."""
-        for index in self._strict:
-            if lanes[index].length:
-                ticket = lanes[index].first(has_node_for)
-                if ticket is not None:
-                    return ticket
-        ring = self._ring
-        at, left = self._at, self._left
-        for _ in range(len(ring) + 1):  # once round, and a new turn of the one that began
-            if left:
-                lane = lanes[ring[at]]
-                ticket = lane.first(has_node_for) if lane.length else None
-                if ticket is not None:
-                    self._at, self._left = at, left - 1
-                    return ticket
-            at = at + 1 if at + 1 < len(ring) else 0
-            left = self._weights[ring[at]]
-        return None
+    def pick(
+        self, lanes: list[Lane], occupied: int, has_node_for: Callable[[frozenset[int]], bool]
+    ) -> Ticket | None:
+        strict = occupied & self._strict
+        if strict:
+            ticket = _first_of(lanes, strict, has_node_for)
+            if ticket is not None:
+                return ticket
+        ring, at = occupied ^ strict, self._at
+        if self._left and ring >> at & 1:
+            ticket = lanes[at].first(has_node_for)
+            if ticket is not None:
+                self._left -= 1
+                return ticket
+        # The lanes behind it, and then from the first one on, up to a new turn of its own.
+        behind = ring >> at + 1 << at + 1
+        ticket = _first_of(lanes, behind, has_node_for) or _first_of(lanes, ring ^ behind, has_node_for)
+        if ticket is not None:
+            self._at, self._left = ticket.lane, self._weights[ticket.lane] - 1
+        return ticket
 
     def passed(self, lane: int) -> None:
         """Give the turn to the lane of which a ticket was served, as nobody else was there."""
         weight = self._weights[lane]
         if weight == 0:
             return
-        at = self._ring.index(lane)
-        if at != self._at or not self._left:
-            self._at, self._left = at, weight
+        if lane != self._at or not self._left:
+            self._at, self._left = lane, weight
         self._left -= 1
 
     def not_served(self, lane: int) -> None:
@@ -191,7 +201,10 @@ class Weighted(Discipline):
         return ahead
 
     def overtaking(self, lane: int) -> Sequence[int]:
-        return [index for index in self._strict if self._weights[lane] or index < lane]
+        weights = self._weights
+        return [
+            index for index, weight in enumerate(weights) if not weight and (weights[lane] or index < lane)
+        ]
 
 
 class Aged(Discipline):
@@ -214,17 +227,36 @@ class Aged(Discipline):
     def __init__(self, step_s: float) -> None:
         self._step_s = step_s
 
-    def pick(self, lanes: list[Lane], has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
-        """Return the next ticket of the lanes, best lane first; among equals that of the better lane."""
+    def pick(
+        self, lanes: list[Lane], occupied: int, has_node_for: Callable[[frozenset[int]], bool]
+    ) -> Ticket | None:
+        """Return the next ticket; among equals that of the better lane."""
         best: Ticket | None = None
-        best_rank, head_start_s = inf, 0.0
-        for lane in lanes:
-            if lane.length:
-                ticket = lane.first(has_node_for)
-                if ticket is not None and ticket.enqueued_at + head_start_s < best_rank:
-                    best, best_rank = ticket, ticket.enqueued_at + head_start_s
-            head_start_s += self._step_s
+        best_rank = inf
+        while occupied:
+            lane = _lowest(occupied)
+            occupied &= occupied - 1
+            ticket = lanes[lane].first(has_node_for)
+            if ticket is not None:
+                rank = ticket.enqueued_at + self._step_s * lane
+                if rank < best_rank:
+                    best, best_rank = ticket, rank
         return best
 
     def passed(self, lane: int) -> None:
         """Nothing is remembered."""
+
+
+def _first_of(lanes: list[Lane], among: int, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
+    """Return the next ticket of the best of these lanes, given as bits, that has one which can be served."""
+    while among:
+        ticket = lanes[_lowest(among)].first(has_node_for)
+        if ticket is not None:
+            return ticket
+        among &= among - 1
+    return None
+
+
+def _lowest(bits: int) -> int:
+    """Return which is the lowest of these bits, one at least."""
+    return (bits & -bits).bit_length() - 1

@@ -17,10 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from math import inf
+from typing import Final
 
 from priolb.core.queueing.discipline import Discipline
 from priolb.core.queueing.lanes import Lane
 from priolb.core.ticket import RUNNING, Ticket
+
+ALL: Final = -1  # lanes, as bits
 
 
 def any_node(_tried: frozenset[int]) -> bool:
@@ -36,16 +39,18 @@ class PriorityQueue:
         discipline: which lane is next.
     """
 
-    __slots__ = ("_discipline", "_nobody", "_resting", "accepted", "lanes", "length")
+    __slots__ = ("_discipline", "_resting", "accepted", "lanes", "length", "occupied")
 
     def __init__(self, lanes: list[Lane], discipline: Discipline) -> None:
         self.lanes: list[Lane] = lanes
         self.length: int = 0
+        """Tickets that wait, in all lanes together."""
+        self.occupied: int = 0
+        """Which lanes have somebody, as bits; bit 0 is the best lane."""
         self._discipline = discipline
         self.accepted: int = 0
         """Tickets taken so far, which is the sequence number of the last one."""
         self._resting: list[tuple[float, int, Ticket]] = []
-        self._nobody: tuple[int, ...] = (0,) * len(lanes)
 
     def push(self, ticket: Ticket) -> bool:
         """Add a new ticket at the end of its lane; False, and nothing done, when the lane is full."""
@@ -56,20 +61,21 @@ class PriorityQueue:
         ticket.sequence = self.accepted
         lane.append(ticket)
         self.length += 1
+        self.occupied |= 1 << ticket.lane
         return True
 
     def pop(
-        self, has_node_for: Callable[[frozenset[int]], bool] = any_node, lanes: list[Lane] | None = None
+        self, has_node_for: Callable[[frozenset[int]], bool] = any_node, among: int = ALL
     ) -> Ticket | None:
         """Take the next ticket out; None when none waits that a free node may serve.
 
         Args:
             has_node_for: whether a node is free for a ticket that has tried these nodes.
-            lanes: the lanes, those replaced by empty ones that may start nothing now; None when all may.
+            among: which lanes may start something now, as bits.
         """
         if self.length == 0:
             return None
-        ticket = self._discipline.pick(self.lanes if lanes is None else lanes, has_node_for)
+        ticket = self._discipline.pick(self.lanes, self.occupied & among, has_node_for)
         if ticket is not None:
             self.remove(ticket)
         return ticket
@@ -88,6 +94,7 @@ class PriorityQueue:
         """Give a ticket whose try failed its old place in line; never refused."""
         self.lanes[ticket.lane].put_back(ticket)
         self.length += 1
+        self.occupied |= 1 << ticket.lane
 
     def rest(self, ticket: Ticket, until: float) -> None:
         """Give a ticket whose try failed its old place in line, where it is passed over for a while.
@@ -98,6 +105,7 @@ class PriorityQueue:
         """
         self.lanes[ticket.lane].rest(ticket)
         self.length += 1
+        self.occupied |= 1 << ticket.lane
         heappush(self._resting, (until, ticket.sequence, ticket))
 
     def wake(self, now: float) -> None:
@@ -113,8 +121,11 @@ class PriorityQueue:
 
     def remove(self, ticket: Ticket) -> None:
         """Take a waiting ticket out, wherever it stands."""
-        self.lanes[ticket.lane].remove(ticket)
+        lane = self.lanes[ticket.lane]
+        lane.remove(ticket)
         self.length -= 1
+        if lane.length == 0:
+            self.occupied ^= 1 << ticket.lane
 
     def pop_expired(self, now: float, most: int) -> list[Ticket]:
         """Take out up to `most` tickets that may not start any more, first to expire first in each lane."""
@@ -138,8 +149,6 @@ class PriorityQueue:
 
     def lengths(self) -> tuple[int, ...]:
         """Return how many tickets wait in each lane."""
-        if self.length == 0:
-            return self._nobody
         return tuple([lane.length for lane in self.lanes])
 
     def ahead_of(self, ticket: Ticket) -> list[int]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Protocol
 
 from priolb.core.quotas.costs import Calls, Costs
@@ -16,23 +14,28 @@ BY_ANONYMOUS: Final = 1
 BY_KEY: Final = 2
 BY_LANE: Final = 3
 
-_ADDRESSES_REMEMBERED: Final = 4096
-_IPV4_BITS: Final = 32
-_IPV6_BITS: Final = 128
 # Of the prefix that a sender has already
+_USUAL_IPV4_BITS: Final = 32
 _USUAL_IPV6_BITS: Final = 64
 
 
 class Sender(Protocol):
     """Who sends requests.
 
-    `ip` is its address, None when it has none; `prefix` the same as text, or the /64 of IPv6 that it is in;
-    `key` the name of its API key, empty without one.
+    `prefix` is its address, or the /64 of IPv6 that this is in; `key` the name of its API key, empty without
+    one.
     """
 
-    ip: IPv4Address | IPv6Address | None
     key: bytes
     prefix: bytes
+
+    def network_of(self, ipv4_bits: int, ipv6_bits: int) -> bytes:
+        """Return the network with a prefix of such a length that it is in; `prefix` when it has no address.
+
+        Args:
+            ipv4_bits: length of the prefix of an IPv4 address.
+            ipv6_bits: length of the prefix of an IPv6 address.
+        """
 
 
 class LimitRule:
@@ -83,7 +86,7 @@ class LimitRule:
         self.only = only
         self._ipv4_bits = ipv4_bits
         self._ipv6_bits = ipv6_bits
-        self._is_usual_network: bool = ipv4_bits == _IPV4_BITS and ipv6_bits == _USUAL_IPV6_BITS
+        self._is_usual_network: bool = ipv4_bits == _USUAL_IPV4_BITS and ipv6_bits == _USUAL_IPV6_BITS
         self.costs = costs
         self.is_dry = is_dry
         # What is left of a lane tells of the others in it, and how to fill it.
@@ -105,10 +108,10 @@ class LimitRule:
             name = sender.key
         elif by == BY_ANONYMOUS and sender.key:
             return b""
-        elif self._is_usual_network or sender.ip is None:
+        elif self._is_usual_network:
             return sender.prefix
         else:
-            return network_of(sender.ip, self._ipv4_bits, self._ipv6_bits)
+            return sender.network_of(self._ipv4_bits, self._ipv6_bits)
         return name if not self.only or name in self.only else b""
 
 
@@ -250,17 +253,3 @@ def _take_back(counts: list[Count]) -> None:
     for count in counts:
         if not count.is_over:
             count.rule.limit.take_back(count.who, count.cost)
-
-
-@lru_cache(maxsize=_ADDRESSES_REMEMBERED)
-def network_of(ip: IPv4Address | IPv6Address, ipv4_bits: int, ipv6_bits: int) -> bytes:
-    """Return the network that an address is in, as `192.0.2.0/24`.
-
-    Args:
-        ip: the address; one of IPv6 does not stand for one of IPv4.
-        ipv4_bits: length of the prefix of an IPv4 address.
-        ipv6_bits: length of the prefix of an IPv6 address.
-    """
-    bits, most = (ipv4_bits, _IPV4_BITS) if isinstance(ip, IPv4Address) else (ipv6_bits, _IPV6_BITS)
-    number = int(ip) >> (most - bits) << (most - bits)
-    return b"%s/%d" % (str(type(ip)(number)).encode(), bits)

@@ -148,13 +148,11 @@ def test_a_slot_of_a_node_that_is_not_in_use_is_none_of_those_that_are_shared() 
     assert desk.may_start() == [False]
 
 
-def test_lanes_that_may_start_nothing_look_empty() -> None:
-    desk = Desk(2, reserved=[1, 0])
+def test_of_some_lanes_those_are_told_that_may_start_something() -> None:
+    desk = Desk(2, reserved=[1, 0, 0])
+    assert [desk.shares.open_among(lanes) for lanes in (0b111, 0b100, 0)] == [0b111, 0b100, 0]
     desk.begin(1)
-    lanes = desk.shares.open_lanes()
-    assert lanes[0] is desk.lanes[0]
-    assert lanes[1] is not desk.lanes[1]
-    assert (lanes[1].length, len(lanes)) == (0, 2)
+    assert [desk.shares.open_among(lanes) for lanes in (0b111, 0b101, 0b110)] == [0b001, 0b001, 0]
 
 
 def test_the_end_of_each_lease_matters_on_nodes_that_are_there_and_on_those_that_come() -> None:

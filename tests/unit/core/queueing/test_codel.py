@@ -3,7 +3,13 @@
 from math import inf
 
 from priolb.core.queueing.codel import CodelLane
-from priolb.core.ticket import NO_NODES_TRIED, RUNNING, WAITING, Ticket
+from priolb.core.queueing.discipline import Strict
+from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.retries.retry import RetryPolicy
+from priolb.core.scheduler import Scheduler
+from priolb.core.ticket import ENDED, NO_NODES_TRIED, WAITING, Ticket
+from priolb.core.timers import AT_ONCE
+from priolb.errors import Reason
 
 
 def new_lane() -> CodelLane:
@@ -40,6 +46,15 @@ def test_nobody_goes_before_a_new_one_while_the_lane_is_congested() -> None:
     assert [lane.ahead_of(Ticket(2, at, at + 20.0)) for at in (0.9, 1.0)] == [2, 0]
 
 
+def shed_from(lane: CodelLane, now: float) -> list[Ticket]:
+    """Take out all that are to be shed."""
+    shed: list[Ticket] = []
+    while (ticket := lane.to_shed(now)) is not None:
+        lane.remove(ticket)
+        shed.append(ticket)
+    return shed
+
+
 def times(tickets: list[Ticket]) -> list[float]:
     return [ticket.enqueued_at for ticket in tickets]
 
@@ -66,32 +81,38 @@ def test_what_has_waited_for_the_target_is_shed_oldest_first_once_the_lane_is_co
     lane = new_lane()
     Arrivals(lane, 0.0, 0.3, 0.5, 0.7, 0.9)
     assert lane.next_shed_at() == 1.0
-    assert lane.shed(0.99, 64) == []
-    shed = lane.shed(1.0, 64)
-    assert times(shed) == [0.0, 0.3, 0.5]
-    assert [each.state for each in shed] == [RUNNING] * 3, "out of line: who has shed it ends it"
+    assert shed_from(lane, 0.99) == []
+    assert times(shed_from(lane, 1.0)) == [0.0, 0.3, 0.5]
     assert lane.next_shed_at() == 0.7 + 0.4
-    assert times(lane.shed(1.2, 64)) == [0.7]
+    assert times(shed_from(lane, 1.2)) == [0.7]
 
 
 def test_the_newest_is_never_shed() -> None:
     lane = new_lane()
     line = Arrivals(lane, 0.0, 0.1)
-    assert times(lane.shed(10.0, 64)) == [0.0]
+    assert times(shed_from(lane, 10.0)) == [0.0]
     assert lane.next_shed_at() == inf
-    assert lane.shed(19.0, 64) == []
+    assert shed_from(lane, 19.0) == []
     assert line.serve() == 0.1
 
 
 def test_an_empty_lane_sheds_nothing() -> None:
     lane = new_lane()
-    assert (lane.next_shed_at(), lane.shed(5.0, 64)) == (inf, [])
+    assert (lane.next_shed_at(), shed_from(lane, 5.0)) == (inf, [])
 
 
-def test_no_more_are_shed_at_once_than_asked_for() -> None:
-    lane = new_lane()
-    Arrivals(lane, 0.0, 0.1, 0.2, 0.3)
-    assert times(lane.shed(5.0, 2)) == [0.0, 0.1]
+def test_those_who_are_shed_leave_the_queue_in_parts() -> None:
+    queue = PriorityQueue([new_lane()], Strict())
+    scheduler = Scheduler(queue, RetryPolicy(1))
+    tickets = [Ticket(0, 0.0, 20.0) for _ in range(AT_ONCE + 2)]
+    for ticket in tickets:
+        queue.push(ticket)
+    assert scheduler.take_refused(5.0) == [(ticket, Reason.SHED) for ticket in tickets[:AT_ONCE]]
+    assert (queue.length, queue.occupied) == (2, 1)
+    assert scheduler.take_refused(5.0) == [(tickets[AT_ONCE], Reason.SHED)]
+    assert [ticket.state for ticket in tickets] == [ENDED] * (AT_ONCE + 1) + [WAITING]
+    queue.remove(tickets[-1])
+    assert (queue.length, queue.occupied) == (0, 0)
 
 
 def test_those_whom_a_node_has_had_are_neither_shed_nor_overtaken() -> None:
@@ -101,7 +122,7 @@ def test_those_whom_a_node_has_had_are_neither_shed_nor_overtaken() -> None:
     lane.remove(back)
     back.tried = frozenset({1})
     lane.put_back(back)
-    assert times(lane.shed(3.0, 64)) == [0.1]
+    assert times(shed_from(lane, 3.0)) == [0.1]
     assert back.state == WAITING
     assert lane.first(lambda tried: tried == NO_NODES_TRIED) is line.tickets[2], "no node for it now"
     assert [line.serve(), line.serve()] == [0.0, 1.2]

@@ -85,24 +85,24 @@ def test_a_low_ticket_served_shows_that_fast_track_was_empty() -> None:
 def test_a_high_ticket_that_passed_by_starts_the_count_anew_and_a_fast_one_does_not() -> None:
     for lane, order in ((0, "fhff"), (1, "ffhf"), (2, "ffhf")):
         discipline = FastHighLow(2)
-        lanes = filled(new_queue(), "ffffhh").lanes
-        first = discipline.pick(lanes, lambda tried: True)
+        queue = filled(new_queue(), "ffffhh")
+        first = discipline.pick(queue.lanes, queue.occupied, lambda tried: True)
         assert first is not None
-        lanes[0].remove(first)
+        queue.remove(first)
         discipline.passed(lane)
         served = ""
         while len(served) < 4:
-            picked = discipline.pick(lanes, lambda tried: True)
+            picked = discipline.pick(queue.lanes, queue.occupied, lambda tried: True)
             assert picked is not None
-            lanes[picked.lane].remove(picked)
+            queue.remove(picked)
             served += "fhl"[picked.lane]
         assert served == order
 
 
 def test_picking_takes_nothing_out() -> None:
-    lanes = filled(new_queue(), "fhl").lanes
-    assert name_of(FastHighLow(2).pick(lanes, lambda tried: True)) == "f1"
-    assert [lane.length for lane in lanes] == [1, 1, 1]
+    queue = filled(new_queue(), "fhl")
+    assert name_of(FastHighLow(2).pick(queue.lanes, queue.occupied, lambda tried: True)) == "f1"
+    assert queue.lengths() == (1, 1, 1)
 
 
 def test_a_lane_of_which_no_node_may_serve_any_ticket_is_passed_over() -> None:

@@ -1,5 +1,3 @@
-from ipaddress import ip_address
-
 from priolb.core.quotas.costs import Calls, Costs
 from priolb.core.quotas.limiter import (
     BY_ANONYMOUS,
@@ -10,7 +8,6 @@ from priolb.core.quotas.limiter import (
     Grant,
     Limiter,
     LimitRule,
-    network_of,
 )
 from priolb.core.quotas.rate_limits import ConcurrencyLimit, Limit, RateLimit
 from support.senders import ASender
@@ -112,14 +109,6 @@ def test_an_address_counts_as_its_sender_is_known() -> None:
     assert usual.whose(ASender(HOME), b"") == b"192.0.2.7"
     assert usual.whose(ASender("2001:db8:1:2:3:4:5:6"), b"") == b"2001:db8:1:2::/64"
     assert rule(rate(), ipv4_bits=24).whose(ASender(""), b"") == b"unknown"
-
-
-def test_prefixes_of_other_lengths_count_together() -> None:
-    assert network_of(ip_address("192.0.2.7"), 24, 64) == b"192.0.2.0/24"
-    assert network_of(ip_address("2001:db8:1:2::1"), 32, 48) == b"2001:db8:1::/48"
-    assert network_of(ip_address("2001:db8::1"), 32, 128) == b"2001:db8::1/128"
-    assert network_of(ip_address("192.0.2.7"), 0, 0) == b"0.0.0.0/0"
-    assert network_of(ip_address("2001:db8::1"), 0, 0) == b"::/0"
 
 
 def test_the_limit_of_a_prefix_holds_for_all_of_its_addresses() -> None:

@@ -1,4 +1,4 @@
-"""What a client has sent and nobody has taken up yet: requests, one behind the other."""
+"""Heads of requests, one after the other, from what a client has sent."""
 
 from __future__ import annotations
 
@@ -14,54 +14,52 @@ _CARRIAGE_RETURN: Final = 13
 _MAX_LESSONS: Final = 4
 
 
-class Inbox:
-    """Holds the bytes behind the request under way, and takes heads off their front.
+class HeadReader:
+    """Takes heads off the front of what one client has sent.
 
     Args:
         limits: bounds on a head.
 
-    `data` are the bytes that wait.
+    `rest` is what the last call of `take` has left of the bytes that it was given.
     """
 
-    __slots__ = ("_familiar", "_last_head", "_lessons_left", "_limits", "_scanned", "data")
+    __slots__ = ("_familiar", "_last_head", "_lessons_left", "_limits", "_scanned", "rest")
 
     def __init__(self, limits: HeadLimits) -> None:
-        self.data: bytes = b""
+        self.rest: bytes = b""
         self._limits = limits
         self._last_head: RequestHead | None = None
         self._familiar: Familiar | None = None
         self._lessons_left: int = _MAX_LESSONS
         self._scanned: int = 0
 
-    def clear(self) -> None:
-        """Throw away what waits."""
-        self.data = b""
-        self._scanned = 0
+    def take(self, data: bytes) -> RequestHead | None:
+        """Take one head off the front; None when it is not all there.
 
-    def take_head(self) -> RequestHead | None:
-        """Take one head off the front; None when it is not all there. Not called while nothing waits.
+        Args:
+            data: what the client has sent, not empty; after a None `rest`, and something behind it.
 
         Raises:
             ClientError: it is malformed, or over a bound.
         """
-        data = self.data
         last = self._last_head
         if last is not None and data.startswith(last.raw):
             # A client says the same over and over: not even its end has to be looked for.
             self._scanned = 0
-            self.data = data[len(last.raw) :]
+            self.rest = data[len(last.raw) :]
             return last
-        if self._familiar is not None:
-            head = self._familiar.take(data)
-            if head is not None and self._familiar.taken_bytes <= self._limits.max_bytes:
+        familiar = self._familiar
+        if familiar is not None:
+            head = familiar.take(data)
+            if head is not None and familiar.taken_bytes <= self._limits.max_bytes:
                 self._scanned = 0
-                self.data = data[self._familiar.taken_bytes :]
+                self.rest = data[familiar.taken_bytes :]
                 return head
         end = data.find(HEAD_END, self._scanned) + 4
         if not 4 <= end <= self._limits.max_bytes or data[0] == _CARRIAGE_RETURN:
-            return self._take_odd_head()
+            return self._take_odd_head(data)
         self._scanned = 0
-        self.data = data[end:]
+        self.rest = data[end:]
         head = parse_request_head(data[:end], self._limits.max_fields)
         if not head.raw:
             self._last_head = None
@@ -73,16 +71,16 @@ class Inbox:
         self._last_head = head
         return head
 
-    def _take_odd_head(self) -> RequestHead | None:
+    def _take_odd_head(self, data: bytes) -> RequestHead | None:
         """Do the same for a head that starts with empty lines, is not all there, or is too large."""
-        data = self.data
         if data.startswith(b"\r\n"):  # RFC 9112, section 2.2: empty lines before a request are ignored
             start = 2
             while data.startswith(b"\r\n", start):
                 start += 2
-            self.data = data[start:]
+            self.rest = data[start:]
             self._scanned = 0
-            return self.take_head() if self.data else None
+            return self.take(self.rest) if self.rest else None
+        self.rest = data
         max_bytes = self._limits.max_bytes
         if len(data) > max_bytes:
             if data.find(b"\r\n", 0, max_bytes) < 0:
