@@ -9,7 +9,7 @@ from priolb.net.portions import Portions
 from support.manual_loop import ManualClock, ManualLoop
 
 
-async def no_dial(*_arguments: object) -> tuple[None, None]:
+async def no_dial(protocol_factory: Callable[[], object], host: str, port: int) -> tuple[None, None]:
     raise AssertionError("nobody connects here")
 
 
