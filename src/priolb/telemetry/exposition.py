@@ -17,7 +17,7 @@ from prometheus_client.core import Metric as Family
 from priolb.telemetry.metric import Facts, Kind, Metric, Series, Spread
 from priolb.telemetry.metric_table import METRICS
 
-# HELP and TYPE.
+# The lines HELP and TYPE.
 _HEADER_LINES: Final = 2
 
 # So many series are read and written in one go, which takes a millisecond or two: with 1,000 nodes there are
