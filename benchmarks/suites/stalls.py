@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
@@ -17,6 +18,7 @@ from benchmarks.cpu import put_first
 from benchmarks.crowd import Crowd
 from benchmarks.load import run_load
 from benchmarks.machine import this_machine
+from benchmarks.mute_store import MuteStore
 from benchmarks.payloads import HUGE_CALL, SMALL_CALL, http_request
 from benchmarks.peers import PRIOLB, Peer, Task, start_node, start_peers
 from benchmarks.results import Cell, Column, Result, Target
@@ -28,6 +30,7 @@ LEAVING: Final = 10_000
 MOST_MS: Final = 5.0
 STORE: Final = "nodes.db"
 STORE_CALLS: Final = 3
+REFUSED_CALLS: Final = 300
 HOLD_S: Final = 600
 OUT_OF_ORDER: Final = 503
 LINE_TIMEOUT_S: Final = 15.0
@@ -68,30 +71,61 @@ def _leave_at_once(_workbench: Workbench, peer: Peer) -> None:
         crowd.check_silent()
 
 
-def _store_outage(workbench: Workbench, peer: Peer) -> None:
-    """Ask for changes of the list of nodes while another program has locked the file that it is in.
-
-    Raises:
-        BenchmarkError: a change was answered with anything but that the store is out of order.
-    """
-    body = json.dumps({"uri": "http://127.0.0.1:1"})
+def _locked_store(workbench: Workbench, peer: Peer) -> None:
+    """Ask for changes of the list of nodes while another program has locked the file that it is in."""
     with closing(sqlite3.connect(workbench.directory / STORE, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        for _ in range(STORE_CALLS):
-            with closing(http.client.HTTPConnection("127.0.0.1", peer.port, timeout=30)) as admin:
-                admin.request("DELETE", "/nodes", body, {"Content-Type": "application/json"})
-                status = admin.getresponse().status
-            if status != OUT_OF_ORDER:
-                raise BenchmarkError(f"the store was locked, and a change of the nodes got {status}")
+        _change_nodes(peer, STORE_CALLS)
 
 
-# What is done, how long the node takes for each request, and how many it serves at once.
-LOADS: Final[dict[str, tuple[Load, float, int]]] = {
-    "nothing happens": (_nothing, 0.0, 256),
-    "32 clients send 60 B": (_small, 0.0, 256),
-    "8 clients get 16 MB answers": (_huge, 0.0, 256),
-    "10,000 who wait come, and leave at once": (_leave_at_once, HOLD_S, 1),
-    "the store does not answer": (_store_outage, 0.0, 256),
+def _silent_store(_workbench: Workbench, peer: Peer) -> None:
+    _change_nodes(peer, STORE_CALLS)
+
+
+def _refusing_store(_workbench: Workbench, peer: Peer) -> None:
+    _change_nodes(peer, REFUSED_CALLS)
+
+
+def _change_nodes(peer: Peer, times: int) -> None:
+    """Ask for changes of the list of nodes, whose store is out of order.
+
+    Raises:
+        BenchmarkError: a change was answered with anything but that.
+    """
+    body = json.dumps({"uri": "http://127.0.0.1:1"})
+    for _ in range(times):
+        with closing(http.client.HTTPConnection("127.0.0.1", peer.port, timeout=30)) as admin:
+            admin.request("DELETE", "/nodes", body, {"Content-Type": "application/json"})
+            status = admin.getresponse().status
+        if status != OUT_OF_ORDER:
+            raise BenchmarkError(f"the store was out of order, and a change of the nodes got {status}")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the balancer is put through.
+
+    Args:
+        load: does it.
+        service_s: how long the node takes for each request.
+        slots: how many it serves at once.
+        outage: what happens to the store before; None when its list of nodes is in a file.
+    """
+
+    load: Load
+    service_s: float = 0.0
+    slots: int = 256
+    outage: Callable[[MuteStore], None] | None = None
+
+
+CASES: Final = {
+    "nothing happens": Case(_nothing),
+    "32 clients send 60 B": Case(_small),
+    "8 clients get 16 MB answers": Case(_huge),
+    "10,000 who wait come, and leave at once": Case(_leave_at_once, HOLD_S, slots=1),
+    "the store is locked": Case(_locked_store),
+    "Redis does not answer": Case(_silent_store, outage=MuteStore.fall_silent),
+    "Redis refuses connections": Case(_refusing_store, outage=MuteStore.end),
 }
 
 
@@ -106,11 +140,11 @@ def run(quick: bool) -> Result:
     """
     rounds = 1 if quick else 3
     raise_open_files_limit(LEAVING + 1_000)
-    samples: dict[str, list[float]] = {name: [] for name in LOADS}
+    samples: dict[str, list[float]] = {name: [] for name in CASES}
     is_first = True
     for _ in range(rounds):
-        for name, load in LOADS.items():
-            stall_ms, was_first = _sample(*load)
+        for name, case in CASES.items():
+            stall_ms, was_first = _sample(case)
             samples[name].append(stall_ms)
             is_first = is_first and was_first
     return Result(
@@ -130,20 +164,22 @@ def run(quick: bool) -> Result:
     )
 
 
-def _sample(load: Load, service_s: float, slots: int) -> tuple[float, bool]:
+def _sample(case: Case) -> tuple[float, bool]:
     """Return the longest stall in milliseconds, and whether nothing else could have the core meanwhile."""
-    with Workbench() as workbench:
+    with Workbench() as workbench, MuteStore() as store:
         task = Task(
-            start_node(workbench, slots, service_s),
-            slots,
+            start_node(workbench, case.slots, case.service_s),
+            case.slots,
             queue_timeout_s=HOLD_S,
             try_timeout_s=HOLD_S,
-            store=f"sqlite:///{workbench.directory / STORE}",
+            store=f"sqlite:///{workbench.directory / STORE}" if case.outage is None else store.uri,
         )
         [peer] = start_peers(workbench, task, PRIOLB)
         is_first = put_first(peer.child.pid)  # else a stall is mostly the wait for the core
         _next_stall_ms(peer)  # what starting took does not count
-        load(workbench, peer)
+        if case.outage is not None:
+            case.outage(store)
+        case.load(workbench, peer)
         return _next_stall_ms(peer), is_first
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import random
 import resource
@@ -44,6 +43,7 @@ from priolb.core.retries.budget import RetryBudget
 from priolb.core.retries.hedge import Hedging
 from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.garbage import OldGarbage
 from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors
@@ -74,10 +74,6 @@ _SIZES_INTERVAL_S: Final = 10.0
 
 # How long the last answers may take to leave once nothing more is waited for.
 _FLUSH_S: Final = 1.0
-
-# Containers made and not freed before the youngest are looked through, which takes a millisecond for so many.
-# Python's own value is 700.
-_COLLECT_AFTER_OBJECTS: Final = 10_000
 
 # The unit of the rests before retries on a node that was tried.
 _BACKOFF_S: Final = 0.025
@@ -136,7 +132,6 @@ async def _serve(settings: Settings, log: Logger, make_attestors: MakeAttestors)
     stop = _stop_on_signals()
     try:
         await balancer.start()
-        _calm_garbage_collector()
         await stop.wait()
         log.info("Shutting down...")
         await balancer.drain()
@@ -240,7 +235,7 @@ class _Balancer:
             await self._open(self._listeners[1], settings.admin_listen, is_admin=True)
         await self._open(self._data, settings.listen, is_admin=False)  # last: who gets in is served
         self._tasks.spawn(self._pulse.beat(), "pulse")
-        self._tasks.spawn(self._log_sizes(), "queue sizes")
+        self._tasks.spawn(self._log_sizes(OldGarbage()), "queue sizes")
         if self._limiter is not None:
             self._tasks.spawn(_log_limits(LimitLog(self._limiter.rules, self._log)), "limits")
         if self._certificate is not None:
@@ -320,13 +315,14 @@ class _Balancer:
             has_pprof=settings.enable_pprof or settings.mock_node,
         )
 
-    async def _log_sizes(self) -> None:
+    async def _log_sizes(self, garbage: OldGarbage) -> None:
         while True:
             await asyncio.sleep(_SIZES_INTERVAL_S)
             lengths = dict(zip(self._size_names, self._queue.lengths(), strict=True))
             stall_ms = round(self._pulse.take_longest_s() * 1e3, 1)
             self._log.info("prioQueue size", **lengths, longestStallMs=stall_ms)
             self._requests.refusal_lines.tell_others()
+            garbage.collect_if_little()
 
 
 async def _log_limits(limit_log: LimitLog) -> None:
@@ -370,17 +366,6 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
         AdmissionControl(queue, fleet, settings.queue_max, fleet.estimate) if has_door else None,
         shares_of(settings, queue.lanes, fleet, now),
     )
-
-
-def _calm_garbage_collector() -> None:
-    """Leave what is there at start out of collections, and collect rarely: no request leaves a circle behind.
-
-    A queue that grows looks to the collector like garbage that piles up, and it would go through thousands of
-    waiting requests again and again just when they must not wait.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER_OBJECTS, 100, 100)
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -291,10 +291,12 @@ class Rig:
         finally:
             asyncio._set_running_loop(None)
 
-    def client(self, address: str = "192.0.2.1") -> MemoryTransport:
+    def client(self, address: str = "192.0.2.1", can_half_close: bool = True) -> MemoryTransport:
         """Return the client's end of a new connection from `address`."""
         connection = FrontConnection(self.listener)
-        transport = MemoryTransport(self.loop, connection, (address, 50000), end_turn=self.engine.flush)
+        transport = MemoryTransport(
+            self.loop, connection, (address, 50000), can_half_close, end_turn=self.engine.flush
+        )
         self.clients.append(transport)
         connection.connection_made(transport)
         return transport

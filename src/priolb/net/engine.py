@@ -29,6 +29,7 @@ from priolb.net.door import Door
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import Flushing
 from priolb.net.pool import IdleBudget, NodeLink
+from priolb.net.portions import Portions
 from priolb.net.prober import probe
 from priolb.tasks import Tasks
 
@@ -97,6 +98,7 @@ class Engine:
         max_waits_s: longest time from a request's arrival to the start of a try, for each lane, seconds.
         has_limits: whether any lane can be full.
         on_node_change: is told of every node that does something else than before.
+        portions: what has to be done for clients who may leave by the thousand.
         upgrades: requests under way that ask for another protocol, or have got it.
     """
 
@@ -124,6 +126,7 @@ class Engine:
         "node_errors",
         "node_idle_timeout_s",
         "on_node_change",
+        "portions",
         "refusals",
         "retry_methods",
         "scheduler",
@@ -182,6 +185,7 @@ class Engine:
         self.max_waits_s: tuple[float, ...] = tuple([lane.max_wait_s for lane in scheduler.queue.lanes])
         self.has_limits: bool = any(lane.limit or lane.limit_bytes for lane in scheduler.queue.lanes)
         self._loop = asyncio.get_running_loop()
+        self.portions = Portions(self._loop)
         self._wheel = TimingWheel()
         self.tasks = Tasks()
         self._links: dict[int, NodeLink] = {}
@@ -475,6 +479,7 @@ class Engine:
 
     async def close(self) -> None:
         """Let go of every node and of the timer."""
+        self.portions.finish()
         self._set_alarm(inf)
         for link in self._links.values():
             link.close()

@@ -184,15 +184,19 @@ class Exchange(Attempts):
         self._note_completed(stream.status, lease.node.name, now)
         self._engine.pump(now)
 
+    def withdraw(self) -> None:
+        """Leave the line, as nobody waits for the answer; `client_ended` follows."""
+        if self.state == WAITING:
+            self._engine.scheduler.cancel(self)
+
     def client_gone(self, now: float) -> None:
         """End it: nobody waits for the answer. Its place in line and its node are free at once."""
         engine = self._engine
         if self._upload is not None:
             self.payload_bytes = self._upload.received_bytes
         engine.instrument.client_left(self.request_id, self.lane, self.tries, self.payload_bytes)
-        if self.state == WAITING:
-            engine.scheduler.cancel(self)
-        elif self.state == RUNNING:
+        self.withdraw()
+        if self.state == RUNNING:
             self._drop_try(Source.CLIENT)
             engine.pump(now)
 

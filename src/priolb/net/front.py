@@ -72,12 +72,13 @@ class FrontConnection(Reception):
         self._transport = None
         self._listener.remove(self)
         self._engine.forget(self)
-        self._leave()
+        if self._state != CLOSING:
+            self._depart()
 
     def eof_received(self) -> bool:
-        self._leave()
-        self._close()
-        return False
+        transport = self._transport
+        # What stays open is closed by `_leave`; a connection with TLS cannot stay open.
+        return not self._depart() and transport is not None and transport.can_write_eof()
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -133,9 +134,9 @@ class FrontConnection(Reception):
     # What the program tells it
 
     def drain(self) -> None:
-        """Close when idle; else with the answer under way."""
+        """Close when idle, as soon as that may be; else with the answer under way."""
         if self._state == AT_HEAD:
-            self._close()
+            self._engine.portions.do(self._close_idle)
         elif self._exchange is not None:
             self._exchange.close_after_answer()
 
@@ -383,6 +384,11 @@ class FrontConnection(Reception):
 
     # Ends
 
+    def _close_idle(self) -> None:
+        """Close, unless a request has begun meanwhile, which will be refused."""
+        if self._state == AT_HEAD:
+            self._close()
+
     def _refuse(self, reason: Reason, detail: str = "", status: int = 0) -> None:
         """Answer a request that is not read to its end with the reason."""
         response = self._engine.refusals.answer(reason, b"", detail, status)
@@ -405,8 +411,21 @@ class FrontConnection(Reception):
         self._write_own(response, head.method if head else b"", 1, keep_alive=False, now=now)
         self._linger()
 
+    def _depart(self) -> bool:
+        """The client is gone: its place in line is free at once, and the rest is done as soon as that may be.
+
+        Returns:
+            Whether all is done; it is not when thousands leave at once.
+        """
+        if self._engine.portions.do(self._leave):
+            return True
+        self._waiting = b""
+        if self._exchange is not None:
+            self._exchange.withdraw()
+        return False
+
     def _leave(self) -> None:
-        """The client is gone: so is what it wanted."""
+        """Give up what a client wanted that is gone, and close."""
         exchange, cancel_local = self._exchange, self._cancel_local
         self._end_request()
         self._state = CLOSING
@@ -416,6 +435,7 @@ class FrontConnection(Reception):
         if cancel_local is not None:
             self._cancel_local = None
             cancel_local()
+        self._close()
 
     def _end_request(self) -> None:
         """Let go of the request and of what is held for it."""

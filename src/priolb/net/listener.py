@@ -154,7 +154,10 @@ class Listener:
             self._is_empty.set()
 
     def drain(self) -> None:
-        """Listen no more, close idle connections now and every other one with its answer."""
+        """Listen no more, close idle connections and, with its answer, every other one.
+
+        To close thousands takes some turns of the loop: what is under way does not wait for that.
+        """
         self.is_draining = True
         for server in self._servers:
             server.close()

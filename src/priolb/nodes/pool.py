@@ -7,7 +7,7 @@ store has it, so a store that is away never leaves a change half done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from priolb.attest.attestation import Attestation
@@ -77,13 +77,13 @@ class NodePool:
         """Return the URIs of all nodes, in the order they were added."""
         return list(self._members)
 
-    def details(self) -> list[Detail]:
-        """Return what is known of all nodes, in the order they were added."""
-        now = self._traffic.clock()
-        return [
-            detail_of_unusable(uri, member.fault) if member.link is None else detail_of(uri, member.link, now)
-            for uri, member in self._members.items()
-        ]
+    def details(self) -> Iterator[Detail]:
+        """Return what is known of each node, in the order they were added."""
+        for uri, member in list(self._members.items()):
+            if member.link is None:
+                yield detail_of_unusable(uri, member.fault)
+            else:
+                yield detail_of(uri, member.link, self._traffic.clock())
 
     def known(self) -> list[tuple[NodeState, Attestation | None]]:
         """Return the nodes in the order they were added, each with who asks for its proof, or None."""

@@ -32,7 +32,7 @@ def _of_node(name: str, kind: Kind, meaning: str, value: Callable[[NodeState], f
         kind,
         ("node",),
         meaning,
-        lambda facts: [((label,), value(node)) for label, (node, _) in facts.nodes.items()],
+        lambda facts: (((label,), value(node)) for label, (node, _) in facts.nodes.items()),
     )
 
 
@@ -45,11 +45,11 @@ def _of_node_by(
         kind,
         ("node", label),
         meaning,
-        lambda facts: [
+        lambda facts: (
             ((name, word), value)
             for name, (node, _) in facts.nodes.items()
             for word, value in values(node).items()
-        ],
+        ),
     )
 
 

@@ -27,7 +27,7 @@ class Metrics:
         limits: the limits of callers.
     """
 
-    __slots__ = ("_limits", "_nodes", "_pulse", "_queue", "_requests")
+    __slots__ = ("_limits", "_nodes", "_pulse", "_queue", "_requests", "_writing")
 
     def __init__(
         self,
@@ -42,15 +42,22 @@ class Metrics:
         self._queue = queue
         self._requests = requests
         self._pulse = pulse
+        self._writing = asyncio.Lock()
 
     async def page(self) -> bytes:
         """Return the metrics in the text format of Prometheus, version 0.0.4.
 
-        All values are of one moment. What takes long, the import before the first page and the text, is done
-        in a thread, so that requests go on.
+        All values are of one moment, but where nodes are so many that requests have their turn in between.
+        However many ask, one page is written at a time. The import before the first one is done in a thread.
         """
         await asyncio.to_thread(import_module, _WRITER)
-        from priolb.telemetry.exposition import families_of, text_of  # noqa: PLC0415 - imported above
+        from priolb.telemetry.exposition import parts_of, process_text  # noqa: PLC0415 - imported above
 
-        facts = Facts(self._nodes(), self._queue, self._requests, self._pulse, self._limits)
-        return await asyncio.to_thread(text_of, families_of(facts))
+        async with self._writing:
+            facts = Facts(self._nodes(), self._queue, self._requests, self._pulse, self._limits)
+            parts = []
+            for part in parts_of(facts):
+                parts.append(part)
+                await asyncio.sleep(0)
+            parts.append(await asyncio.to_thread(process_text))
+            return b"".join(parts)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from ipaddress import ip_network
 
 import pytest
@@ -49,8 +50,9 @@ class FakeNodes:
         self._change("remove", uri)
         return uri in self.members
 
-    def details(self) -> list[dict[str, object]]:
-        return [{"uri": uri, "state": "up"} for uri in self.members]
+    def details(self) -> Iterator[dict[str, object]]:
+        for uri in self.members:
+            yield {"uri": uri, "state": "up"}
 
     def change(self, uri: str, order: dict[str, object]) -> bool:
         self._change(f"change {sorted(order.items())}", uri)
@@ -394,6 +396,15 @@ def test_details_and_changes_are_not_for_strangers(method: str, body: bytes) -> 
 def test_details_are_a_list_of_objects(method: str, query: str) -> None:
     answer = Desk().ask(local_request(method, f"/nodes?{query}"))
     assert answer == (200, b'[{"uri":"http://a:1","state":"up"}]\n', JSON, b"")
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])
+def test_details_of_many_nodes_are_one_list(count: int) -> None:
+    desk = Desk()
+    desk.nodes.members = [f"http://n{number}" for number in range(count)]
+    status, body, *_ = desk.ask(local_request("GET", "/nodes?detail=1"))
+    expected = [{"uri": uri, "state": "up"} for uri in desk.nodes.members]
+    assert (status, body) == (200, json.dumps(expected, separators=(",", ":")).encode() + b"\n")
 
 
 @pytest.mark.parametrize("query", ["", "detail", "detail=0", "detail=10", "details=1", "x"])

@@ -1,9 +1,10 @@
-"""Clients that leave: what they wanted ends in the same turn, wherever it is."""
+"""Clients that leave: what they wanted ends in the same turn, wherever it is; of thousands, that of some."""
 
 from collections.abc import Callable
 
 import pytest
 
+from priolb.core.timers import AT_ONCE
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
 from support.messages import (
@@ -137,3 +138,90 @@ def test_who_was_found_expired_and_leaves_before_the_timer_is_left_in_peace() ->
         assert clients[2].take() == DEADLINE
         call.send(ANSWER)
         assert clients[3].take() == answer_at_client(times=timings(4_000_000, 15_625, 4_015_625, start=3))
+
+
+# Many at once
+
+
+@either_way
+def test_many_who_leave_at_once_leave_the_line_at_once_and_the_rest_is_done_in_portions(
+    leave: Leaving,
+) -> None:
+    """What is held for them is given back, and logged, for so many in each turn of the loop."""
+    many = 2 * AT_ONCE + 10
+    with Rig() as rig:
+        rig.node(is_healthy=False)
+        clients = [rig.client() for _ in range(many)]
+        for client in clients:
+            client.send(POST)
+        rig.notes.take()
+        for client in clients:
+            leave(client)
+        portions = [(rig.counts(), len(rig.notes.take("client_left")))]
+        for _ in range(3):
+            rig.loop.turn()
+            portions.append((rig.counts(), len(rig.notes.take("client_left"))))
+        assert portions == [
+            ((0, 0, 2 * (many - AT_ONCE)), AT_ONCE),
+            ((0, 0, 2 * 10), AT_ONCE),
+            ((0, 0, 0), 10),
+            ((0, 0, 0), 0),
+        ]
+        assert all(client.is_lost for client in clients)
+
+
+def test_many_connections_are_closed_in_portions() -> None:
+    """To close a socket is most of what there is to do for a client that leaves."""
+    with Rig() as rig:
+        clients = [rig.client() for _ in range(2 * AT_ONCE + 10)]
+        for client in clients:
+            client.end()
+        closing = [sum(client.is_closing() for client in clients)]
+        for _ in range(2):
+            rig.loop.turn()
+            closing.append(sum(client.is_closing() for client in clients))
+        assert closing == [AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 10]
+
+
+@either_way
+def test_of_many_who_leave_at_once_those_at_a_node_free_it_in_their_portion(leave: Leaving) -> None:
+    with Rig() as rig:
+        node, clients = rig.node(slots=AT_ONCE + 10), [rig.client() for _ in range(AT_ONCE + 10)]
+        for client in clients:
+            client.send(POST)
+        rig.run()
+        for client in clients:
+            leave(client)
+        assert rig.counts() == (0, 10, 2 * 10)
+        rig.loop.turn()
+        assert rig.counts() == (0, 0, 0)
+        assert all(call.was_aborted for call in node.connections)
+
+
+def test_who_waits_to_be_let_go_gets_no_more_requests_through() -> None:
+    """Its answer comes in the same turn as its end, and another request of it is there already."""
+    with Rig() as rig:
+        node, others, client = rig.node(slots=1), [rig.client() for _ in range(AT_ONCE)], rig.client()
+        client.send(POST + POST)
+        call = node.accept()
+        for other in others:
+            other.end()
+        client.end()
+        call.send(ANSWER)
+        rig.run()
+        assert client.take() == answer_at_client()
+        assert client.is_lost
+        assert call.take() == POST_AT_NODE
+
+
+def test_with_tls_which_cannot_stay_open_a_connection_ends_by_itself() -> None:
+    with Rig() as rig:
+        for _ in range(AT_ONCE):
+            rig.client().end()
+        rig.node(is_healthy=False)
+        client = rig.client(can_half_close=False)
+        client.send(POST)
+        client.end()
+        assert client.is_closing()
+        rig.run()
+        assert rig.notes.take("client_left") == [("client_left", b"", 0, 2)]

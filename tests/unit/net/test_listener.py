@@ -10,6 +10,7 @@ import uvloop
 from priolb.core.limits import ByteBudget
 from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.core.timers import AT_ONCE
 from priolb.http.forwarding import Forwarding
 from priolb.http.parser import HeadLimits
 from priolb.net.engine import Engine
@@ -125,6 +126,49 @@ def test_a_client_that_reads_slowly_gets_its_last_answer_whole() -> None:
         rig.run()
         assert client.take() == answer_at_client()
         assert client.is_lost
+
+
+def test_draining_closes_many_idle_connections_in_portions() -> None:
+    with Rig() as rig:
+        idle = [rig.client() for _ in range(2 * AT_ONCE + 10)]
+        waiting = rig.loop.create_task(rig.listener.wait_closed(60.0))
+        rig.listener.drain()
+        closing = [sum(client.is_closing() for client in idle)]
+        for _ in range(2):
+            rig.loop.turn()
+            closing.append(sum(client.is_closing() for client in idle))
+        assert closing == [AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 10]
+        rig.run()
+        assert all(client.is_lost for client in idle)
+        assert waiting.result() is True
+
+
+def test_what_is_under_way_is_answered_while_many_are_still_to_be_closed() -> None:
+    with Rig() as rig:
+        node, busy = rig.node(), rig.client()
+        busy.send(POST)
+        call = node.accept()
+        idle = [rig.client() for _ in range(3 * AT_ONCE)]
+        rig.listener.drain()
+        call.send(ANSWER)
+        assert busy.take() == answer_at_client(connection=CLOSE)
+        assert sum(client.is_closing() for client in idle) == AT_ONCE
+        rig.run()
+        assert busy.is_lost and all(client.is_lost for client in idle)
+
+
+def test_a_request_that_comes_before_its_connection_is_closed_in_a_drain_is_refused() -> None:
+    with Rig() as rig:
+        idle = [rig.client() for _ in range(2 * AT_ONCE)]
+        rig.listener.drain()
+        late = next(client for client in idle if not client.is_closing())
+        late.send(HALF_A_BODY)
+        rig.run()
+        assert [client for client in idle if not client.is_lost] == [late]
+        late.send(b"{}")
+        rig.run()
+        assert late.take() == SHUTTING_DOWN
+        assert late.is_lost
 
 
 # Waiting

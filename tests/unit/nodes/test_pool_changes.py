@@ -248,7 +248,7 @@ def test_details_are_those_of_all_entries_in_the_order_of_the_list() -> None:
             at.traffic.down.add(B)
             await at.pool.start([])
             await at.pool.add(A)
-            await eventually(lambda: at.pool.details()[0]["state"] == "down")
+            await eventually(lambda: next(at.pool.details())["state"] == "down")
             shown = [(detail["uri"], detail["state"], detail["reason"]) for detail in at.pool.details()]
             assert shown == [
                 (B, "down", f"{B} is down"),

@@ -3,8 +3,8 @@
 from prometheus_client.parser import text_string_to_metric_families
 
 from priolb.core.nodes.node import NodeState
-from priolb.telemetry.exposition import families_of, text_of
-from priolb.telemetry.metric import Facts, Kind, Spread
+from priolb.telemetry.exposition import SERIES_AT_ONCE, parts_of, process_text
+from priolb.telemetry.metric import Facts, Kind, Node, Spread
 from priolb.telemetry.metric_table import METRICS
 from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog
@@ -13,9 +13,9 @@ from support.pipe_log import OpenLog
 from support.tickets import new_queue
 
 
-def ours(text: bytes) -> str:
-    """Return the part of a page that speaks of the balancer."""
-    return text.decode().partition("# HELP process_")[0]
+def page_of(facts: Facts) -> str:
+    """Return what is told of the balancer."""
+    return b"".join(parts_of(facts)).decode()
 
 
 def family_text(page: str, name: str) -> str:
@@ -24,7 +24,7 @@ def family_text(page: str, name: str) -> str:
 
 
 def test_the_text_of_a_gauge_a_counter_and_a_histogram(open_log: OpenLog) -> None:
-    page = ours(text_of(families_of(some_facts(open_log()))))
+    page = page_of(some_facts(open_log()))
     assert family_text(page, "priolb_lane_waiting") == (
         "# HELP priolb_lane_waiting Requests that wait in the lane now.\n"
         "# TYPE priolb_lane_waiting gauge\n"
@@ -64,9 +64,7 @@ def test_the_text_of_a_gauge_a_counter_and_a_histogram(open_log: OpenLog) -> Non
 
 def test_what_a_parser_reads_is_what_the_table_says_of_every_metric(open_log: OpenLog) -> None:
     facts = some_facts(open_log())
-    families = {
-        family.name: family for family in text_string_to_metric_families(ours(text_of(families_of(facts))))
-    }
+    families = {family.name: family for family in text_string_to_metric_families(page_of(facts))}
     assert len(families) == len(METRICS)
     for metric in METRICS:
         family = families[metric.name.removesuffix("_total")]
@@ -84,16 +82,15 @@ def test_what_a_parser_reads_is_what_the_table_says_of_every_metric(open_log: Op
 def test_what_would_end_a_label_or_a_line_is_escaped(open_log: OpenLog) -> None:
     name = 'http://a/"} 1\n\\x'
     facts = Facts([(NodeState(1, name, 5), None)], new_queue(), RequestLog(open_log().logger), Pulse())
-    page = text_of(families_of(facts)).decode()
+    page = page_of(facts)
     assert 'priolb_node_slots{node="http://a/\\"} 1\\n\\\\x"} 5.0\n' in page
     [slots] = [each for each in text_string_to_metric_families(page) if each.name == "priolb_node_slots"]
     assert [(sample.labels, sample.value) for sample in slots.samples] == [({"node": name}, 5.0)]
 
 
 def test_the_process_tells_of_itself_in_the_usual_names(open_log: OpenLog) -> None:
-    page = text_of(families_of(some_facts(open_log()))).decode()
-    families = {family.name: family for family in text_string_to_metric_families(page)}
-    assert {name for name in families if not name.startswith("priolb_")} == {
+    families = {each.name: each for each in text_string_to_metric_families(process_text().decode())}
+    assert set(families) == {
         "process_virtual_memory_bytes",
         "process_resident_memory_bytes",
         "process_start_time_seconds",
@@ -103,3 +100,24 @@ def test_the_process_tells_of_itself_in_the_usual_names(open_log: OpenLog) -> No
     }
     [resident] = families["process_resident_memory_bytes"].samples
     assert resident.value > 1e6
+
+
+def test_with_few_nodes_all_is_one_part(open_log: OpenLog) -> None:
+    facts = Facts([(NodeState(1, "http://a", 5), None)], new_queue(), RequestLog(open_log().logger), Pulse())
+    assert [len(part) > 0 for part in parts_of(facts)] == [True]
+
+
+def test_with_many_nodes_the_parts_are_short_and_together_the_same(open_log: OpenLog) -> None:
+    """As if each metric had been written in one go: one head, then every node in its order."""
+    names = [f"http://node-{number}" for number in range(3 * SERIES_AT_ONCE + 1)]
+    nodes: list[Node] = [(NodeState(number, name, number), None) for number, name in enumerate(names)]
+    facts = Facts(nodes, new_queue(), RequestLog(open_log().logger), Pulse())
+    parts = [part.decode() for part in parts_of(facts)]
+    lines = [[line for line in part.splitlines() if not line.startswith("#")] for part in parts]
+    assert max(map(len, lines)) < 3 * SERIES_AT_ONCE
+    assert family_text("".join(parts), "priolb_node_slots").splitlines() == [
+        "# HELP priolb_node_slots "
+        + next(each.meaning for each in METRICS if each.name == "priolb_node_slots"),
+        "# TYPE priolb_node_slots gauge",
+        *(f'priolb_node_slots{{node="{name}"}} {number}.0' for number, name in enumerate(names)),
+    ]

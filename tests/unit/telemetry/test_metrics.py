@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from priolb.core.nodes.node import NodeState
-from priolb.telemetry.exposition import families_of, text_of
+from priolb.telemetry.exposition import parts_of
 from priolb.telemetry.metric import Facts, Node
 from priolb.telemetry.metrics import Metrics
 from priolb.telemetry.pulse import Pulse
@@ -23,8 +23,7 @@ def test_each_page_tells_of_the_moment_at_which_it_was_asked_for(open_log: OpenL
         return asyncio.run(metrics.page()).decode().partition("# HELP process_")[0]
 
     def expected() -> str:
-        text = text_of(families_of(Facts(nodes, queue, requests, pulse)))
-        return text.decode().partition("# HELP process_")[0]
+        return b"".join(parts_of(Facts(nodes, queue, requests, pulse))).decode()
 
     empty = page()
     assert empty == expected()
@@ -51,3 +50,21 @@ def test_several_may_ask_at_once(open_log: OpenLog) -> None:
 def test_a_program_that_nobody_asks_does_not_import_the_library() -> None:
     code = "import sys, priolb.app; sys.exit('prometheus_client' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_requests_have_their_turn_while_a_long_page_is_written(open_log: OpenLog) -> None:
+    """The parts of a page are as many turns of the loop at least."""
+    nodes: list[Node] = [(NodeState(number, f"http://node-{number}", 8), None) for number in range(300)]
+    facts = Facts(nodes, new_queue(), RequestLog(open_log().logger), Pulse())
+    metrics = Metrics(lambda: nodes, facts.queue, facts.requests, facts.pulse)
+
+    async def turns_of_a_page() -> int:
+        turns = 0
+        page = asyncio.ensure_future(metrics.page())
+        while not page.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert len(page.result()) > 0
+        return turns
+
+    assert asyncio.run(turns_of_a_page()) >= len(list(parts_of(facts)))
