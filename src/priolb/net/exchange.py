@@ -468,4 +468,7 @@ class Exchange(Attempts):
 
     def _note_completed(self, status: int, node: str, now: float) -> None:
         engine = self._engine
-        engine.instrument.completed(self, status, node, self._try_at, now, engine.scheduler.queue.lengths())
+        sizes = engine.scheduler.queue.lengths()
+        engine.instrument.completed(
+            self, self.request_id, self.payload_bytes, status, node, self._try_at, now, sizes
+        )
