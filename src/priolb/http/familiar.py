@@ -7,7 +7,6 @@ that merely travel on are treated so, and X-Request-ID: nothing else of what is 
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from priolb.http.fields import REQUEST_ROLES, tokens
@@ -15,7 +14,8 @@ from priolb.http.messages import RequestHead
 
 _REQUEST_ID: Final = b"x-request-id"
 # Bytes that a value may have wherever it stands: what else the syntax allows is parsed.
-_PLAIN: Final = re.compile(rb"[!-~]{1,128}")
+_PLAIN: Final = bytes(range(33, 127))
+_MAX_VALUE_BYTES: Final = 128
 _NOMINATES_NOTHING: Final = frozenset({b"keep-alive", b"close"})
 
 
@@ -30,7 +30,16 @@ class Familiar:
     `taken_bytes` is how long the head was that `take` found last.
     """
 
-    __slots__ = ("_after", "_before", "_fields", "_head", "_is_request_id", "_rpc_fields", "taken_bytes")
+    __slots__ = (
+        "_after",
+        "_before",
+        "_fields",
+        "_head",
+        "_is_request_id",
+        "_is_typed",
+        "_rpc_fields",
+        "taken_bytes",
+    )
 
     def __init__(self, head: RequestHead, name: bytes, value: bytes) -> None:
         line = b"%s: %s\r\n" % (name, value)
@@ -40,6 +49,7 @@ class Familiar:
         self._before: bytes = b"%s\r\n%s: " % (before, name)
         self._after: bytes = b"\r\n" + after
         self._fields: tuple[bytes, bytes] = _around(head.forwarded, line, name)
+        self._is_typed: bool = head.rpc_forwarded == head.forwarded
         self._rpc_fields: tuple[bytes, bytes] = _around(head.rpc_forwarded, line, name)
         self.taken_bytes: int = 0
 
@@ -48,20 +58,22 @@ class Familiar:
         if not data.startswith(self._before):
             return None
         start = len(self._before)
-        found = _PLAIN.match(data, start)
-        if found is None:
+        stop = data.find(b"\r", start)
+        if stop < 0 or not data.startswith(self._after, stop):
             return None
-        stop = found.end()
-        if not data.startswith(self._after, stop):
+        value = data[start:stop]
+        if not _is_plain(value):
             return None
         self.taken_bytes = stop + len(self._after)
-        value = data[start:stop]
         head = self._head
         known = head.known
         if self._is_request_id:
             known = known.copy()
             known[_REQUEST_ID] = value
-        return RequestHead(
+        forwarded = rpc_forwarded = b"%s%s%s" % (self._fields[0], value, self._fields[1])
+        if not self._is_typed:
+            rpc_forwarded = b"%s%s%s" % (self._rpc_fields[0], value, self._rpc_fields[1])
+        taken = RequestHead(
             head.method,
             head.authority,
             head.path,
@@ -69,13 +81,15 @@ class Familiar:
             head.minor,
             head.keep_alive,
             known,
-            b"%s%s%s" % (self._fields[0], value, self._fields[1]),
-            b"%s%s%s" % (self._rpc_fields[0], value, self._rpc_fields[1]),
+            forwarded,
+            rpc_forwarded,
             head.body_bytes,
             head.upgrade,
             head.max_forwards,
             head.timeout_s,
         )
+        taken.model = head
+        return taken
 
 
 def learn(first: RequestHead, second: RequestHead) -> Familiar | None:
@@ -89,7 +103,7 @@ def learn(first: RequestHead, second: RequestHead) -> Familiar | None:
     name, separator, value = different[0][0].partition(b": ")
     other_name, _, other_value = different[0][1].partition(b": ")
     key = name.lower()
-    if not separator or name != other_name or not (_PLAIN.fullmatch(value) and _PLAIN.fullmatch(other_value)):
+    if not separator or name != other_name or not (_is_plain(value) and _is_plain(other_value)):
         return None
     if key in REQUEST_ROLES and key != _REQUEST_ID:
         return None
@@ -99,6 +113,10 @@ def learn(first: RequestHead, second: RequestHead) -> Familiar | None:
     if connection is not None and not tokens(connection) <= _NOMINATES_NOTHING:
         return None
     return Familiar(first, name, value)
+
+
+def _is_plain(value: bytes) -> bool:
+    return 0 < len(value) <= _MAX_VALUE_BYTES and not value.translate(None, _PLAIN)
 
 
 def _around(fields: bytes, line: bytes, name: bytes) -> tuple[bytes, bytes]:
