@@ -33,7 +33,7 @@ class NodeErrors:
         Args:
             body: the whole body of the answer.
         """
-        if b'"error"' not in body[:LOOKED_THROUGH_BYTES] or not self._codes:
+        if body.find(b'"error"', 0, LOOKED_THROUGH_BYTES) < 0 or not self._codes:
             return False
         if len(body) > _MAX_PARSED_BYTES:
             return False
