@@ -170,7 +170,8 @@ class LogWriter:
         reader_is_there = True
         try:
             while data:
-                data = data[self._write_some(data) :]
+                written_bytes = self._write_some(data)  # not inside the slice: mypyc would call it twice
+                data = data[written_bytes:]
         except BrokenPipeError:
             reader_is_there = False
             lost_lines = len(lines)
