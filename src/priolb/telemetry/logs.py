@@ -4,7 +4,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from priolb.telemetry.forms import Form, JsonForm, Level, ReadableForm
 from priolb.telemetry.stamp import Stamps
@@ -14,18 +14,6 @@ __all__ = ["OPEN", "LibraryLogHandler", "LogWriter", "Logger", "forward_library_
 
 # In place of a value in `Logger.parts`; no form lets it into a line.
 OPEN: Final = "\0"
-
-
-class Writer(Protocol):
-    """Where lines go."""
-
-    is_tty: bool
-
-    def set_notice(self, notice: Callable[[int], bytes]) -> None:
-        """Set how the line about dropped lines is rendered; it is given their number."""
-
-    def write(self, line: bytes) -> None:
-        """Take a line, ended by its newline; this must neither block nor raise."""
 
 
 class Logger:
@@ -41,7 +29,7 @@ class Logger:
     __slots__ = ("_base_fields", "form", "stamps", "writer")
 
     def __init__(
-        self, writer: Writer, json: bool, service: str, clock_ns: Callable[[], int] = time.time_ns
+        self, writer: LogWriter, json: bool, service: str, clock_ns: Callable[[], int] = time.time_ns
     ) -> None:
         self.writer = writer
         self.form: Form = JsonForm() if json else ReadableForm(colours=writer.is_tty)

@@ -49,7 +49,7 @@ class LogWriter:
         "_notice",
         "_notice_due",
         "_something_to_do",
-        "_worker",
+        "_thread",
         "_writing_bytes",
         "is_tty",
         "lost_lines",
@@ -73,8 +73,8 @@ class LogWriter:
         self._notice_due = False
         self._flush_now = False
         self._closed = False
-        self._worker = threading.Thread(target=self._run, name="log-writer", daemon=True)
-        self._worker.start()
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
 
     def set_notice(self, notice: Callable[[int], bytes]) -> None:
         """Set how the line about dropped lines is rendered; it is given their number."""
@@ -117,7 +117,7 @@ class LogWriter:
             self._closed = True
             self._carefree_bytes = _NOT_CAREFREE
             self._something_to_do.notify()
-        self._worker.join(timeout_s)
+        self._thread.join(timeout_s)
 
     def _make_room(self, line_bytes: int) -> bool:
         """Tell whether a line fits after all, with the notice about lost ones before it; else count it."""
@@ -170,8 +170,7 @@ class LogWriter:
         reader_is_there = True
         try:
             while data:
-                written_bytes = self._write_some(data)  # not inside the slice: mypyc would call it twice
-                data = data[written_bytes:]
+                data = data[self._write_some(data) :]
         except BrokenPipeError:
             reader_is_there = False
             lost_lines = len(lines)

@@ -224,7 +224,7 @@ def test_close_on_a_full_disk_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     writer.write(b"one\n")
     writer.close()
     assert writer.lost_lines == 1
-    assert not writer._worker.is_alive()
+    assert not writer._thread.is_alive()
 
 
 def test_non_blocking_descriptor_gets_everything(pipe: tuple[int, FileIO]) -> None:
@@ -241,10 +241,10 @@ def test_close_gives_up_on_a_reader_that_takes_nothing(pipe: tuple[int, FileIO])
     writer = LogWriter(write_fd)
     writer.write(b"x" * MIB)
     writer.close(timeout_s=0.01)
-    assert writer._worker.is_alive()
+    assert writer._thread.is_alive()
     assert read_exactly(reader, MIB) == b"x" * MIB
     writer.close()
-    assert not writer._worker.is_alive()
+    assert not writer._thread.is_alive()
 
 
 def test_line_after_close_is_counted_as_lost(packets: tuple[int, socket.socket]) -> None:
