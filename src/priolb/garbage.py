@@ -3,8 +3,8 @@
 What is not used any more is mostly freed at once, and no request leaves a circle behind. The collector is
 there for the circles of the rest: errors with their tracebacks, tasks, admin requests. It looks through young
 objects 10,000 at a time, in a millisecond. To look through the old ones takes as long as there are many: 9 ms
-with 10,000 requests in line, 130 ms with 100,000. So that is done when few things live. Where that never comes,
-it is done once ten million objects have become old, however long it takes: memory is bounded all the same.
+with 10,000 requests in line, 130 ms with 100,000. So that is done when few things live. Where that never
+comes, it is done once ten million objects have become old, however long it takes: memory is bounded.
 """
 
 import gc

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from support.balancer import Balancer
-from support.factories import Connect, NewNode
+from support.factories import Connect, Launch, NewNode
 from support.scripted_node import ScriptedNode, always, reply
 from support.wire import post, request
 
@@ -106,6 +106,20 @@ def test_end_to_end_fields_reach_the_node_and_those_of_the_connection_do_not(
         ("content-length", str(len(CALL))),
     ]
     call.answer()
+
+
+@pytest.mark.parametrize("name", ["X-Request-ID", "X-Forwarded-For"])
+def test_requests_that_differ_in_one_value_reach_the_node_each_with_its_own(
+    launch: Launch, new_node: NewNode, connect: Connect, name: str
+) -> None:
+    """A proxy that is trusted asks for many clients over one connection."""
+    node = new_node(always(200, b"{}"))
+    client = connect(launch("-nodes", node.uri, TRUSTED_PROXIES="127.0.0.0/8"))
+    values = [f"192.0.2.{number}" for number in range(1, 7)]
+    assert [client.ask(post(CALL, f"{name}: {value}")).status for value in values] == [200] * 6
+    sent_by = ", 127.0.0.1" if name == "X-Forwarded-For" else ""
+    lines = [dict(call.lines) for call in node.requests]
+    assert [line[name.lower()] for line in lines] == [f"{value}{sent_by}" for value in values]
 
 
 @pytest.mark.parametrize(

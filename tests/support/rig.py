@@ -16,6 +16,7 @@ from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.retries.hedge import Hedging
 from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.core.ticket import Ticket
 from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors
@@ -23,7 +24,6 @@ from priolb.http.parser import HeadLimits
 from priolb.http.rewrite import Target
 from priolb.net.door import Door
 from priolb.net.engine import Engine
-from priolb.net.exchange import Exchange
 from priolb.net.front import FrontConnection
 from priolb.net.listener import Listener, LocalHandler
 from priolb.net.pool import IdleBudget
@@ -53,9 +53,17 @@ class Notes:
         self.notes.append(("queued", request_id, lane, payload_bytes, sizes))
 
     def completed(
-        self, request: Exchange, status: int, node: str, started_at: float, now: float, queue: PriorityQueue
+        self,
+        ticket: Ticket,
+        request_id: bytes,
+        payload_bytes: int,
+        status: int,
+        node: str,
+        started_at: float,
+        now: float,
+        queue: PriorityQueue,
     ) -> None:
-        self.notes.append(("completed", request.request_id, status, node, request.tries))
+        self.notes.append(("completed", request_id, status, node, ticket.tries))
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         self.notes.append(("refused", request_id, reason, status))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from functools import lru_cache
 from typing import Final
 
 from priolb.errors import Reason
@@ -127,9 +126,8 @@ class Outcome:
         return "an error of the node's own" if self.node_error else f"status {self.status}"
 
 
-@lru_cache(maxsize=2048)
 def answered(status: int, answering: bool, node_error: bool = False, retry_after_s: float = 0.0) -> Outcome:
-    """Return the outcome of a try whose answer came whole; the same object for all such tries.
+    """Return the outcome of a try whose answer came whole.
 
     Args:
         status: status of the answer.
@@ -137,4 +135,14 @@ def answered(status: int, answering: bool, node_error: bool = False, retry_after
         node_error: as in `Outcome`.
         retry_after_s: as in `Outcome`.
     """
-    return Outcome(Source.NODE, Phase.DONE, None, status, True, answering, node_error, retry_after_s)
+    if node_error or retry_after_s:
+        return Outcome(Source.NODE, Phase.DONE, None, status, True, answering, node_error, retry_after_s)
+    key = -status if answering else status
+    outcome = _by_status.get(key)
+    if outcome is None:
+        outcome = _by_status[key] = Outcome(Source.NODE, Phase.DONE, None, status, True, answering)
+    return outcome
+
+
+# Those of nearly all tries, shared: by the status, which has three digits; negative once a part has gone on.
+_by_status: Final[dict[int, Outcome]] = {}

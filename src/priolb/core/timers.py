@@ -23,8 +23,8 @@ AT_ONCE: Final = 64
 class Lapsing:
     """Something that lapses at `lapses_at` (monotonic seconds; infinity for never).
 
-    `watched_at` is when the wheel will look at it, infinity when it is in no slot. Only a lapse that comes
-    earlier than that has to be told to the wheel.
+    `watched_at` is the start of the tick at whose end the wheel will look at it, infinity when it is in no
+    slot. Only a lapse that comes earlier than that has to be told to the wheel.
     """
 
     __slots__ = ("lapses_at", "watched_at", "wheel_slot")
@@ -58,7 +58,7 @@ class TimingWheel:
                 return
             del self._slots[item.wheel_slot][item]
         item.wheel_slot = slot
-        item.watched_at = slot * TICK_S
+        item.watched_at = (slot - 1) * TICK_S
         items = self._slots.get(slot)
         if items is None:
             items = self._slots[slot] = {}

@@ -10,7 +10,6 @@ hangs on them.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from priolb.http.fields import REQUEST_ROLES, tokens
@@ -19,7 +18,8 @@ from priolb.http.messages import RequestHead
 # Fields that are looked at, and whether they travel on besides: else they are written anew.
 _LOOKED_AT: Final = {b"x-request-id": True, b"x-forwarded-for": False}
 # Bytes that a value may have wherever it stands: what else the syntax allows is parsed.
-_PLAIN: Final = re.compile(rb"[!-~]{1,128}")
+_PLAIN: Final = bytes(range(33, 127))
+_MAX_VALUE_BYTES: Final = 128
 _NOMINATES_NOTHING: Final = frozenset({b"keep-alive", b"close"})
 
 
@@ -34,7 +34,17 @@ class Familiar:
     `taken_bytes` is how long the head was that `take` found last.
     """
 
-    __slots__ = ("_after", "_before", "_fields", "_head", "_key", "_rpc_fields", "_travels", "taken_bytes")
+    __slots__ = (
+        "_after",
+        "_before",
+        "_fields",
+        "_head",
+        "_is_typed",
+        "_key",
+        "_rpc_fields",
+        "_travels",
+        "taken_bytes",
+    )
 
     def __init__(self, head: RequestHead, name: bytes, value: bytes) -> None:
         line = b"%s: %s\r\n" % (name, value)
@@ -45,6 +55,7 @@ class Familiar:
         before, _, after = head.raw.partition(b"\r\n" + line)
         self._before: bytes = b"%s\r\n%s: " % (before, name)
         self._after: bytes = b"\r\n" + after
+        self._is_typed: bool = head.rpc_forwarded == head.forwarded
         self._fields: tuple[bytes, bytes] = (b"", b"")
         self._rpc_fields: tuple[bytes, bytes] = (b"", b"")
         if self._travels:
@@ -57,27 +68,24 @@ class Familiar:
         if not data.startswith(self._before):
             return None
         start = len(self._before)
-        found = _PLAIN.match(data, start)
-        if found is None:
+        stop = data.find(b"\r", start)
+        if stop < 0 or not data.startswith(self._after, stop):
             return None
-        stop = found.end()
-        if not data.startswith(self._after, stop):
+        value = data[start:stop]
+        if not _is_plain(value):
             return None
         self.taken_bytes = stop + len(self._after)
-        value = data[start:stop]
         head = self._head
         known = head.known
         if self._key:
             known = known.copy()
             known[self._key] = value
+        forwarded, rpc_forwarded = head.forwarded, head.rpc_forwarded
         if self._travels:
-            before, after = self._fields
-            forwarded = b"%s%s%s" % (before, value, after)
-            before, after = self._rpc_fields
-            rpc_forwarded = b"%s%s%s" % (before, value, after)
-        else:
-            forwarded, rpc_forwarded = head.forwarded, head.rpc_forwarded
-        return RequestHead(
+            forwarded = rpc_forwarded = b"%s%s%s" % (self._fields[0], value, self._fields[1])
+            if not self._is_typed:
+                rpc_forwarded = b"%s%s%s" % (self._rpc_fields[0], value, self._rpc_fields[1])
+        taken = RequestHead(
             head.method,
             head.authority,
             head.path,
@@ -92,6 +100,9 @@ class Familiar:
             head.max_forwards,
             head.timeout_s,
         )
+        if self._travels:  # what does not is told of the way
+            taken.model = head
+        return taken
 
 
 def learn(first: RequestHead, second: RequestHead) -> Familiar | None:
@@ -105,7 +116,7 @@ def learn(first: RequestHead, second: RequestHead) -> Familiar | None:
     name, separator, value = different[0][0].partition(b": ")
     other_name, _, other_value = different[0][1].partition(b": ")
     key = name.lower()
-    if not separator or name != other_name or not (_PLAIN.fullmatch(value) and _PLAIN.fullmatch(other_value)):
+    if not separator or name != other_name or not (_is_plain(value) and _is_plain(other_value)):
         return None
     if key in REQUEST_ROLES and key not in _LOOKED_AT:
         return None
@@ -115,6 +126,10 @@ def learn(first: RequestHead, second: RequestHead) -> Familiar | None:
     if connection is not None and not tokens(connection) <= _NOMINATES_NOTHING:
         return None
     return Familiar(first, name, value)
+
+
+def _is_plain(value: bytes) -> bool:
+    return 0 < len(value) <= _MAX_VALUE_BYTES and not value.translate(None, _PLAIN)
 
 
 def _around(fields: bytes, line: bytes, name: bytes) -> tuple[bytes, bytes]:

@@ -112,11 +112,11 @@ class Forwarding:
         if head is not self._last_head or is_rpc is not self._last_is_rpc or peer is not self._last_peer:
             fields = head.rpc_forwarded if is_rpc else head.forwarded
             self._last_head, self._last_is_rpc, self._last_peer = head, is_rpc, peer
-            self._last_fields = fields + self._way(head, peer)
+            self._last_fields = fields + self.way(head, peer)
         return self._last_fields
 
-    def _way(self, head: RequestHead, peer: Peer) -> bytes:
-        """Return the fields that tell of the way of a request, rendered."""
+    def way(self, head: RequestHead, peer: Peer) -> bytes:
+        """Return those of them that tell of the way of the request; the arguments are those of `fields`."""
         known = head.known
         earlier = known.get(b"via")
         via = self._via[head.minor] if earlier is None else b"%s, %s" % (earlier, self._via[head.minor])

@@ -37,6 +37,9 @@ class RequestHead:
     not pass another, wants to switch protocols, expects something, or has little time.
 
     `raw` are the bytes that it was parsed from, if it is short enough to be remembered; else empty.
+
+    `model` is the head that it was made from, unless it was parsed (see `familiar`). Nodes are told the same
+    of the way of both.
     """
 
     __slots__ = (
@@ -51,6 +54,7 @@ class RequestHead:
         "max_forwards",
         "method",
         "minor",
+        "model",
         "node_path",
         "path",
         "query",
@@ -105,6 +109,7 @@ class RequestHead:
             or b"via" in known
         )
         self.raw: bytes = b""
+        self.model: RequestHead | None = None
 
 
 class ResponseHead:

@@ -47,6 +47,8 @@ class ClientConnection(Flushing):
         "_last_fields",
         "_last_head",
         "_last_is_rpc",
+        "_last_model",
+        "_last_way",
         "_listener",
         "_outgoing",
         "_peer",
@@ -81,6 +83,9 @@ class ClientConnection(Flushing):
         self._last_head: RequestHead | None = None
         self._last_is_rpc: bool = False
         self._last_fields: bytes = b""
+        # And of their way, of requests that differ in a value which says nothing of that
+        self._last_model: RequestHead | None = None
+        self._last_way: bytes = b""
 
     def write(self, data: bytes) -> None:
         """Send a part of an answer, at the end of this turn of the loop."""
@@ -119,8 +124,16 @@ class ClientConnection(Flushing):
         """
         if head is not self._last_head or is_rpc is not self._last_is_rpc:
             self._last_head, self._last_is_rpc = head, is_rpc
-            self._last_fields = self._listener.forwarding.fields(head, is_rpc, self._known_peer())
+            self._last_fields = self._fields_for_node(head, is_rpc)
         return self._last_fields
+
+    def _fields_for_node(self, head: RequestHead, is_rpc: bool) -> bytes:
+        forwarding, model = self._listener.forwarding, head.model
+        if model is None:
+            return forwarding.fields(head, is_rpc, self._known_peer())
+        if model is not self._last_model:
+            self._last_model, self._last_way = model, forwarding.way(model, self._known_peer())
+        return (head.rpc_forwarded if is_rpc else head.forwarded) + self._last_way
 
     # For whoever reads from it
 

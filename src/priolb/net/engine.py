@@ -51,7 +51,15 @@ class Instrument(Protocol):
         """A request is in line; or has passed it by, if nobody is."""
 
     def completed(
-        self, request: Exchange, status: int, node: str, started_at: float, now: float, queue: PriorityQueue
+        self,
+        ticket: Ticket,
+        request_id: bytes,
+        payload_bytes: int,
+        status: int,
+        node: str,
+        started_at: float,
+        now: float,
+        queue: PriorityQueue,
     ) -> None:
         """A request got the answer of a node, in a try that began at `started_at`."""
 
@@ -175,7 +183,7 @@ class Engine:
         self.try_timeout_s = try_timeout_s
         self.retry_methods = retry_methods
         self.refusals = Refusals(via_name, legacy_errors)
-        self.via: tuple[bytes, bytes] = (via_field(0, via_name), via_field(1, via_name))
+        self.via: list[bytes] = [via_field(minor, via_name) for minor in (0, 1)]
         self.upgrade_idle_timeout_s = upgrade_idle_timeout_s
         self.upgrades_max = upgrades_max
         self.upgrades: int = 0

@@ -472,4 +472,13 @@ class Exchange(Attempts):
 
     def _note_completed(self, status: int, node: str, now: float) -> None:
         engine = self._engine
-        engine.instrument.completed(self, status, node, self._try_at, now, engine.scheduler.queue)
+        engine.instrument.completed(
+            self,
+            self.request_id,
+            self.payload_bytes,
+            status,
+            node,
+            self._try_at,
+            now,
+            engine.scheduler.queue,
+        )

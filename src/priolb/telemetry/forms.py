@@ -6,8 +6,8 @@ form a value with a space stands in quotes. Most values need none of that, which
 compiled pattern tells.
 
 A form renders single values (`value`) and puts rendered pieces together (`line`). Because the two are
-apart, a caller with a fixed set of fields can put a line together once, with `%s` in place of values
-(see `telemetry.requests`), and still log exactly as everybody else does.
+apart, a caller with a fixed set of fields can put a line together once, without its values (see
+`telemetry.requests`), and still log exactly as everybody else does.
 """
 
 import json

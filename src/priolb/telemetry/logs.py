@@ -4,12 +4,16 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
+from typing import Final
 
 from priolb.telemetry.forms import Form, JsonForm, Level, ReadableForm
 from priolb.telemetry.stamp import Stamps
 from priolb.telemetry.writer import LogWriter
 
-__all__ = ["LibraryLogHandler", "LogWriter", "Logger", "forward_library_logs"]
+__all__ = ["OPEN", "LibraryLogHandler", "LogWriter", "Logger", "forward_library_logs"]
+
+# In place of a value in `Logger.parts`; no form lets it into a line.
+OPEN: Final = "\0"
 
 
 class Logger:
@@ -53,15 +57,14 @@ class Logger:
         """Log a line; fields that are neither text, number, switch nor None are shown as str() does."""
         self.writer.write(self._render(level, msg, fields))
 
-    def template(self, level: Level, msg: str, fields: list[tuple[str, str]]) -> bytes:
-        """Return a line, newline included, to be filled by the `%` operator; its first `%b` is for a stamp.
+    def parts(self, level: Level, msg: str, fields: list[tuple[str, str]]) -> list[bytes]:
+        """Return a line, newline included, in the parts between which its stamp and open values stand.
 
         Args:
-            fields: names and values; a value is what `form.value` made (without `%`), or a conversion:
-                `%d` for numbers, `%b` for what `form.value` will have made, as bytes.
+            fields: names and values; a value is what `form.value` made, or OPEN.
         """
-        base_fields = [(name, value.replace("%", "%%")) for name, value in self._base_fields]
-        return f"{self.form.line(level, '%b', msg, base_fields + fields)}\n".encode()
+        line = f"{self.form.line(level, OPEN, msg, self._base_fields + fields)}\n"
+        return line.encode().split(OPEN.encode())
 
     def _render(self, level: Level, msg: str, fields: dict[str, object]) -> bytes:
         value = self.form.value

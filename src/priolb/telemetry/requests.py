@@ -1,41 +1,72 @@
 """The log of requests, in the words of the original program, and counts of those that did not get through.
 
 A request logs when it is queued and when it is completed. These two lines are most of what the program
-logs and are on the path of every request, so they are put together once (`Logger.template`) and only filled
-afterwards: first with what is the same for many requests, which is remembered, then with times, ids and, when
-somebody waits, the lengths of the lanes. Everything else that can happen to a request is rare, or has cost
-more than a line already.
+logs and are on the path of every request. So what is the same in all such lines of a lane is rendered once
+(`Logger.parts`), and afterwards the values are put between these parts. Everything else that can happen to a
+request is rare, or has cost more than a line already.
 
 Lanes are numbers here; `LaneWords` has the words for them.
 """
 
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final
 
 from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.ticket import Ticket
 from priolb.http.numbers import decimal
 from priolb.telemetry.forms import Level
 from priolb.telemetry.lane_words import LaneWords
-from priolb.telemetry.logs import Logger
+from priolb.telemetry.logs import OPEN, Logger
 from priolb.telemetry.refusals import RefusalLog
 
-# Lines kept that are filled in part, and ids of requests that are under way, for their second line.
-_LINES_MAX: Final = 1024
+# Ids of requests that are under way, kept for their second line.
 _REQUEST_IDS_MAX: Final = 1024
-# What stays open in a line that is filled in part.
-_OPEN: Final = b"%b"
-_OPEN_NUMBER: Final = b"%d"
+# Printable ASCII that stands in a line as it is: forms differ only in what they put around it.
+_PLAIN: Final = bytes([byte for byte in range(33, 127) if byte not in b'"\\'])
 _NO_WAIT: Final = b"0"
 
 
-class Request(Protocol):
-    """What is logged of a request."""
+class _Line:
+    """What is the same in all lines about one lane.
 
-    lane: int
-    enqueued_at: float
-    tries: int
-    request_id: bytes
-    payload_bytes: int
+    Args:
+        parts: between them stand the values that each such line has; the last one is the end of the line, or
+            goes up to the lengths of the lanes.
+        behind_lengths: what follows each of these.
+    """
+
+    __slots__ = ("behind_lengths", "parts")
+
+    def __init__(self, parts: list[bytes], behind_lengths: list[bytes]) -> None:
+        self.parts = parts
+        self.behind_lengths = behind_lengths
+
+    def lengths(self, lengths: tuple[int, ...]) -> bytes:
+        """Return the rest of a line that tells these lengths."""
+        told = [b"%d%b" % pair for pair in zip(lengths, self.behind_lengths, strict=True)]
+        return b"".join(told)
+
+
+class _CompletedLine(_Line):
+    """The same of a request that is completed, with the facts that it shares with the one before, as mostly.
+
+    Args:
+        status: what the client was answered.
+        node: name of the node that answered.
+        tries: how many tries it took.
+        parts: as in `_Line`.
+        behind_lengths: as there.
+    """
+
+    __slots__ = ("node", "status", "tries")
+
+    def __init__(
+        self, status: int, node: str, tries: int, parts: list[bytes], behind_lengths: list[bytes]
+    ) -> None:
+        super().__init__(parts, behind_lengths)
+        self.status = status
+        self.node = node
+        self.tries = tries
 
 
 class RequestLog:
@@ -54,10 +85,11 @@ class RequestLog:
     """
 
     __slots__ = (
-        "_completed_line",
+        "_completed_lines",
         "_lanes",
         "_logger",
-        "_queued_line",
+        "_queued_lines",
+        "_quote",
         "_render_id",
         "_stamps",
         "_write",
@@ -78,9 +110,11 @@ class RequestLog:
         self.rejections: dict[int, int] = {}
         self.clients_left: list[int] = [0] * self._lanes.count
         self.preemptions: list[int] = [0] * self._lanes.count
+        self._quote: bytes = self._as_text(b"x").partition(b"x")[0]
         self._render_id = lru_cache(maxsize=_REQUEST_IDS_MAX)(self._as_text)
-        self._queued_line = lru_cache(maxsize=_LINES_MAX)(self._queued_template)
-        self._completed_line = lru_cache(maxsize=_LINES_MAX)(self._completed_template)
+        # For each lane four: with an id or without, and with lengths that are known or not.
+        self._queued_lines: dict[int, _Line] = {}
+        self._completed_lines: dict[int, _CompletedLine] = {}
 
     def queued(self, request_id: bytes, lane: int, payload_bytes: int, queue: PriorityQueue) -> None:
         """Log that a request is in line.
@@ -92,48 +126,68 @@ class RequestLog:
             queue: where it waits; or has passed by if nobody is there, and is told as if it waited.
         """
         is_alone = queue.length <= 1
-        line = self._queued_line(lane, request_id != b"", is_alone)
+        key = 4 * lane + 2 * is_alone if request_id else 4 * lane + 2 * is_alone + 1
+        line = self._queued_lines.get(key)
+        if line is None:
+            line = self._queued_lines[key] = self._queued_line(lane, request_id, is_alone)
+        to_stamp, to_id, to_payload, end = line.parts
+        shown_id = self._shown(request_id) if request_id else request_id
         stamp = self._stamps.now()
-        if request_id:
-            values: tuple[object, ...] = (stamp, self._render_id(request_id), payload_bytes)
-        else:
-            values = (stamp, payload_bytes)
-        self._write(line % (values if is_alone else (*values, *self._lanes.lengths(queue, lane))))
+        text = b"%b%b%b%b%b%d%b" % (to_stamp, stamp, to_id, shown_id, to_payload, payload_bytes, end)
+        if not is_alone:
+            text += line.lengths(self._lanes.lengths(queue, lane))
+        self._write(text)
 
     def completed(
-        self, request: Request, status: int, node: str, started_at: float, now: float, queue: PriorityQueue
+        self,
+        ticket: Ticket,
+        request_id: bytes,
+        payload_bytes: int,
+        status: int,
+        node: str,
+        started_at: float,
+        now: float,
+        queue: PriorityQueue,
     ) -> None:
         """Log that a request got the answer of a node.
 
         Args:
-            request: the request.
+            ticket: the request.
+            request_id: as in `queued`.
+            payload_bytes: length of the request's body.
             status: what the client was answered.
             node: name of the node that answered.
             started_at: monotonic seconds of the start of the last try.
             now: monotonic seconds.
             queue: where others wait now.
         """
-        arrived_at = request.enqueued_at
+        lane, tries, arrived_at = ticket.lane, ticket.tries, ticket.enqueued_at
+        is_idle = queue.length == 0
+        key = 4 * lane + 2 * is_idle if request_id else 4 * lane + 2 * is_idle + 1
+        line = self._completed_lines.get(key)
+        if line is None or line.status != status or line.tries != tries or line.node != node:
+            line = self._completed_line(lane, request_id, status, node, tries, is_idle)
+            self._completed_lines[key] = line
         total_us = int((now - arrived_at) * 1e6)
         total = b"%d" % total_us
         node_time, wait = total, _NO_WAIT
         if started_at != arrived_at:
             node_time = b"%d" % int((now - started_at) * 1e6)
             wait = b"%d" % int((started_at - arrived_at) * 1e6)
-        request_id, payload_bytes = request.request_id, request.payload_bytes
-        line = self._completed_line(
-            request.lane, request_id != b"", status, node, request.tries, queue.length == 0
-        )
-        stamp, total_ms = self._stamps.now(), decimal(total_us // 1000)
-        if request_id:
-            values: tuple[object, ...] = (
-                stamp, self._render_id(request_id), total_ms, total, node_time, wait, payload_bytes
-            )  # fmt: skip
-        else:
-            values = (stamp, total_ms, total, node_time, wait, payload_bytes)
-        if queue.length:
-            values = (*values, *self._lanes.lengths(queue, request.lane))
-        self._write(line % values)
+        to_stamp, to_id, to_ms, to_us, to_node_time, to_wait, to_payload, end = line.parts
+        text = b"%b%b%b%b%b%b%b%b%b%b%b%b%b%d%b" % (
+            to_stamp, self._stamps.now(),
+            to_id, self._shown(request_id) if request_id else request_id,
+            to_ms, decimal(total_us // 1000),
+            to_us, total,
+            to_node_time, node_time,
+            to_wait, wait,
+            to_payload, payload_bytes,
+            end,
+        )  # fmt: skip
+        if not is_idle:
+            text += line.lengths(self._lanes.lengths(queue, lane))
+        self._write(text)
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """Log that a request got an answer of ours."""
@@ -179,60 +233,58 @@ class RequestLog:
         self.rejections[status] = self.rejections.get(status, 0) + 1
         self._logger.warning("Connection rejected", peer=peer, statusCode=status, err=detail)
 
-    def _as_text(self, value: str | bytes) -> bytes:
-        text = value if isinstance(value, str) else value.decode("utf-8", "replace")
-        return self._logger.form.text(text).encode()
+    def _shown(self, request_id: bytes) -> bytes:
+        """Return an id as it stands in a line."""
+        if request_id.translate(None, _PLAIN):
+            return self._render_id(request_id)
+        return b"%b%b%b" % (self._quote, request_id, self._quote)
 
-    def _queued_template(self, lane: int, has_id: bool, is_alone: bool) -> bytes:
-        """Return the line of a request that is queued.
+    def _as_text(self, request_id: bytes) -> bytes:
+        return self._logger.form.text(request_id.decode("utf-8", "replace")).encode()
 
-        Open are time, id, length of the body and, unless it is alone in line, the lengths of the lanes.
-        """
-        names = self._lanes.sizes("startQueueSize", lane)
-        sizes = [_OPEN_NUMBER] * len(names)
-        if is_alone:
-            sizes = [b"%d" % size for size in self._lanes.lengths_alone(lane)]
-        ids = (_OPEN,) if has_id else ()
+    def _queued_line(self, lane: int, request_id: bytes, is_alone: bool) -> _Line:
+        """Return the line of a request that is queued, with its lengths when it is alone in line."""
+        lengths = self._lanes.lengths_alone(lane) if is_alone else None
+        has_id = request_id != b""
+        fields = [*self._lane(lane), *_open(["payloadSize"]), *self._lengths("startQueueSize", lane, lengths)]
+        parts = self._parts("Request added to queue", has_id, fields)
+        return _Line(parts[:4], parts[4:])
+
+    def _completed_line(
+        self, lane: int, request_id: bytes, status: int, node: str, tries: int, is_idle: bool
+    ) -> _CompletedLine:
+        """Return the line of a request that is completed, with its lengths when nobody waits."""
+        value = self._logger.form.value
+        lengths = (0,) * len(self._lanes.sizes("", lane)) if is_idle else None
         fields = [
-            *_open(["reqID"] if has_id else []),
-            *self._lane(lane),
-            *_open(["payloadSize"]),
-            *_open(names),
-        ]
-        template = self._logger.template(Level.INFO, "Request added to queue", fields)
-        return _fill(template, _OPEN, *ids, _OPEN_NUMBER, *sizes)
-
-    def _completed_template(
-        self, lane: int, has_id: bool, status: int, node: str, tries: int, is_idle: bool
-    ) -> bytes:
-        """Return the line of a request that is completed.
-
-        Open are time, id, the four durations, length of the body and, unless nobody waits, the lengths of the
-        lanes.
-        """
-        ids = (_OPEN,) if has_id else ()
-        names = self._lanes.sizes("endQueueSize", lane)
-        fields = [
-            *_open(["reqID"] if has_id else []),
             *_open(["durationMs", "durationUs", "simDurationUs", "queueDurationUs"]),
             *self._lane(lane),
-            *_open(["payloadSize", "statusCode", "nodeURI", "requestTries"]),
-            *_open(names),
+            *_open(["payloadSize"]),
+            ("statusCode", value(status)),
+            ("nodeURI", value(node)),
+            ("requestTries", value(tries)),
+            *self._lengths("endQueueSize", lane, lengths),
         ]
-        template = self._logger.template(Level.INFO, "Request completed", fields)
-        durations = (_OPEN, _OPEN, _OPEN, _OPEN)
-        facts = (b"%d" % status, self._as_text(node).replace(b"%", b"%%"), b"%d" % tries)
-        sizes = [b"0" if is_idle else _OPEN_NUMBER] * len(names)
-        return _fill(template, _OPEN, *ids, *durations, _OPEN_NUMBER, *facts, *sizes)
+        parts = self._parts("Request completed", request_id != b"", fields)
+        return _CompletedLine(status, node, tries, parts[:8], parts[8:])
+
+    def _parts(self, message: str, has_id: bool, fields: list[tuple[str, str]]) -> list[bytes]:
+        """Return a line in parts; the second value, after the time, is its id, or nothing."""
+        parts = self._logger.parts(Level.INFO, message, [*_open(["reqID"] if has_id else []), *fields])
+        if not has_id:
+            parts.insert(1, b"")
+        return parts
 
     def _lane(self, lane: int) -> list[tuple[str, str]]:
         value = self._logger.form.value
         return [(name, value(each)) for name, each in self._lanes.of(lane).items()]
 
-
-def _fill(template: bytes, *values: bytes) -> bytes:
-    """Fill a template with values of which some are conversions, so that it is a template again."""
-    return template.replace(b"%%", b"%%%%") % values
+    def _lengths(self, total: str, lane: int, lengths: tuple[int, ...] | None) -> list[tuple[str, str]]:
+        """Return the fields that tell the lengths of lanes, open when these are not known."""
+        names = self._lanes.sizes(total, lane)
+        if lengths is None:
+            return _open(names)
+        return [(name, str(length)) for name, length in zip(names, lengths, strict=True)]
 
 
 def _id(request_id: bytes) -> dict[str, str]:
@@ -240,4 +292,4 @@ def _id(request_id: bytes) -> dict[str, str]:
 
 
 def _open(names: list[str]) -> list[tuple[str, str]]:
-    return [(name, "%b") for name in names]
+    return [(name, OPEN) for name in names]

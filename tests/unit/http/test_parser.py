@@ -70,6 +70,7 @@ def test_a_request_of_the_usual_kind() -> None:
         "expects_continue": False,
         "is_special": False,
         "raw": data,
+        "model": None,
     }
 
 
@@ -100,6 +101,7 @@ def test_a_request_of_http_1_0_needs_no_host_and_does_not_stay() -> None:
         "expects_continue": False,
         "is_special": False,
         "raw": b"GET /nodes HTTP/1.0\r\n\r\n",
+        "model": None,
     }
 
 

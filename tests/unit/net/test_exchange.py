@@ -100,6 +100,32 @@ def test_an_answer_in_parts_reaches_the_client_part_by_part() -> None:
         assert client.writes[-1] == answer_at_client()
 
 
+def test_of_requests_with_ids_of_their_own_the_node_is_told_the_same_way_until_that_changes() -> None:
+    ask = b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: 2\r\n%sTraceparent: %d\r\n\r\n%s"
+    told = (
+        b"POST / HTTP/1.1\r\nHost: node-1\r\nTraceparent: %d\r\n%sVia: %s1.1 lb\r\n"
+        b"Content-Length: 2\r\n\r\n%s"
+    )
+    json, via = b"Content-Type: application/json\r\n", b"Via: 1.0 a\r\n"
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(ANSWER)
+        call.take()
+        for number in (1, 2, 3, 4):
+            client.send(ask % (b"", number, b"{}"))
+            assert call.take() == told % (number, json, b"", b"{}")
+            call.send(ANSWER)
+        client.send(ask % (b"", 5, b"xy"))
+        assert call.take() == told % (5, b"", b"", b"xy")
+        call.send(ANSWER)
+        for number in (6, 7, 8, 9):
+            client.send(ask % (via, number, b"{}"))
+            assert call.take() == told % (number, json, b"1.0 a, ", b"{}")
+            call.send(ANSWER)
+
+
 def test_chunks_reach_the_client_as_chunks_of_ours() -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()

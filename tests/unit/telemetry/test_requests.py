@@ -1,9 +1,11 @@
 """What the log says of a request, in both forms."""
 
 import json
+from math import inf
 
 import pytest
 
+from priolb.core.ticket import Ticket
 from priolb.telemetry.lane_words import LaneWords
 from priolb.telemetry.requests import RequestLog
 from support.pipe_log import OpenLog
@@ -12,15 +14,11 @@ from support.tickets import queue_of
 STAMP = "2026-11-22T08:00:00.123Z"
 
 
-class ARequest:
-    """A request that arrived at 8 s."""
-
-    def __init__(self, request_id: bytes, lane: int, body: bytes, tries: int) -> None:
-        self.request_id = request_id
-        self.lane = lane
-        self.payload_bytes = len(body)
-        self.tries = tries
-        self.enqueued_at = 8.0
+def a_ticket(lane: int, tries: int) -> Ticket:
+    """Return that of a request which arrived at 8 s."""
+    ticket = Ticket(lane, enqueued_at=8.0, start_by=inf)
+    ticket.tries = tries
+    return ticket
 
 
 @pytest.mark.parametrize(
@@ -30,7 +28,7 @@ def test_lines_tell_the_lane(open_log: OpenLog, lane: int, is_high: bool, is_fas
     log = open_log()
     requests = RequestLog(log.logger)
     requests.queued(b"", lane, 60, queue_of(1, 20, 300))
-    requests.completed(ARequest(b"", lane, b"x" * 60, 1), 200, "http://a", 8.125, 8.5, queue_of(0, 20, 300))
+    requests.completed(a_ticket(lane, 1), b"", 60, 200, "http://a", 8.125, 8.5, queue_of(0, 20, 300))
     requests.refused(b"", lane, "queue_full", 503)
     priority = {"requestIsHighPrio": is_high, "requestIsFastTrack": is_fast}
     queued, completed, refused = (json.loads(line) for line in log.lines())
@@ -78,7 +76,7 @@ def test_readable_lines(open_log: OpenLog) -> None:
     requests = RequestLog(log.logger)
     requests.queued(b"my id", 0, 60, queue_of(1, 0, 0))
     requests.completed(
-        ARequest(b"id-7", 1, b"x" * 60, 2), 200, "http://a/?_workers=8", 8.125, 8.25, queue_of(1, 0, 0)
+        a_ticket(1, 2), b"id-7", 60, 200, "http://a/?_workers=8", 8.125, 8.25, queue_of(1, 0, 0)
     )
     requests.client_left(b"id-7", 1, 2, 60)
     requests.node_failed(b"id-7", "http://a", "node_unreachable", "Connection refused", 1)
@@ -118,9 +116,10 @@ def test_node_and_service_with_percent_signs_stay_as_they_are(
 ) -> None:
     log = open_log(service="100% %d lb")
     requests = RequestLog(log.logger)
-    request = ARequest(request_id, 2, b"x", 1)
     for _ in range(2):
-        requests.completed(request, 200, "http://a/%20%d%%b", 8.125, 9.25, queue_of(*sizes))
+        requests.completed(
+            a_ticket(2, 1), request_id, 1, 200, "http://a/%20%d%%b", 8.125, 9.25, queue_of(*sizes)
+        )
     found = [json.loads(line) for line in log.lines()]
     assert [line["service"] for line in found] == ["100% %d lb"] * 2
     assert [line["nodeURI"] for line in found] == ["http://a/%20%d%%b"] * 2
@@ -143,7 +142,7 @@ def test_who_is_alone_in_line_is_told_as_everybody_else(
 def test_lanes_of_other_names_and_number_are_told_by_name(open_log: OpenLog, sizes: tuple[int, ...]) -> None:
     log = open_log()
     requests = RequestLog(log.logger, LaneWords(["a", "b"]))
-    requests.completed(ARequest(b"", 1, b"", 1), 200, "http://a", 8.0, 9.5, queue_of(*sizes))
+    requests.completed(a_ticket(1, 1), b"", 0, 200, "http://a", 8.0, 9.5, queue_of(*sizes))
     [line] = [json.loads(line) for line in log.lines()]
     assert "requestIsHighPrio" not in line
     assert list(line.items())[-2:] == [("endQueueSize", sum(sizes)), ("endQueueSize_b", sizes[1])]
@@ -152,7 +151,7 @@ def test_lanes_of_other_names_and_number_are_told_by_name(open_log: OpenLog, siz
 
 def test_a_request_that_began_at_once_has_not_waited(open_log: OpenLog) -> None:
     log = open_log()
-    RequestLog(log.logger).completed(ARequest(b"", 2, b"", 1), 200, "http://a", 8.0, 9.5, queue_of(0, 0, 0))
+    RequestLog(log.logger).completed(a_ticket(2, 1), b"", 0, 200, "http://a", 8.0, 9.5, queue_of(0, 0, 0))
     [line] = [json.loads(line) for line in log.lines()]
     names = ("durationMs", "durationUs", "simDurationUs", "queueDurationUs")
     assert [line[name] for name in names] == [1500, 1500000, 1500000, 0]
@@ -178,6 +177,44 @@ def test_line_of_a_request_is_what_the_logger_would_make_of_it(open_log: OpenLog
 
 
 @pytest.mark.parametrize("is_json", [True, False])
+@pytest.mark.parametrize("first_byte", range(0, 256, 64))  # a pipe that nobody reads yet holds no more lines
+def test_an_id_of_any_byte_is_told_as_the_logger_would_tell_it(
+    open_log: OpenLog, is_json: bool, first_byte: int
+) -> None:
+    log = open_log(json=is_json)
+    requests = RequestLog(log.logger)
+    ids = [bytes([byte]) for byte in range(first_byte, first_byte + 64)]
+    for request_id in ids:
+        requests.completed(a_ticket(2, 1), request_id, 7, 200, "http://a", 8.0, 8.0, queue_of(0, 0, 0))
+        log.logger.info(
+            "Request completed",
+            reqID=request_id.decode("utf-8", "replace"),
+            **dict.fromkeys(("durationMs", "durationUs", "simDurationUs", "queueDurationUs"), 0),
+            requestIsHighPrio=False,
+            requestIsFastTrack=False,
+            payloadSize=7,
+            statusCode=200,
+            nodeURI="http://a",
+            requestTries=1,
+            **{f"endQueueSize{name}": 0 for name in ("", "FastTrack", "HighPrio", "LowPrio")},
+        )
+    lines = log.lines()
+    assert len(lines) == 2 * len(ids)
+    assert lines[::2] == lines[1::2]
+
+
+def test_each_line_tells_the_facts_of_its_own_request(open_log: OpenLog) -> None:
+    log = open_log()
+    requests = RequestLog(log.logger)
+    facts = [(200, "http://a", 1), (404, "http://a", 1), (404, "http://b", 1), (404, "http://b", 2)]
+    for status, node, tries in [*facts, facts[0]]:
+        requests.completed(a_ticket(2, tries), b"", 60, status, node, 8.0, 8.5, queue_of(0, 0, 0))
+    lines = [json.loads(line) for line in log.lines()]
+    told = [(line["statusCode"], line["nodeURI"], line["requestTries"]) for line in lines]
+    assert told == [*facts, facts[0]]
+
+
+@pytest.mark.parametrize("is_json", [True, False])
 @pytest.mark.parametrize(
     "request_id",
     [b"a\nforged", b"a\r\x1b[2J", b'a","x":"', b"%s%d%b", b"\x9b31m", b"\x85", b"\xff\xfe", b"\x00"],
@@ -186,7 +223,7 @@ def test_request_id_cannot_forge_a_line(open_log: OpenLog, is_json: bool, reques
     log = open_log(json=is_json)
     requests = RequestLog(log.logger)
     requests.queued(request_id, 2, 1, queue_of(0, 0, 1))
-    requests.completed(ARequest(request_id, 2, b"x", 1), 200, "http://a", 8.0, 8.0, queue_of(0, 0, 0))
+    requests.completed(a_ticket(2, 1), request_id, 1, 200, "http://a", 8.0, 8.0, queue_of(0, 0, 0))
     requests.refused(request_id, 2, "deadline", 504)
     requests.client_left(request_id, 2, 1, 1)
     requests.node_failed(request_id, "http://a", "node_timeout", "", 1)
@@ -228,7 +265,7 @@ def test_what_gets_through_is_not_counted_by_the_log(open_log: OpenLog) -> None:
     log = open_log()
     requests = RequestLog(log.logger, LaneWords(["a", "b"]))
     requests.queued(b"", 0, 60, queue_of(1, 0))
-    requests.completed(ARequest(b"", 0, b"", 1), 200, "http://a", 8.0, 8.5, queue_of(0, 0))
+    requests.completed(a_ticket(0, 1), b"", 0, 200, "http://a", 8.0, 8.5, queue_of(0, 0))
     requests.node_failed(b"", "http://a", "node_timeout", "late", 1)
     assert (requests.refusals, requests.rejections, requests.clients_left) == ({}, {}, [0, 0])
     assert len(log.lines()) == 3
