@@ -36,7 +36,8 @@ _BUILD: Final = """
 from glob import glob
 from mypyc.build import mypycify
 from setuptools import setup
-modules = [path for path in sorted(glob("priolb/core/*.py")) if not path.endswith("__init__.py")]
+modules = sorted(glob("priolb/core/**/*.py", recursive=True))
+modules = [path for path in modules if not path.endswith("__init__.py")]
 setup(packages=[], ext_modules=mypycify(["--strict", *modules, "queue_loop.py"], group_name="queue"))
 """
 
@@ -60,9 +61,6 @@ def run(quick: bool) -> Result:
             _copy(directory)
             if form == COMPILED:
                 _compile(directory)
-            code = (
-                f"import queue_loop; print(queue_loop.samples_ns({[list(case) for case in CASES]}, {rounds}))"
-            )
             printed = workbench.run([sys.executable, "-c", code], TIMEOUT_S, PYTHONPATH=str(directory))
             samples[form] = json.loads(printed)
     return Result(
@@ -98,6 +96,8 @@ def _compile(directory: Path) -> None:
     )
     if built.returncode:
         raise BenchmarkError(f"the queue could not be compiled: {built.stdout[-500:]}{built.stderr[-500:]}")
+    if not list(directory.glob("priolb/core/queueing/queue.*.so")):
+        raise BenchmarkError("the queue was not among the modules that were compiled")
 
 
 def _row(form: str, tasks: int, readers: int, samples: list[float]) -> dict[str, Cell]:
