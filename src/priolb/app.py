@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import resource
 import secrets
 import signal
 import sys
@@ -56,6 +55,7 @@ from priolb.nodes.checks import Rhythm
 from priolb.nodes.links import Links
 from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
+from priolb.open_files import expect_many_files
 from priolb.store import open_store
 from priolb.tasks import Tasks
 from priolb.telemetry.lane_words import words_of
@@ -101,9 +101,12 @@ def run(settings: Settings, make_attestors: MakeAttestors = attestors_of) -> int
         ConfigError: the program cannot start with these settings.
         StoreError: the store is away.
     """
+    faults = expect_many_files()
     writer = LogWriter(sys.stderr.fileno())
     log = Logger(writer, json=settings.log_prod, service=settings.log_service)
     forward_library_logs(log)
+    for fault in faults:
+        log.warning("There may be few connections, or slow ones", err=fault)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, log, make_attestors))
@@ -114,7 +117,6 @@ def run(settings: Settings, make_attestors: MakeAttestors = attestors_of) -> int
 
 async def _serve(settings: Settings, log: Logger, make_attestors: MakeAttestors) -> None:
     log.info("Starting prio-load-balancer", version=__version__)
-    _raise_file_limit(log)
     if settings.config_file:
         log.info("Configuration file read", file=settings.config_file)
     for name, message in _NO_EFFECT.items():
@@ -381,13 +383,3 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal, number)
     return stop
-
-
-def _raise_file_limit(log: Logger) -> None:
-    """Let the process have as many open files as the system allows it: each connection is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError) as error:
-            log.warning("The limit on open files could not be raised", limit=soft, err=str(error))

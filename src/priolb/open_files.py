@@ -1,0 +1,37 @@
+"""Open files: each connection is one, and there may be many thousands."""
+
+import fcntl
+import os
+import resource
+from typing import Final
+
+# Room for so many takes half a megabyte of the kernel's memory.
+_ROOM: Final = 65_536
+
+
+def expect_many_files() -> list[str]:
+    """Prepare the process, before it has threads, for many open files; return what could not be done.
+
+    It gets as many as the system allows it. And the kernel's table of them grows now: it doubles whenever it
+    is full, and in a process with threads each of these times holds up whoever opens the file for 5 to 25 ms
+    (`expand_fdtable` of Linux waits until no processor uses the old table any more). That would be the event
+    loop, which accepts a connection.
+    """
+    faults: list[str] = []
+    limit, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            limit = hard
+        except (OSError, ValueError) as error:
+            faults.append(f"the limit on open files stays at {limit}: {error}")
+    most = _ROOM if limit == resource.RLIM_INFINITY else min(limit, _ROOM)
+    try:
+        null = os.open(os.devnull, os.O_RDONLY)
+        try:
+            os.close(fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, most - 1))
+        finally:
+            os.close(null)
+    except OSError as error:
+        faults.append(f"the table of open files does not grow: {error}")
+    return faults
