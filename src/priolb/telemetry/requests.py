@@ -19,6 +19,8 @@ from priolb.telemetry.lane_words import LaneWords
 from priolb.telemetry.logs import OPEN, Logger
 from priolb.telemetry.refusals import RefusalLog
 
+# Lines kept of requests that are completed: for each lane, node, status and number of tries up to four.
+_LINES_MAX: Final = 4096
 # Ids of requests that are under way, kept for their second line.
 _REQUEST_IDS_MAX: Final = 1024
 # Printable ASCII that stands in a line as it is: forms differ only in what they put around it.
@@ -33,18 +35,15 @@ class _Line:
         parts: between them stand the values that each such line has; the last one is the end of the line, or
             goes up to the lengths of the lanes.
         behind_lengths: what follows each of these.
+
+    `lengths` is the rest of a line that tells lengths, to be filled with them by the `%` operator.
     """
 
-    __slots__ = ("behind_lengths", "parts")
+    __slots__ = ("lengths", "parts")
 
     def __init__(self, parts: list[bytes], behind_lengths: list[bytes]) -> None:
         self.parts = parts
-        self.behind_lengths = behind_lengths
-
-    def lengths(self, lengths: tuple[int, ...]) -> bytes:
-        """Return the rest of a line that tells these lengths."""
-        told = [b"%d%b" % pair for pair in zip(lengths, self.behind_lengths, strict=True)]
-        return b"".join(told)
+        self.lengths: bytes = b"".join([b"%d" + part.replace(b"%", b"%%") for part in behind_lengths])
 
 
 class _CompletedLine(_Line):
@@ -87,6 +86,7 @@ class RequestLog:
     __slots__ = (
         "_completed_lines",
         "_lanes",
+        "_line_of_completed",
         "_logger",
         "_queued_lines",
         "_quote",
@@ -115,6 +115,7 @@ class RequestLog:
         # For each lane four: with an id or without, and with lengths that are known or not.
         self._queued_lines: dict[int, _Line] = {}
         self._completed_lines: dict[int, _CompletedLine] = {}
+        self._line_of_completed = lru_cache(maxsize=_LINES_MAX)(self._completed_line)
 
     def queued(self, request_id: bytes, lane: int, payload_bytes: int, queue: PriorityQueue) -> None:
         """Log that a request is in line.
@@ -129,13 +130,13 @@ class RequestLog:
         key = 4 * lane + 2 * is_alone if request_id else 4 * lane + 2 * is_alone + 1
         line = self._queued_lines.get(key)
         if line is None:
-            line = self._queued_lines[key] = self._queued_line(lane, request_id, is_alone)
+            line = self._queued_lines[key] = self._queued_line(lane, request_id != b"", is_alone)
         to_stamp, to_id, to_payload, end = line.parts
         shown_id = self._shown(request_id) if request_id else request_id
         stamp = self._stamps.now()
         text = b"%b%b%b%b%b%d%b" % (to_stamp, stamp, to_id, shown_id, to_payload, payload_bytes, end)
         if not is_alone:
-            text += line.lengths(self._lanes.lengths(queue, lane))
+            text += line.lengths % self._lanes.lengths(queue, lane)
         self._write(text)
 
     def completed(
@@ -166,7 +167,7 @@ class RequestLog:
         key = 4 * lane + 2 * is_idle if request_id else 4 * lane + 2 * is_idle + 1
         line = self._completed_lines.get(key)
         if line is None or line.status != status or line.tries != tries or line.node != node:
-            line = self._completed_line(lane, request_id, status, node, tries, is_idle)
+            line = self._line_of_completed(lane, request_id != b"", status, node, tries, is_idle)
             self._completed_lines[key] = line
         total_us = int((now - arrived_at) * 1e6)
         total = b"%d" % total_us
@@ -186,7 +187,7 @@ class RequestLog:
             end,
         )  # fmt: skip
         if not is_idle:
-            text += line.lengths(self._lanes.lengths(queue, lane))
+            text += line.lengths % self._lanes.lengths(queue, lane)
         self._write(text)
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
@@ -242,16 +243,15 @@ class RequestLog:
     def _as_text(self, request_id: bytes) -> bytes:
         return self._logger.form.text(request_id.decode("utf-8", "replace")).encode()
 
-    def _queued_line(self, lane: int, request_id: bytes, is_alone: bool) -> _Line:
+    def _queued_line(self, lane: int, has_id: bool, is_alone: bool) -> _Line:
         """Return the line of a request that is queued, with its lengths when it is alone in line."""
         lengths = self._lanes.lengths_alone(lane) if is_alone else None
-        has_id = request_id != b""
         fields = [*self._lane(lane), *_open(["payloadSize"]), *self._lengths("startQueueSize", lane, lengths)]
         parts = self._parts("Request added to queue", has_id, fields)
         return _Line(parts[:4], parts[4:])
 
     def _completed_line(
-        self, lane: int, request_id: bytes, status: int, node: str, tries: int, is_idle: bool
+        self, lane: int, has_id: bool, status: int, node: str, tries: int, is_idle: bool
     ) -> _CompletedLine:
         """Return the line of a request that is completed, with its lengths when nobody waits."""
         value = self._logger.form.value
@@ -265,7 +265,7 @@ class RequestLog:
             ("requestTries", value(tries)),
             *self._lengths("endQueueSize", lane, lengths),
         ]
-        parts = self._parts("Request completed", request_id != b"", fields)
+        parts = self._parts("Request completed", has_id, fields)
         return _CompletedLine(status, node, tries, parts[:8], parts[8:])
 
     def _parts(self, message: str, has_id: bool, fields: list[tuple[str, str]]) -> list[bytes]:
