@@ -44,7 +44,7 @@ _FIRST: Final = -20
 def put_first(pid: int) -> bool:
     """Let a process have its core before all others; False where the system does not allow that.
 
-    Not as a real-time one: Linux takes the core from such for 50 ms in each second that they would have whole.
+    Not as a real-time one: from such Linux takes the core for 50 ms of each second that they would fill.
     """
     try:
         for thread in (PROC / str(pid) / "task").iterdir():
