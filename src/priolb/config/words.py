@@ -20,4 +20,4 @@ def escaped(text: str) -> str:
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
     """Return "; did you mean X?" for the nearest of the known words, or nothing when none is near."""
     nearest = get_close_matches(word, known, n=1)
-    return f"; did you mean {prefix}{nearest[0]}?" if nearest else ""
+    return f"; did you mean {prefix}{escaped(nearest[0])}?" if nearest else ""

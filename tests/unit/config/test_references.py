@@ -109,3 +109,10 @@ def test_lanes_are_held_against_each_other_while_a_rule_has_a_mistake() -> None:
         "f:4: [[lane]] weight: the discipline strict does not heed it",
         "f:6: [[rule]] path: '3' is not a list of paths, where a * may stand for any rest",
     ]
+
+
+def test_a_name_that_cannot_be_one_moves_no_cursor_when_another_is_like_it() -> None:
+    assert mistakes("[[lane]]\nname = \"fa\\u001b[2Jst\"\n[[rule]]\nlane = 'fast'\n") == [
+        r"f:2: [[lane]] name: 'fa\x1b[2Jst' is not a name (letters, digits, - . _, a letter first)",
+        r"f:4: [[rule]] lane: there is no lane 'fast'; did you mean fa\x1b[2Jst?",
+    ]
