@@ -102,8 +102,7 @@ def run(settings: Settings, make_attestors: MakeAttestors = attestors_of) -> int
         StoreError: the store is away.
     """
     faults = expect_many_files()
-    writer = LogWriter(sys.stderr.fileno())
-    log = Logger(writer, json=settings.log_prod, service=settings.log_service)
+    log = Logger(LogWriter(sys.stderr.fileno()), json=settings.log_prod, service=settings.log_service)
     forward_library_logs(log)
     for fault in faults:
         log.warning("There may be few connections, or slow ones", err=fault)
@@ -111,11 +110,12 @@ def run(settings: Settings, make_attestors: MakeAttestors = attestors_of) -> int
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, log, make_attestors))
     finally:
-        writer.close()
+        log.close()
     return 0
 
 
 async def _serve(settings: Settings, log: Logger, make_attestors: MakeAttestors) -> None:
+    log.turn.call_soon = asyncio.get_running_loop().call_soon
     log.info("Starting prio-load-balancer", version=__version__)
     if settings.config_file:
         log.info("Configuration file read", file=settings.config_file)

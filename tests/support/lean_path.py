@@ -70,15 +70,13 @@ class _Turn:
     """As much of an event loop as a request uses: keeps what is to be done at the end of the turn."""
 
     def __init__(self) -> None:
-        self._due: Callable[[], object] | None = None
-
-    def call_soon(self, callback: Callable[[], object]) -> None:
-        self._due = callback
+        self._due: list[Callable[[], object]] = []
+        self.call_soon = self._due.append
 
     def end(self) -> None:
-        due, self._due = self._due, None
-        if due is not None:
-            due()
+        for callback in self._due:
+            callback()
+        self._due.clear()
 
 
 class _NoWriter:
@@ -89,8 +87,9 @@ class _NoWriter:
     def set_notice(self, notice: Callable[[int], bytes]) -> None:
         """No line is ever lost."""
 
-    def write(self, line: bytes) -> None:
-        """Nobody reads it."""
+    def take_from(self, lines: list[bytes]) -> None:
+        """Nobody reads them."""
+        lines.clear()
 
 
 class LeanPath:
@@ -134,7 +133,8 @@ class LeanPath:
         writer = cast(LogWriter, _NoWriter())
         clock_ns = time.time_ns if clock else lambda: _NOON_NS
         words = None if queue is None else LaneWords([lane.name for lane in queue.lanes])
-        engine.instrument = RequestLog(Logger(writer, json=True, service="", clock_ns=clock_ns), words)
+        log = Logger(writer, json=True, service="", clock_ns=clock_ns)
+        engine.instrument = RequestLog(log, words)
         engine.clock = clock or self._rig.clock
         self._turn = _Turn()
         # Whose answer is next, of the clients and of the nodes.
@@ -150,6 +150,7 @@ class LeanPath:
             self._asking[-1].data_received(self._request())
         self._rig.run()  # connects to every node
         engine._loop = cast(asyncio.AbstractEventLoop, self._turn)
+        log.turn.call_soon = self._turn.call_soon
         for node in self._rig.nodes.values():
             connection = node.connections[0]._protocol
             self._to_nodes.append(_ToNode(connection, self._asked))

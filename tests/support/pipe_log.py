@@ -15,12 +15,11 @@ class Log:
     def __init__(self, json: bool, service: str) -> None:
         self.now_ns = MORNING_NS
         self._read_fd, self._write_fd = os.pipe()
-        self.writer = LogWriter(self._write_fd)
-        self.logger = Logger(self.writer, json, service, clock_ns=lambda: self.now_ns)
+        self.logger = Logger(LogWriter(self._write_fd), json, service, clock_ns=lambda: self.now_ns)
 
     def lines(self) -> list[str]:
         """End the log and return what it holds, line by line."""
-        self.writer.close()
+        self.logger.close()
         os.close(self._write_fd)
         with os.fdopen(self._read_fd, "rb") as pipe:
             text = pipe.read().decode()

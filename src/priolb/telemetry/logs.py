@@ -8,6 +8,7 @@ from typing import Final
 
 from priolb.telemetry.forms import Form, JsonForm, Level, ReadableForm
 from priolb.telemetry.stamp import Stamps
+from priolb.telemetry.turn_lines import TurnLines
 from priolb.telemetry.writer import LogWriter
 
 __all__ = ["OPEN", "LibraryLogHandler", "LogWriter", "Logger", "forward_library_logs"]
@@ -24,14 +25,17 @@ class Logger:
         json: lines are JSON objects, else text for people (coloured when the writer's end is a terminal).
         service: value of the field `service` on every line; empty for no such field.
         clock_ns: the time of day in nanoseconds since 1970.
+
+    `turn` is for lines of requests, which are many: it takes whole lines, and hands them over together.
     """
 
-    __slots__ = ("_base_fields", "form", "stamps", "writer")
+    __slots__ = ("_base_fields", "_writer", "form", "stamps", "turn")
 
     def __init__(
         self, writer: LogWriter, json: bool, service: str, clock_ns: Callable[[], int] = time.time_ns
     ) -> None:
-        self.writer = writer
+        self._writer = writer
+        self.turn = TurnLines(writer)
         self.form: Form = JsonForm() if json else ReadableForm(colours=writer.is_tty)
         self._base_fields = [("service", self.form.text(service))] if service else []
         self.stamps = Stamps(self.form, clock_ns)
@@ -55,7 +59,13 @@ class Logger:
 
     def log(self, level: Level, msg: str, fields: dict[str, object]) -> None:
         """Log a line; fields that are neither text, number, switch nor None are shown as str() does."""
-        self.writer.write(self._render(level, msg, fields))
+        self.turn.hand_over()
+        self._writer.write(self._render(level, msg, fields))
+
+    def close(self) -> None:
+        """Write what is left."""
+        self.turn.hand_over()
+        self._writer.close()
 
     def parts(self, level: Level, msg: str, fields: list[tuple[str, str]]) -> list[bytes]:
         """Return a line, newline included, in the parts between which its stamp and open values stand.

@@ -1,11 +1,14 @@
 """Where log lines leave the process: in batches, by a thread of its own.
 
-A write to a pipe whose reader is slow blocks, and a log must never hold up a request. So a line costs
-the caller an append under a lock; a daemon thread joins what has gathered and writes it:
+A write to a pipe whose reader is slow blocks, and a log must never hold up a request. So what is to be
+written costs the caller an append under a lock; a daemon thread joins what has gathered and writes it:
 
     idle      no line: the thread sleeps without a time-out
-    gathering a line came: it waits 100 ms for more, less when 64 KB are together
+    gathering a line came: it waits 100 ms for more, less when 256 KB are together
     writing   it hands the batch to the kernel piece by piece, blocked as long as the reader is
+
+Each batch costs some switches between the threads, as both need the interpreter: at smaller batches they cost
+more than all that is written (docs/decisions/0032-few-batches-of-lines.md).
 
 What a reader cannot take is bounded: beyond 16 MB lines are dropped and counted, and where they
 would have stood one line says how many are missing.
@@ -14,20 +17,16 @@ would have stood one line says how many are missing.
 import os
 import select
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Final
 
 FLUSH_INTERVAL_S: Final = 0.1
-BATCH_BYTES: Final = 64 * 1024
+BATCH_BYTES: Final = 256 * 1024
 BACKLOG_MAX_BYTES: Final = 16 * 1024 * 1024
 # Once a line was dropped the next is taken when a batch has left, so that a slow reader gets one notice
 # for a few hundred lost lines and not one for every second line.
 _BACKLOG_RESUME_BYTES: Final = BACKLOG_MAX_BYTES - BATCH_BYTES
-# Lines joined and written at a time: few enough for the backlog to shrink in steps, enough for few switches
-# of threads, each of which can wait 5 ms for a busy interpreter.
-_LINES_PER_WRITE: Final = 1024
-
-_NOT_CAREFREE: Final = -1
 
 
 class LogWriter:
@@ -38,13 +37,12 @@ class LogWriter:
     """
 
     __slots__ = (
-        "_carefree_bytes",
         "_closed",
         "_dropped_lines",
         "_fd",
         "_flush_now",
+        "_gathered",
         "_gathered_bytes",
-        "_lines",
         "_lock",
         "_notice",
         "_notice_due",
@@ -63,11 +61,9 @@ class LogWriter:
         self._notice: Callable[[int], bytes] = _plain_notice
         self._lock = threading.Lock()
         self._something_to_do = threading.Condition(self._lock)
-        # All that follows is guarded by the lock.
-        self._lines: list[bytes] = []
+        # All that follows is guarded by the lock. What is gathered are texts of one line or more.
+        self._gathered: deque[bytes] = deque()
         self._gathered_bytes = 0
-        # As long as no more than this is gathered, a line needs nothing but to be appended.
-        self._carefree_bytes = _NOT_CAREFREE
         self._writing_bytes = 0
         self._dropped_lines = 0
         self._notice_due = False
@@ -83,29 +79,16 @@ class LogWriter:
     def write(self, line: bytes) -> None:
         """Take a line, ended by its newline; it reaches the descriptor within about 100 ms."""
         with self._lock:
-            gathered_bytes = self._gathered_bytes + len(line)
-            if gathered_bytes <= self._carefree_bytes:
-                self._gathered_bytes = gathered_bytes
-                self._lines.append(line)
-            else:
-                self._write_with_care(line)
+            self._gather(line)
 
-    def _write_with_care(self, line: bytes) -> None:
-        gathered_bytes = self._gathered_bytes + len(line)
-        too_much = gathered_bytes + self._writing_bytes > BACKLOG_MAX_BYTES
-        if too_much or self._dropped_lines or self._closed:
-            if not self._make_room(len(line)):
-                self._carefree_bytes = _NOT_CAREFREE
-                return
-            gathered_bytes = self._gathered_bytes + len(line)
-        self._gathered_bytes = gathered_bytes
-        self._lines.append(line)
-        if gathered_bytes >= BATCH_BYTES and not self._flush_now:
-            self._flush_now = True
-            self._something_to_do.notify()
-        elif len(self._lines) == 1:
-            self._something_to_do.notify()
-        self._carefree_bytes = BACKLOG_MAX_BYTES - self._writing_bytes if self._flush_now else BATCH_BYTES - 1
+    def take_from(self, lines: list[bytes]) -> None:
+        """Take lines off a list, all that it has now; another thread may go on appending to it."""
+        with self._lock:
+            count = len(lines)
+            if count:
+                text = b"".join(lines[:count])
+                del lines[:count]
+                self._gather(text)
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Write what is left and end the thread; a reader that takes nothing is given up on.
@@ -115,19 +98,31 @@ class LogWriter:
         """
         with self._lock:
             self._closed = True
-            self._carefree_bytes = _NOT_CAREFREE
             self._something_to_do.notify()
         self._thread.join(timeout_s)
 
-    def _make_room(self, line_bytes: int) -> bool:
-        """Tell whether a line fits after all, with the notice about lost ones before it; else count it."""
-        backlog_bytes = self._gathered_bytes + self._writing_bytes + line_bytes
+    def _gather(self, text: bytes) -> None:
+        too_much = self._gathered_bytes + self._writing_bytes + len(text) > BACKLOG_MAX_BYTES
+        if (too_much or self._dropped_lines or self._closed) and not self._make_room(text):
+            return
+        self._gathered.append(text)
+        self._gathered_bytes += len(text)
+        if self._gathered_bytes >= BATCH_BYTES and not self._flush_now:
+            self._flush_now = True
+            self._something_to_do.notify()
+        elif len(self._gathered) == 1:
+            self._something_to_do.notify()
+
+    def _make_room(self, text: bytes) -> bool:
+        """Tell whether a text fits after all, with the notice about lost lines before it; else count its lines."""
+        backlog_bytes = self._gathered_bytes + self._writing_bytes + len(text)
         if self._dropped_lines and backlog_bytes <= _BACKLOG_RESUME_BYTES and not self._closed:
             self._add_notice()
             return True
-        self.lost_lines += 1
+        lines = _line_count(text)
+        self.lost_lines += lines
         if not self._closed:
-            self._dropped_lines += 1
+            self._dropped_lines += lines
             self._notice_due = True
         return False
 
@@ -136,36 +131,32 @@ class LogWriter:
         self._dropped_lines = 0
         self._notice_due = False
         self._gathered_bytes += len(line)
-        self._lines.append(line)
+        self._gathered.append(line)
 
     def _run(self) -> None:
-        while lines := self._next_lines():
-            while lines:
-                piece = lines[:_LINES_PER_WRITE]
-                del lines[:_LINES_PER_WRITE]
-                if not self._write_piece(piece):
-                    self._give_up(len(lines))
+        while batch := self._next_batch():
+            while batch:
+                if not self._write_piece(_next_piece(batch)):
+                    self._give_up(batch)
                     return
 
-    def _next_lines(self) -> list[bytes]:
+    def _next_batch(self) -> deque[bytes]:
         """Wait for lines and return them; none when the writer is closed and all are written."""
         with self._lock:
-            while not self._lines and not self._notice_due and not self._closed:
+            while not self._gathered and not self._notice_due and not self._closed:
                 self._something_to_do.wait()
             if not self._flush_now and not self._closed:
                 self._something_to_do.wait(FLUSH_INTERVAL_S)
             self._flush_now = False
             if self._notice_due:
                 self._add_notice()
-            lines, self._lines = self._lines, []
-            self._carefree_bytes = _NOT_CAREFREE
+            batch, self._gathered = self._gathered, deque()
             self._writing_bytes, self._gathered_bytes = self._gathered_bytes, 0
-            return lines
+            return batch
 
-    def _write_piece(self, lines: list[bytes]) -> bool:
+    def _write_piece(self, piece: bytes) -> bool:
         """Write lines; returns False when there is nobody to write to any more."""
-        data = memoryview(b"".join(lines))
-        size = len(data)
+        data = memoryview(piece)
         lost_lines = 0
         reader_is_there = True
         try:
@@ -173,25 +164,22 @@ class LogWriter:
                 data = data[self._write_some(data) :]
         except BrokenPipeError:
             reader_is_there = False
-            lost_lines = len(lines)
+            lost_lines = _line_count(piece)
         except OSError:
             # A full disk, say. The next batch is a new attempt, and says before it what is missing.
-            lost_lines = len(lines)
+            lost_lines = _line_count(piece)
         with self._lock:
-            self._writing_bytes -= size
+            self._writing_bytes -= len(piece)
             self.lost_lines += lost_lines
             self._dropped_lines += lost_lines
-            if lost_lines:
-                self._carefree_bytes = _NOT_CAREFREE
         return reader_is_there
 
-    def _give_up(self, unwritten_lines: int) -> None:
+    def _give_up(self, unwritten: Iterable[bytes]) -> None:
         """Drop what is left, and from now on every line at once: the reader is gone for good."""
         with self._lock:
             self._closed = True
-            self._carefree_bytes = _NOT_CAREFREE
-            self.lost_lines += unwritten_lines + len(self._lines)
-            self._lines.clear()
+            self.lost_lines += sum(map(_line_count, (*unwritten, *self._gathered)))
+            self._gathered.clear()
 
     def _write_some(self, data: memoryview) -> int:
         try:
@@ -206,3 +194,18 @@ class LogWriter:
 
 def _plain_notice(lines: int) -> bytes:
     return b"%d log lines dropped\n" % lines
+
+
+def _next_piece(batch: deque[bytes]) -> bytes:
+    """Take what is written at a time from the front of a batch: little enough for the backlog to shrink in steps."""
+    piece: list[bytes] = []
+    size = 0
+    while batch and size < BATCH_BYTES:
+        text = batch.popleft()
+        piece.append(text)
+        size += len(text)
+    return b"".join(piece)
+
+
+def _line_count(text: bytes) -> int:
+    return text.count(b"\n")  # whatever comes from outside is escaped: it ends no line

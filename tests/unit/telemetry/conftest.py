@@ -18,4 +18,4 @@ def open_log() -> Iterator[OpenLog]:
 
     yield open_one
     for log in logs:
-        log.writer.close()
+        log.logger.close()

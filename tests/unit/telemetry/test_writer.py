@@ -75,29 +75,52 @@ def test_a_single_line_leaves_without_another_one(packets: tuple[int, socket.soc
     writer.close()
 
 
-def test_64_kb_leave_at_once(packets: tuple[int, socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_256_kb_leave_at_once(pipe: tuple[int, FileIO], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "FLUSH_INTERVAL_S", NEVER_S)
-    fd, reader = packets
-    writer = LogWriter(fd)
-    for _ in range(63):
+    write_fd, reader = pipe
+    writer = LogWriter(write_fd)
+    for _ in range(255):
         writer.write(b"x" * 1023 + b"\n")
-    reader.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        reader.recv(1)
-    reader.settimeout(30)
+    os.set_blocking(reader.fileno(), False)
+    assert reader.read(1) is None
+    os.set_blocking(reader.fileno(), True)
     writer.write(b"y" * 1023 + b"\n")
-    assert reader.recv(MIB) == (b"x" * 1023 + b"\n") * 63 + b"y" * 1023 + b"\n"
+    assert read_exactly(reader, 262_144) == (b"x" * 1023 + b"\n") * 255 + b"y" * 1023 + b"\n"
     writer.close()
 
 
-def test_one_line_of_64_kb_leaves_at_once(
-    packets: tuple[int, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_line_of_256_kb_leaves_at_once(pipe: tuple[int, FileIO], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "FLUSH_INTERVAL_S", NEVER_S)
+    write_fd, reader = pipe
+    writer = LogWriter(write_fd)
+    writer.write(b"x" * 262_144)
+    assert read_exactly(reader, 262_144) == b"x" * 262_144
+    writer.close()
+
+
+def test_lines_that_are_taken_together_stay_in_order(packets: tuple[int, socket.socket]) -> None:
     fd, reader = packets
     writer = LogWriter(fd)
-    writer.write(b"x" * 65_536)
-    assert reader.recv(MIB) == b"x" * 65_536
+    writer.write(b"one\n")
+    lines = [b"two\n", b"three\n"]
+    writer.take_from(lines)
+    assert lines == []
+    writer.take_from(lines)
+    writer.write(b"four\n")
+    writer.close()
+    assert reader.recv(1000) == b"one\ntwo\nthree\nfour\n"
+
+
+def test_lines_that_are_taken_together_are_dropped_together_and_all_counted(
+    pipe: tuple[int, FileIO],
+) -> None:
+    write_fd, reader = pipe
+    writer = LogWriter(write_fd)
+    writer.write(b"x" * (BACKLOG_MAX_BYTES - 1) + b"\n")
+    writer.take_from([b"one\n", b"two\n", b"three\n"])
+    assert writer.lost_lines == 3
+    assert len(read_exactly(reader, BACKLOG_MAX_BYTES)) == BACKLOG_MAX_BYTES
+    assert read_exactly(reader, 20) == b"3 log lines dropped\n"
     writer.close()
 
 
@@ -140,10 +163,7 @@ def test_lines_beyond_16_mb_are_dropped_counted_and_told_of(pipe: tuple[int, Fil
     assert writer.lost_lines == 4
 
 
-def test_notice_stands_where_the_dropped_lines_would_have_stood(
-    pipe: tuple[int, FileIO], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer_module, "_LINES_PER_WRITE", 1)
+def test_notice_stands_where_the_dropped_lines_would_have_stood(pipe: tuple[int, FileIO]) -> None:
     write_fd, reader = pipe
     writer = LogWriter(write_fd)
     writer.set_notice(lambda lines: b"%d lost\n" % lines)
@@ -173,7 +193,7 @@ def test_closed_pipe_ends_writing_without_an_error(pipe: tuple[int, FileIO]) -> 
     writer.write(b"two\n")
     spin_until(lambda: writer.lost_lines == 2)
     for _ in range(100):
-        writer.write(b"x" * MIB)
+        writer.write(b"x" * MIB + b"\n")
     assert writer.lost_lines == 102
     writer.close()
 
@@ -182,12 +202,11 @@ def test_closed_pipe_counts_also_what_waited_behind_the_failed_write(
     pipe: tuple[int, FileIO], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer_module, "FLUSH_INTERVAL_S", NEVER_S)
-    monkeypatch.setattr(writer_module, "_LINES_PER_WRITE", 1)
     write_fd, reader = pipe
     reader.close()
     writer = LogWriter(write_fd)
     for _ in range(5):
-        writer.write(b"one\n")
+        writer.write(b"x" * 131_072 + b"\n")
     writer.close()
     assert writer.lost_lines == 5
 
