@@ -115,7 +115,7 @@ def run(settings: Settings, make_attestors: MakeAttestors = attestors_of) -> int
 
 
 async def _serve(settings: Settings, log: Logger, make_attestors: MakeAttestors) -> None:
-    log.turn.call_soon = asyncio.get_running_loop().call_soon
+    log.requests.call_later = asyncio.get_running_loop().call_later
     log.info("Starting prio-load-balancer", version=__version__)
     if settings.config_file:
         log.info("Configuration file read", file=settings.config_file)

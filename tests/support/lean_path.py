@@ -70,13 +70,15 @@ class _Turn:
     """As much of an event loop as a request uses: keeps what is to be done at the end of the turn."""
 
     def __init__(self) -> None:
-        self._due: list[Callable[[], object]] = []
-        self.call_soon = self._due.append
+        self._due: Callable[[], object] | None = None
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        self._due = callback
 
     def end(self) -> None:
-        for callback in self._due:
-            callback()
-        self._due.clear()
+        due, self._due = self._due, None
+        if due is not None:
+            due()
 
 
 class _NoWriter:
@@ -134,6 +136,7 @@ class LeanPath:
         clock_ns = time.time_ns if clock else lambda: _NOON_NS
         words = None if queue is None else LaneWords([lane.name for lane in queue.lanes])
         log = Logger(writer, json=True, service="", clock_ns=clock_ns)
+        log.requests.call_later = lambda _delay_s, _callback: None  # they go when they are many
         engine.instrument = RequestLog(log, words)
         engine.clock = clock or self._rig.clock
         self._turn = _Turn()
@@ -150,7 +153,6 @@ class LeanPath:
             self._asking[-1].data_received(self._request())
         self._rig.run()  # connects to every node
         engine._loop = cast(asyncio.AbstractEventLoop, self._turn)
-        log.turn.call_soon = self._turn.call_soon
         for node in self._rig.nodes.values():
             connection = node.connections[0]._protocol
             self._to_nodes.append(_ToNode(connection, self._asked))

@@ -8,7 +8,7 @@ from typing import Final
 
 from priolb.telemetry.forms import Form, JsonForm, Level, ReadableForm
 from priolb.telemetry.stamp import Stamps
-from priolb.telemetry.turn_lines import TurnLines
+from priolb.telemetry.line_buffer import LineBuffer
 from priolb.telemetry.writer import LogWriter
 
 __all__ = ["OPEN", "LibraryLogHandler", "LogWriter", "Logger", "forward_library_logs"]
@@ -26,16 +26,16 @@ class Logger:
         service: value of the field `service` on every line; empty for no such field.
         clock_ns: the time of day in nanoseconds since 1970.
 
-    `turn` is for lines of requests, which are many: it takes whole lines, and hands them over together.
+    `requests` takes the lines of requests, which are many, and whole.
     """
 
-    __slots__ = ("_base_fields", "_writer", "form", "stamps", "turn")
+    __slots__ = ("_base_fields", "_writer", "form", "requests", "stamps")
 
     def __init__(
         self, writer: LogWriter, json: bool, service: str, clock_ns: Callable[[], int] = time.time_ns
     ) -> None:
         self._writer = writer
-        self.turn = TurnLines(writer)
+        self.requests = LineBuffer(writer)
         self.form: Form = JsonForm() if json else ReadableForm(colours=writer.is_tty)
         self._base_fields = [("service", self.form.text(service))] if service else []
         self.stamps = Stamps(self.form, clock_ns)
@@ -59,12 +59,12 @@ class Logger:
 
     def log(self, level: Level, msg: str, fields: dict[str, object]) -> None:
         """Log a line; fields that are neither text, number, switch nor None are shown as str() does."""
-        self.turn.hand_over()
+        self.requests.hand_over()
         self._writer.write(self._render(level, msg, fields))
 
     def close(self) -> None:
         """Write what is left."""
-        self.turn.hand_over()
+        self.requests.hand_over()
         self._writer.close()
 
     def parts(self, level: Level, msg: str, fields: list[tuple[str, str]]) -> list[bytes]:

@@ -92,7 +92,7 @@ class RequestLog:
         "_quote",
         "_render_id",
         "_stamps",
-        "_turn",
+        "_lines",
         "clients_left",
         "preemptions",
         "refusal_lines",
@@ -105,7 +105,7 @@ class RequestLog:
         self._lanes = LaneWords() if words is None else words
         self.refusal_lines = RefusalLog(logger, self._lanes)
         self._stamps = logger.stamps
-        self._turn = logger.turn
+        self._lines = logger.requests
         self.refusals: dict[tuple[int, str], int] = {}
         self.rejections: dict[int, int] = {}
         self.clients_left: list[int] = [0] * self._lanes.count
@@ -137,7 +137,7 @@ class RequestLog:
         text = b"%b%b%b%b%b%d%b" % (to_stamp, stamp, to_id, shown_id, to_payload, payload_bytes, end)
         if not is_alone:
             text += line.lengths % self._lanes.lengths(queue, lane)
-        self._turn.add(text)
+        self._lines.add(text)
 
     def completed(
         self,
@@ -188,7 +188,7 @@ class RequestLog:
         )  # fmt: skip
         if not is_idle:
             text += line.lengths % self._lanes.lengths(queue, lane)
-        self._turn.add(text)
+        self._lines.add(text)
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
         """Log that a request got an answer of ours."""

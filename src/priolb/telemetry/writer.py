@@ -4,11 +4,11 @@ A write to a pipe whose reader is slow blocks, and a log must never hold up a re
 written costs the caller an append under a lock; a daemon thread joins what has gathered and writes it:
 
     idle      no line: the thread sleeps without a time-out
-    gathering a line came: it waits 100 ms for more, less when 256 KB are together
+    gathering a line came: it waits 50 ms for more, less when 256 KB are together
     writing   it hands the batch to the kernel piece by piece, blocked as long as the reader is
 
 Each batch costs some switches between the threads, as both need the interpreter: at smaller batches they cost
-more than all that is written (docs/decisions/0032-few-batches-of-lines.md).
+more than all that is written (docs/decisions/0032-few-large-batches-of-lines.md).
 
 What a reader cannot take is bounded: beyond 16 MB lines are dropped and counted, and where they
 would have stood one line says how many are missing.
@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
-FLUSH_INTERVAL_S: Final = 0.1
+FLUSH_INTERVAL_S: Final = 0.05
 BATCH_BYTES: Final = 256 * 1024
 BACKLOG_MAX_BYTES: Final = 16 * 1024 * 1024
 # Once a line was dropped the next is taken when a batch has left, so that a slow reader gets one notice
@@ -77,7 +77,7 @@ class LogWriter:
         self._notice = notice
 
     def write(self, line: bytes) -> None:
-        """Take a line, ended by its newline; it reaches the descriptor within about 100 ms."""
+        """Take a line, ended by its newline; it reaches the descriptor within about 50 ms."""
         with self._lock:
             self._gather(line)
 

@@ -100,7 +100,7 @@ def test_notice_about_dropped_lines_has_the_form_of_the_log(
     open_log: OpenLog, is_json: bool, notice: str
 ) -> None:
     log = open_log(json=is_json)
-    log.logger.turn.add(b"x" * (16 * 1024 * 1024) + b"\n")
+    log.logger.requests.add(b"x" * (16 * 1024 * 1024) + b"\n")
     log.logger.info("after", service="x")
     assert log.lines()[0] == notice.replace("NOTICE", "Log lines dropped: they could not be written")
 

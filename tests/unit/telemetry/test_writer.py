@@ -127,7 +127,7 @@ def test_lines_that_are_taken_together_are_dropped_together_and_all_counted(
 def test_idle_thread_sleeps_without_a_time_out(
     packets: tuple[int, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each wait of the thread: for a first line, 100 ms for more, for a first line."""
+    """Each wait of the thread: for a first line, 50 ms for more, for a first line."""
     waits: list[float | None] = []
 
     class RecordingCondition(threading.Condition):
@@ -144,7 +144,7 @@ def test_idle_thread_sleeps_without_a_time_out(
     reader.recv(1000)
     spin_until(lambda: len(waits) == 3)
     writer.close()
-    assert waits == [None, 0.1, None]
+    assert waits == [None, 0.05, None]
 
 
 def test_lines_beyond_16_mb_are_dropped_counted_and_told_of(pipe: tuple[int, FileIO]) -> None:
