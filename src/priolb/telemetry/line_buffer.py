@@ -16,12 +16,12 @@ def _at_once(_delay_s: float, callback: Callable[[], object]) -> None:
 
 
 class LineBuffer:
-    """Holds lines for 50 ms, or until more than 64 KB are together: the writer's lock is taken once for all of them.
+    """Holds lines for 50 ms, or until they have more than 64 KB: the writer is called once for all.
 
     Args:
         writer: where they go.
 
-    `call_later` calls a function after some seconds; as long as there is no loop that could, lines go at once.
+    `call_later` calls a function after some seconds; as long as there is no loop, lines go at once.
     """
 
     __slots__ = ("_lines", "_room", "_writer", "call_later")

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from priolb.telemetry.forms import Form, JsonForm, Level, ReadableForm
-from priolb.telemetry.stamp import Stamps
 from priolb.telemetry.line_buffer import LineBuffer
+from priolb.telemetry.stamp import Stamps
 from priolb.telemetry.writer import LogWriter
 
 __all__ = ["OPEN", "LibraryLogHandler", "LogWriter", "Logger", "forward_library_logs"]

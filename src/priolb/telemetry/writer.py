@@ -114,7 +114,7 @@ class LogWriter:
             self._something_to_do.notify()
 
     def _make_room(self, text: bytes) -> bool:
-        """Tell whether a text fits after all, with the notice about lost lines before it; else count its lines."""
+        """Tell whether a text fits after all, with the notice about lost lines before it; else count them."""
         backlog_bytes = self._gathered_bytes + self._writing_bytes + len(text)
         if self._dropped_lines and backlog_bytes <= _BACKLOG_RESUME_BYTES and not self._closed:
             self._add_notice()
@@ -197,7 +197,7 @@ def _plain_notice(lines: int) -> bytes:
 
 
 def _next_piece(batch: deque[bytes]) -> bytes:
-    """Take what is written at a time from the front of a batch: little enough for the backlog to shrink in steps."""
+    """Take what is written at a time from the front of a batch: so the backlog shrinks in steps."""
     piece: list[bytes] = []
     size = 0
     while batch and size < BATCH_BYTES:

@@ -1,4 +1,4 @@
-"""Lines of requests: they go to the writer together, after a while, when they are many, or before another line."""
+"""Lines of requests: they go to the writer together, after a while or when they are many."""
 
 from collections.abc import Callable
 from typing import cast
