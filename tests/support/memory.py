@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 # What asyncio and uvloop begin with.
@@ -103,6 +103,10 @@ class MemoryTransport(asyncio.Transport):
         if len(self._unsent) > HIGH_WATER_BYTES and not self._is_protocol_paused:
             self._is_protocol_paused = True
             self._protocol.pause_writing()
+
+    def writelines(self, parts: Iterable[bytes | bytearray | memoryview]) -> None:
+        for part in parts:  # each apart in `writes`, where the base class would copy them together
+            self.write(part)
 
     def get_write_buffer_size(self) -> int:
         return len(self._unsent)

@@ -47,7 +47,9 @@ class Notes:
     def __init__(self) -> None:
         self.notes: list[Note] = []
 
-    def queued(self, request_id: bytes, lane: int, payload_bytes: int, queue: PriorityQueue) -> None:
+    def queued(
+        self, request_id: bytes, lane: int, payload_bytes: int, now: float, queue: PriorityQueue
+    ) -> None:
         alone = tuple([int(each == lane) for each in range(len(queue.lanes))])
         sizes = queue.lengths() if queue.length else alone
         self.notes.append(("queued", request_id, lane, payload_bytes, sizes))

@@ -54,6 +54,13 @@ class Target:
             return b"%s%sContent-Length: %d\r\n\r\n%s" % (start, fields, len(body), body)
         return b"%s%s\r\n" % (start, fields)
 
+    def head(
+        self, method: bytes, path: bytes, query: bytes, authority: bytes, fields: bytes, body_bytes: int
+    ) -> bytes:
+        """Return the head of a request whose body has this length; otherwise as `request`."""
+        start = self.start(method, path, query, authority)
+        return b"%s%sContent-Length: %d\r\n\r\n" % (start, fields, body_bytes)
+
     def start(self, method: bytes, path: bytes, query: bytes, authority: bytes) -> bytes:
         """Return the request line and the Host field; the arguments are those of `request`."""
         if not path and not query:

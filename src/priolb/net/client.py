@@ -11,7 +11,7 @@ from priolb.core.quotas.limiter import Grant
 from priolb.http.forwarding import Peer
 from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.writer import local_response
-from priolb.net.flushing import Flushing
+from priolb.net.flushing import SHORT_MAX_BYTES, Flushing
 
 if TYPE_CHECKING:
     from priolb.net.listener import Listener
@@ -24,8 +24,6 @@ BUSY: Final = 3  # a request is in line, at a node, or with the admin API
 LINGERING: Final = 4  # answered; what still comes is thrown away, so that the answer is not lost to a reset
 CLOSING: Final = 5  # the last bytes are on their way out
 
-# More than this is not put off to the end of the turn: the loop may read from a node many times in a turn.
-_MAX_PUT_OFF_BYTES: Final = 16384
 _LINGER_S: Final = 2.0
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for no time: what is not sent is lost, and the peer is told
 
@@ -88,14 +86,27 @@ class ClientConnection(Flushing):
         self._last_way: bytes = b""
 
     def write(self, data: bytes) -> None:
-        """Send a part of an answer, at the end of this turn of the loop."""
-        if self._outgoing:
+        """Send a part of an answer, at the end of this turn of the loop; a long one at once."""
+        if len(data) > SHORT_MAX_BYTES:
+            self._write_long(data)
+        elif self._outgoing:
             self._outgoing += data
+            if len(self._outgoing) > SHORT_MAX_BYTES:
+                self.flush()
         else:
             self._outgoing = data
             self._engine.flush_later(self)
-        if len(self._outgoing) > _MAX_PUT_OFF_BYTES:
-            self.flush()  # so that a client that is slower than the node is noticed before more is read
+
+    def _write_long(self, data: bytes) -> None:
+        """Send at once, so that a client that is slower than the node is noticed before more is read."""
+        start, self._outgoing = self._outgoing, b""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if start:
+            transport.writelines([start, data])
+        else:
+            transport.write(data)
 
     def flush(self) -> None:
         """Send what was written; read on after a rest."""

@@ -47,7 +47,9 @@ def _ignore(change: NodeChange) -> None:
 class Instrument(Protocol):
     """What is told of requests. Called on the path of a request: it must be cheap and must not raise."""
 
-    def queued(self, request_id: bytes, lane: int, payload_bytes: int, queue: PriorityQueue) -> None:
+    def queued(
+        self, request_id: bytes, lane: int, payload_bytes: int, now: float, queue: PriorityQueue
+    ) -> None:
         """A request is in line; or has passed it by, if nobody is."""
 
     def completed(
@@ -207,25 +209,23 @@ class Engine:
 
     def submit(self, exchange: Exchange) -> None:
         """Start a request at once when a node is free and nobody waits, else put it in line."""
-        scheduler = self.scheduler
-        lease = scheduler.start_at_once(exchange, exchange.enqueued_at)
+        scheduler, now = self.scheduler, exchange.enqueued_at
+        queue = scheduler.queue
+        lease = scheduler.start_at_once(exchange, now)
         if lease is not None:
-            self.instrument.queued(
-                exchange.request_id, exchange.lane, exchange.payload_bytes, scheduler.queue
-            )
-            exchange.begin(lease, self._links[lease.node.node_id], exchange.enqueued_at)
+            self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, now, queue)
+            exchange.begin(lease, self._links[lease.node.node_id], now)
             return
         reason = scheduler.submit(exchange)
         if reason is not None:
             exchange.refuse(reason)
             return
-        queue = scheduler.queue
         exchange.size_at_start = queue.lanes[exchange.lane].length
-        self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, queue)
+        self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, now, queue)
         self.expect(min(exchange.start_by, scheduler.next_refusal()))
-        self.pump(exchange.enqueued_at)
+        self.pump(now)
         if scheduler.preemption is not None:
-            self._preempt_for(exchange.lane, exchange.enqueued_at)
+            self._preempt_for(exchange.lane, now)
 
     def overloaded(
         self,

@@ -30,6 +30,7 @@ from priolb.net.answer import (
 )
 from priolb.net.attempts import Attempts
 from priolb.net.backend import BackendConnection
+from priolb.net.flushing import SHORT_MAX_BYTES
 from priolb.net.own_fields import own_fields
 from priolb.net.second_try import GIVEN_UP, SecondTry, plan_second_try
 from priolb.net.upload import Upload
@@ -235,7 +236,7 @@ class Exchange(Attempts):
             self._keep_answer(head, body)
             self._end_try(outcome, now)
         else:
-            self._client.write(self._start_of_answer(head, len(body), body, now))
+            self._write(head, len(body), body, now)
             self._complete(outcome, now)
 
     def on_head(self, head: ResponseHead, body_bytes: int, now: float) -> None:
@@ -311,15 +312,20 @@ class Exchange(Attempts):
         if self._head.is_special:
             until = self.try_until(self._try_at)
         self._backend = link.start(self, self.request_for(link), until, fresh, self._upload)
+        if len(self.body) > SHORT_MAX_BYTES:
+            self._backend.append(self.body)
 
     def request_for(self, link: NodeLink) -> bytes:
-        """Return the whole request for a node, or its head when the body passes through."""
+        """Return the whole request for a node, or its head when the body is long or passes through."""
         head, upload = self._head, self._upload
         client, target = self._client, link.target
         if upload is None:
             is_rpc = not head.node_path and looks_like_rpc(self.body)
             fields = client.fields_for_node(head, is_rpc)
-            return target.request(head.method, head.node_path, head.query, head.authority, fields, self.body)
+            body, authority = self.body, head.authority
+            if len(body) > SHORT_MAX_BYTES:
+                return target.head(head.method, head.node_path, head.query, authority, fields, len(body))
+            return target.request(head.method, head.node_path, head.query, authority, fields, body)
         # Of a body that passes through, nothing may have come yet: as with the original, it is JSON.
         fields = client.fields_for_node(head, head.is_rpc)
         start = target.start(head.method, head.node_path, head.query, head.authority)
@@ -430,7 +436,7 @@ class Exchange(Attempts):
         self._stream = stream = AnswerStream(head.status, body_bytes, is_chunked_to_client(body_bytes, minor))
         if stream.until_close:
             self._keep_alive = False
-        self._client.write(self._start_of_answer(head, body_bytes, b"", now))
+        self._write(head, body_bytes, b"", now)
 
     def _let_go(self, held: HeldAnswer, now: float) -> None:
         """Let the client see an answer that was held: it is a good one."""
@@ -453,22 +459,27 @@ class Exchange(Attempts):
     def _deliver_kept(self, now: float) -> None:
         assert self._kept is not None
         head, body, node = self._kept
-        self._client.write(self._start_of_answer(head, len(body), body, now))
+        self._write(head, len(body), body, now)
         self._note_completed(head.status, node, now)
         self._client.exchange_done(self._keep_alive, now)
 
-    def _start_of_answer(self, head: ResponseHead, body_bytes: int, body: bytes, now: float) -> bytes:
-        """Return the head of the answer to the client, and as much of its body as there is."""
+    def _write(self, head: ResponseHead, body_bytes: int, body: bytes, now: float) -> None:
+        """Send the client the head of the answer, and as much of its body as there is."""
         request = self._head
         if self._upload is not None and not self._upload.is_complete:
             self._keep_alive = False  # what is left of the request would be read as the next one
-        return b"%s%s%s%s\r\n%s" % (
+        client = self._client
+        is_long = len(body) > SHORT_MAX_BYTES
+        start = b"%s%s%s%s\r\n%s" % (
             answer_start(head, request.method, body_bytes, request.minor, request.is_rpc),
             own_fields(self._engine, self, head, self._try_at, now),
-            self._client.limit_fields,
+            client.limit_fields,
             connection_field(request.minor, self._keep_alive),
-            body,
+            b"" if is_long else body,
         )
+        client.write(start)
+        if is_long:
+            client.write(body)
 
     def _note_completed(self, status: int, node: str, now: float) -> None:
         engine = self._engine

@@ -10,6 +10,10 @@ from priolb.core.timers import Lapsing
 # MB of one connection before any other has its turn. So such a connection rests until the end of the turn.
 LONG_READ_BYTES: Final = 131072
 
+# What is longer is not copied behind what leaves before it: to hand over both costs less. Nor is it put off
+# to the end of the turn, as the loop may read from a node many times in a turn.
+SHORT_MAX_BYTES: Final = 16384
+
 
 class Flushing(Lapsing):
     """A connection whose writes leave when the engine says so."""

@@ -42,6 +42,7 @@ class NodeConnection(Flushing):
         "_is_reusable",
         "_keep_alive",
         "_link",
+        "_long_body",
         "_outbox",
         "_rests",
         "_reused",
@@ -70,6 +71,7 @@ class NodeConnection(Flushing):
         self._upload: Upload | None = None
         self._unread_bytes: int = 0
         self._outbox: bytes = b""
+        self._long_body: bytes = b""
         self._reused: bool = False
         # Where a body ended that was passed on is for the node to find: what it reads behind it may not be
         # what we send next, so such a connection serves no other request.
@@ -113,14 +115,24 @@ class NodeConnection(Flushing):
         self._shared.flush_later(self)
         return True
 
+    def append(self, body: bytes) -> None:
+        """Send a long body behind the request that `open` or `send` was just given, which is its head."""
+        self._long_body = body
+
     def flush(self) -> None:
-        """Send the request that `send` was given; read on after a rest."""
-        request, self._outbox = self._outbox, b""
+        """Send the request that `open` or `send` was given; read on after a rest."""
         transport = self._transport
         if transport is None or transport.is_closing():
+            self._outbox = self._long_body = b""
             return
+        request = self._outbox
         if request:
-            transport.write(request)
+            self._outbox = b""
+            if self._long_body:
+                transport.writelines([request, self._long_body])
+                self._long_body = b""
+            else:
+                transport.write(request)
         if self._rests:
             self._rests = False
             if not self.is_paused:
@@ -192,8 +204,7 @@ class NodeConnection(Flushing):
             transport.abort()
             return
         self.state = AWAITING_HEAD
-        transport.write(self._outbox)
-        self._outbox = b""
+        self.flush()
         if self._upload is not None:
             self.lapses_at = inf  # as long as the node reads, the client's connection has the time
             self._upload.pass_to(self)
@@ -293,7 +304,7 @@ class NodeConnection(Flushing):
     def _close(self) -> None:
         was_idle = self.state == IDLE
         self.state = CLOSED
-        self._outbox = b""
+        self._outbox = self._long_body = b""
         self._upload = None
         self._link.forget(self, was_idle)
         if self._transport is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,8 @@ class IdleBudget:
     __slots__ = ("count", "per_node", "timeout_s", "total")
 
     def __init__(self, total: int, per_node: int, timeout_s: float) -> None:
-        self.total: float = total or inf
-        self.per_node: float = per_node or inf
+        self.total: int = total or sys.maxsize
+        self.per_node: int = per_node or sys.maxsize
         self.timeout_s: float = timeout_s or inf
         self.count: int = 0
 

@@ -11,6 +11,7 @@ from priolb.core.timers import Lapsing
 from priolb.errors import Reason
 from priolb.http.messages import ResponseHead
 from priolb.net.answer import HeldAnswer
+from priolb.net.flushing import SHORT_MAX_BYTES
 
 if TYPE_CHECKING:
     from priolb.net.backend import BackendConnection
@@ -147,7 +148,10 @@ class SecondTry(Lapsing):
 
     def _send(self, lease: Lease, link: NodeLink, fresh: bool) -> None:
         until = self._exchange.try_until(lease.started_at)
-        self.backend = link.start(self, self._exchange.request_for(link), until, fresh)
+        exchange = self._exchange
+        self.backend = link.start(self, exchange.request_for(link), until, fresh)
+        if len(exchange.body) > SHORT_MAX_BYTES:
+            self.backend.append(exchange.body)
 
     def _fail(self, outcome: Outcome, now: float) -> None:
         assert self.lease is not None

@@ -117,13 +117,16 @@ class RequestLog:
         self._completed_lines: dict[int, _CompletedLine] = {}
         self._line_of_completed = lru_cache(maxsize=_LINES_MAX)(self._completed_line)
 
-    def queued(self, request_id: bytes, lane: int, payload_bytes: int, queue: PriorityQueue) -> None:
+    def queued(
+        self, request_id: bytes, lane: int, payload_bytes: int, now: float, queue: PriorityQueue
+    ) -> None:
         """Log that a request is in line.
 
         Args:
             request_id: the client's X-Request-ID, empty when it sent none.
             lane: its lane.
             payload_bytes: length of the request's body.
+            now: monotonic seconds.
             queue: where it waits; or has passed by if nobody is there, and is told as if it waited.
         """
         is_alone = queue.length <= 1
@@ -133,8 +136,15 @@ class RequestLog:
             line = self._queued_lines[key] = self._queued_line(lane, request_id != b"", is_alone)
         to_stamp, to_id, to_payload, end = line.parts
         shown_id = self._shown(request_id) if request_id else request_id
-        stamp = self._stamps.now()
-        text = b"%b%b%b%b%b%d%b" % (to_stamp, stamp, to_id, shown_id, to_payload, payload_bytes, end)
+        text = b"%b%b%b%b%b%d%b" % (
+            to_stamp,
+            self._stamps.at(now),
+            to_id,
+            shown_id,
+            to_payload,
+            payload_bytes,
+            end,
+        )
         if not is_alone:
             text += line.lengths % self._lanes.lengths(queue, lane)
         self._lines.add(text)
@@ -177,7 +187,7 @@ class RequestLog:
             wait = b"%d" % int((started_at - arrived_at) * 1e6)
         to_stamp, to_id, to_ms, to_us, to_node_time, to_wait, to_payload, end = line.parts
         text = b"%b%b%b%b%b%b%b%b%b%b%b%b%b%d%b" % (
-            to_stamp, self._stamps.now(),
+            to_stamp, self._stamps.at(now),
             to_id, self._shown(request_id) if request_id else request_id,
             to_ms, decimal(total_us // 1000),
             to_us, total,

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
+from typing import Final
 
 from priolb.telemetry.forms import Form
+
+_NS_PER_MS: Final = 1_000_000
+_NS_PER_S: Final = 1_000_000_000
 
 
 class Stamps:
@@ -18,17 +23,28 @@ class Stamps:
         clock_ns: the time of day in nanoseconds since 1970.
     """
 
-    __slots__ = ("_clock_ns", "_form", "_last", "_last_ms")
+    __slots__ = ("_clock_ns", "_form", "_last", "_last_ms", "_last_until")
 
     def __init__(self, form: Form, clock_ns: Callable[[], int]) -> None:
         self._form = form
         self._clock_ns = clock_ns
         self._last_ms: int = -1
         self._last: bytes = b""
+        self._last_until: float = -inf
+
+    def at(self, now: float) -> bytes:
+        """Return the time of what was just now, at `now` (monotonic seconds); read once a millisecond."""
+        if now >= self._last_until:
+            ns = self._clock_ns()
+            self._last_until = now + (_NS_PER_MS - ns % _NS_PER_MS) / _NS_PER_S
+            return self._rendered(ns // _NS_PER_MS)
+        return self._last
 
     def now(self) -> bytes:
         """Return the time as it stands in a line."""
-        ms = self._clock_ns() // 1_000_000
+        return self._rendered(self._clock_ns() // _NS_PER_MS)
+
+    def _rendered(self, ms: int) -> bytes:
         if ms != self._last_ms:
             self._last = self._form.stamp(ms).encode()
             self._last_ms = ms
@@ -36,4 +52,4 @@ class Stamps:
 
     def second(self) -> int:
         """Return the time in whole seconds since 1970."""
-        return self._clock_ns() // 1_000_000_000
+        return self._clock_ns() // _NS_PER_S

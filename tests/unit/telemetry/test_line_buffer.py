@@ -64,30 +64,21 @@ def test_lines_go_together_50_ms_after_the_first_of_them() -> None:
     assert writer.texts == [b"ab", b"c"]
 
 
-def test_more_than_64_kb_go_at_once_and_the_next_ones_are_counted_anew() -> None:
+def test_the_257th_takes_the_others_along_and_the_next_ones_are_counted_anew() -> None:
     writer, buffer, timers = new_buffer()
-    line = b"x" * 1024
-    for _ in range(64):
-        buffer.add(line)
+    for _ in range(256):
+        buffer.add(b"x")
     assert writer.texts == []
-    buffer.add(line)
-    assert writer.texts == [line * 65]
-    for _ in range(64):
-        buffer.add(line)
+    buffer.add(b"y")
+    assert writer.texts == [b"x" * 256 + b"y"]
+    for _ in range(256):
+        buffer.add(b"z")
     assert len(writer.texts) == 1
-    buffer.add(line)
-    assert writer.texts == [line * 65, line * 65]
+    buffer.add(b"z")
+    assert writer.texts == [b"x" * 256 + b"y", b"z" * 257]
     timers.fire()
     timers.fire()
     assert (timers.due, len(writer.texts)) == ([], 2)
-
-
-def test_a_line_longer_than_64_kb_goes_with_the_next_one() -> None:
-    writer, buffer, timers = new_buffer()
-    buffer.add(b"x" * 65_537)
-    assert (len(timers.due), writer.texts) == (1, [])
-    buffer.add(b"y")
-    assert writer.texts == [b"x" * 65_537 + b"y"]
 
 
 def test_without_a_loop_each_line_goes_at_once() -> None:

@@ -27,7 +27,7 @@ def a_ticket(lane: int, tries: int) -> Ticket:
 def test_lines_tell_the_lane(open_log: OpenLog, lane: int, is_high: bool, is_fast: bool) -> None:
     log = open_log()
     requests = RequestLog(log.logger)
-    requests.queued(b"", lane, 60, queue_of(1, 20, 300))
+    requests.queued(b"", lane, 60, 7.5, queue_of(1, 20, 300))
     requests.completed(a_ticket(lane, 1), b"", 60, 200, "http://a", 8.125, 8.5, queue_of(0, 20, 300))
     requests.refused(b"", lane, "queue_full", 503)
     priority = {"requestIsHighPrio": is_high, "requestIsFastTrack": is_fast}
@@ -74,7 +74,7 @@ def test_lines_tell_the_lane(open_log: OpenLog, lane: int, is_high: bool, is_fas
 def test_readable_lines(open_log: OpenLog) -> None:
     log = open_log(json=False, service="lb")
     requests = RequestLog(log.logger)
-    requests.queued(b"my id", 0, 60, queue_of(1, 0, 0))
+    requests.queued(b"my id", 0, 60, 7.5, queue_of(1, 0, 0))
     requests.completed(
         a_ticket(1, 2), b"id-7", 60, 200, "http://a/?_workers=8", 8.125, 8.25, queue_of(1, 0, 0)
     )
@@ -105,7 +105,7 @@ def test_readable_lines(open_log: OpenLog) -> None:
 
 def test_service_with_a_percent_sign_stays_as_it_is(open_log: OpenLog) -> None:
     log = open_log(service="100% %d lb")
-    RequestLog(log.logger).queued(b"", 2, 60, queue_of(0, 0, 1))
+    RequestLog(log.logger).queued(b"", 2, 60, 7.5, queue_of(0, 0, 1))
     assert [json.loads(line)["service"] for line in log.lines()] == ["100% %d lb"]
 
 
@@ -132,7 +132,7 @@ def test_who_is_alone_in_line_is_told_as_everybody_else(
     open_log: OpenLog, lane: int, sizes: tuple[int, ...]
 ) -> None:
     log = open_log()
-    RequestLog(log.logger).queued(b"", lane, 60, queue_of(*sizes))
+    RequestLog(log.logger).queued(b"", lane, 60, 7.5, queue_of(*sizes))
     [line] = [json.loads(line) for line in log.lines()]
     names = ("startQueueSizeFastTrack", "startQueueSizeHighPrio", "startQueueSizeLowPrio")
     assert (line["startQueueSize"], tuple(line[name] for name in names)) == (sum(sizes), sizes)
@@ -160,7 +160,7 @@ def test_a_request_that_began_at_once_has_not_waited(open_log: OpenLog) -> None:
 @pytest.mark.parametrize("is_json", [True, False])
 def test_line_of_a_request_is_what_the_logger_would_make_of_it(open_log: OpenLog, is_json: bool) -> None:
     log = open_log(json=is_json, service="s")
-    RequestLog(log.logger).queued(b'a "b"\n%d', 1, 60, queue_of(1, 2, 3))
+    RequestLog(log.logger).queued(b'a "b"\n%d', 1, 60, 7.5, queue_of(1, 2, 3))
     log.logger.info(
         "Request added to queue",
         reqID='a "b"\n%d',
@@ -222,7 +222,7 @@ def test_each_line_tells_the_facts_of_its_own_request(open_log: OpenLog) -> None
 def test_request_id_cannot_forge_a_line(open_log: OpenLog, is_json: bool, request_id: bytes) -> None:
     log = open_log(json=is_json)
     requests = RequestLog(log.logger)
-    requests.queued(request_id, 2, 1, queue_of(0, 0, 1))
+    requests.queued(request_id, 2, 1, 7.5, queue_of(0, 0, 1))
     requests.completed(a_ticket(2, 1), request_id, 1, 200, "http://a", 8.0, 8.0, queue_of(0, 0, 0))
     requests.refused(request_id, 2, "deadline", 504)
     requests.client_left(request_id, 2, 1, 1)
@@ -264,7 +264,7 @@ def test_what_does_not_get_through_is_counted(open_log: OpenLog) -> None:
 def test_what_gets_through_is_not_counted_by_the_log(open_log: OpenLog) -> None:
     log = open_log()
     requests = RequestLog(log.logger, LaneWords(["a", "b"]))
-    requests.queued(b"", 0, 60, queue_of(1, 0))
+    requests.queued(b"", 0, 60, 7.5, queue_of(1, 0))
     requests.completed(a_ticket(0, 1), b"", 0, 200, "http://a", 8.0, 8.5, queue_of(0, 0))
     requests.node_failed(b"", "http://a", "node_timeout", "late", 1)
     assert (requests.refusals, requests.rejections, requests.clients_left) == ({}, {}, [0, 0])

@@ -1,0 +1,92 @@
+"""Long bodies: they reach the other side whole, and are not copied behind what leaves before them."""
+
+import pytest
+
+from support.messages import answer_at_client
+from support.rig import Rig
+
+_SHORT = b"x" * 16_384
+_LONG = b"x" * 16_385
+
+
+def _post(body: bytes) -> bytes:
+    return b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def _head_at_node(body: bytes) -> bytes:
+    return b"POST / HTTP/1.1\r\nHost: node-1\r\nVia: 1.1 lb\r\nContent-Length: %d\r\n\r\n" % len(body)
+
+
+def _answer(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def test_a_long_body_leaves_behind_its_head_over_a_new_connection_and_over_a_used_one() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(_post(_LONG))
+        call = node.accept()
+        assert call.writes == [_head_at_node(_LONG), _LONG]
+        call.send(_answer(b"1"))
+        client.send(_post(_LONG))
+        assert call.writes == [_head_at_node(_LONG), _LONG] * 2
+        call.send(_answer(b"1"))
+        client.send(_post(_SHORT))
+        assert call.writes[4:] == [_head_at_node(_SHORT) + _SHORT]
+        call.send(_answer(b"1"))
+
+
+def test_a_long_body_goes_with_its_own_request_alone() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(_post(_LONG))
+        call = node.accept()
+        call.send(_answer(b"1"))
+        client.send(_post(b"x"))
+        assert call.writes[2:] == [_head_at_node(b"x") + b"x"]
+        call.send(_answer(b"1"))
+
+
+def test_a_long_body_is_sent_again_to_the_next_node() -> None:
+    with Rig() as rig:
+        first, second, client = rig.node(), rig.node(), rig.client()
+        client.send(_post(_LONG))
+        first.accept().send(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
+        call = second.accept()
+        assert call.writes == [_head_at_node(_LONG).replace(b"node-1", b"node-2"), _LONG]
+        call.send(_answer(b"1"))
+
+
+def test_a_long_body_is_sent_again_when_a_used_connection_turns_out_to_be_closed() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(_post(b"{}"))
+        stale = node.accept()
+        stale.send(_answer(b"1"))
+        client.send(_post(_LONG))
+        stale.end()
+        rig.run()
+        call = node.accept()
+        assert call.writes == [_head_at_node(_LONG), _LONG]
+        call.send(_answer(b"1"))
+
+
+@pytest.mark.parametrize(("body", "writes"), [(_SHORT, 1), (_LONG, 2)])
+def test_a_long_answer_leaves_behind_its_head(body: bytes, writes: int) -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(_post(b"{}"))
+        node.accept().send(_answer(body))
+        assert len(client.writes) == writes
+        assert client.take() == answer_at_client(body)
+
+
+def test_a_long_part_leaves_behind_a_head_that_was_put_off() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(_post(b"{}"))
+        call = node.accept()
+        call.send(_answer(_LONG + b"y")[:-1])
+        assert client.writes[1:] == [_LONG]
+        call.send(b"y")
+        assert client.take() == answer_at_client(_LONG + b"y")
