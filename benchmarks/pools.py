@@ -106,13 +106,13 @@ def start_pool_peer(
         pool: what it has to do.
         name: one of `POOL_PEERS`.
         has_own_slots: the settings of priolb say how many slots its nodes get, and not the nodes.
-        policy: configuration file of priolb.
+        policy: configuration file of priolb, or what is added to the proxy of HAProxy.
         settings: further environment of priolb.
     """
     port = free_port()
     environment: dict[str, str] = {}
     if name == HAPROXY:
-        command = _haproxy(workbench, pool, port)
+        command = _haproxy(workbench, pool, port, policy)
     else:
         command, environment = _priolb(pool, port, has_own_slots)
         if name == PRIOLB_EWMA:
@@ -137,7 +137,7 @@ def _priolb(pool: Pool, port: int, has_own_slots: bool) -> tuple[list[str], dict
     }
 
 
-def _haproxy(workbench: Workbench, pool: Pool, port: int) -> list[str]:
+def _haproxy(workbench: Workbench, pool: Pool, port: int, policy: str) -> list[str]:
     lines = [
         "global",
         "  nbthread 1",
@@ -157,6 +157,7 @@ def _haproxy(workbench: Workbench, pool: Pool, port: int) -> list[str]:
         "  retries 3",
         "  option redispatch 1",
         "  retry-on all-retryable-errors",
+        *policy.splitlines(),
         *(
             f"  server node{number} 127.0.0.1:{node.port} maxconn {node.slots} check inter 1s"
             for number, node in enumerate(pool.nodes)

@@ -1,13 +1,14 @@
 """What a refusal costs beside a request that is passed on, and what a storm of refused ones does to others.
 
-The refused ones are over a rate limit (429), or meet a full queue (503). In the storm 8 clients send as fast
+The refused ones are over a rate limit (429), or meet a full queue (503). HAProxy counts by address for the
+first, and has no bound on its queue that would refuse. In the storm 8 clients send as fast
 as they are refused, and 80 urgent requests per second come at random (Poisson) moments beside them.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -15,10 +16,10 @@ from typing import Final
 
 from benchmarks.cpu import cpu_time
 from benchmarks.load import LoadCount, generator_name, run_load, run_streams
-from benchmarks.machine import this_machine
+from benchmarks.machine import program, this_machine
 from benchmarks.open_loop import high
 from benchmarks.payloads import SMALL_CALL
-from benchmarks.peers import Peer
+from benchmarks.peers import HAPROXY, Peer
 from benchmarks.pools import PRIOLB, Node, Pool, start_pool_peer
 from benchmarks.results import Cell, Column, Result, Target
 from benchmarks.suites.priority import percentile
@@ -41,9 +42,26 @@ rate = 1
 per = 3600
 """
 
+# The same for HAProxy, by the address of the client.
+HAPROXY_OVER_LIMIT: Final = """
+  stick-table type ip size 100k expire 1h store http_req_rate(1h)
+  http-request track-sc0 src
+  http-request deny deny_status 429 if { sc_http_req_rate(0) gt 5 }
+"""
+
 PASSED_ON: Final = "passed on"
 LIMITED: Final = "429, over a limit"
 FULL: Final = "503, queue full"
+HAPROXY_PASSED_ON: Final = "HAProxy, passed on"
+HAPROXY_LIMITED: Final = "HAProxy, 429, over a limit"
+# The requests of whose cost each is a share.
+WHOLE: Final = {
+    PASSED_ON: PASSED_ON,
+    LIMITED: PASSED_ON,
+    FULL: PASSED_ON,
+    HAPROXY_PASSED_ON: HAPROXY_PASSED_ON,
+    HAPROXY_LIMITED: HAPROXY_PASSED_ON,
+}
 CALM: Final = "urgent ones alone"
 STORM: Final = "beside a storm of refused ones"
 
@@ -57,6 +75,14 @@ COLUMNS: Final = (
     Column("p99_ms_min", "lowest p99", 1),
     Column("p99_ms_max", "highest p99", 1),
 )
+
+
+_POLICIES: Final = {
+    PASSED_ON: "",
+    LIMITED: OVER_LIMIT,
+    HAPROXY_PASSED_ON: "",
+    HAPROXY_LIMITED: HAPROXY_OVER_LIMIT,
+}
 
 
 @dataclass(frozen=True)
@@ -86,14 +112,14 @@ def run(quick: bool) -> Result:
     """
     count, duration_s = (1, 2.0) if quick else (5, 4.0)
     raise_open_files_limit(4096)
+    kinds = [kind for kind in WHOLE if HAPROXY not in kind or program("haproxy")]
     costs: dict[str, list[Cost]] = {}
     seen: dict[str, list[Calm]] = {}
     for seed in range(1, count + 1):
-        for kind in (PASSED_ON, LIMITED, FULL):
+        for kind in kinds:
             costs.setdefault(kind, []).append(_cost(kind, duration_s))
         for kind, storm in ((CALM, False), (STORM, True)):
             seen.setdefault(kind, []).append(_calm(storm, duration_s + IGNORED_S, seed))
-    full_us = _cpu_us(costs[PASSED_ON])
     return Result(
         name="refusals",
         machine=this_machine(),
@@ -107,7 +133,7 @@ def run(quick: bool) -> Result:
         },
         columns=COLUMNS,
         rows=[
-            *(_cost_row(kind, done, full_us) for kind, done in costs.items()),
+            *(_cost_row(kind, costs) for kind in kinds),
             *(_calm_row(kind, done) for kind, done in seen.items()),
         ],
         targets=[
@@ -115,7 +141,7 @@ def run(quick: bool) -> Result:
                 Target(
                     f"CPU of a refusal ({kind}), % of that of a request passed on",
                     40.0,
-                    100.0 * _cpu_us(costs[kind]) / full_us,
+                    _share_percent(kind, costs),
                     1,
                 )
                 for kind in (LIMITED, FULL)
@@ -137,7 +163,7 @@ def _cost(kind: str, duration_s: float) -> Cost:
             peer = _start(workbench, node, NUM_NODE_WORKERS="1", ITEMS_LOWPRIO_MAX="1")
         else:
             node = Node(CLIENTS, 0.0)
-            peer = _start(workbench, node, OVER_LIMIT if kind == LIMITED else "")
+            peer = _start(workbench, node, _POLICIES[kind], HAPROXY if HAPROXY in kind else PRIOLB)
         body = _body(workbench)
         run_load(workbench, peer.port, CLIENTS, 1.0, body)  # until all is warm
         before = cpu_time(peer.child.pid)
@@ -169,9 +195,9 @@ def _calm(has_storm: bool, duration_s: float, seed: int) -> Calm:
     return Calm(sorted(count.latencies_ms), sum(each.requests / each.duration_s for each in loads))
 
 
-def _start(workbench: Workbench, node: Node, policy: str = "", **settings: str) -> Peer:
+def _start(workbench: Workbench, node: Node, policy: str = "", name: str = PRIOLB, **settings: str) -> Peer:
     node.start(workbench)
-    return start_pool_peer(workbench, Pool([node]), PRIOLB, has_own_slots=False, policy=policy, **settings)
+    return start_pool_peer(workbench, Pool([node]), name, has_own_slots=False, policy=policy, **settings)
 
 
 def _body(workbench: Workbench) -> Path:
@@ -188,12 +214,16 @@ def _p99_ms(seen: Sequence[Calm]) -> float:
     return median(percentile(each.latencies_ms, 99) for each in seen)
 
 
-def _cost_row(kind: str, costs: Sequence[Cost], full_us: float) -> dict[str, Cell]:
+def _share_percent(kind: str, costs: Mapping[str, Sequence[Cost]]) -> float:
+    return 100.0 * _cpu_us(costs[kind]) / _cpu_us(costs[WHOLE[kind]])
+
+
+def _cost_row(kind: str, costs: Mapping[str, Sequence[Cost]]) -> dict[str, Cell]:
     return {
         "what": kind,
-        "cpu_us": _cpu_us(costs),
-        "share_percent": 100.0 * _cpu_us(costs) / full_us,
-        "per_s": median(each.per_s for each in costs),
+        "cpu_us": _cpu_us(costs[kind]),
+        "share_percent": _share_percent(kind, costs),
+        "per_s": median(each.per_s for each in costs[kind]),
         "p50_ms": None,
         "p99_ms": None,
         "p99_ms_min": None,

@@ -37,7 +37,7 @@ from priolb.tasks import Tasks
 _TIMER_SLACK_S: Final = 0.001
 
 # So many tries start in one turn of the loop, so that thousands for which slots come at once hold nobody up.
-_STARTS_PER_TURN: Final = range(16)
+_STARTS_PER_TURN: Final = 16
 
 
 def _ignore(change: NodeChange) -> None:
@@ -283,7 +283,7 @@ class Engine:
 
     def _start_waiting(self, now: float) -> None:
         scheduler = self.scheduler
-        for _ in _STARTS_PER_TURN:
+        for _ in range(_STARTS_PER_TURN):
             lease = scheduler.next_dispatch(now) if scheduler.queue.length else None
             if lease is None:
                 return

@@ -13,7 +13,7 @@ from priolb.net.client import AT_HEAD, BUSY, ClientConnection
 if TYPE_CHECKING:
     from priolb.net.listener import Listener
 
-_HEADS_PER_TURN: Final = range(16)
+_HEADS_PER_TURN: Final = 16
 MAX_PIPELINED_BYTES: Final = 65536
 
 
@@ -72,7 +72,7 @@ class Pipeline(ClientConnection):
         if self._is_reading or self._writing_paused or self._state != AT_HEAD or not self._waiting:
             return  # not now; or an answer given at once leads back here: the loop below goes on
         self._is_reading = True
-        for _ in _HEADS_PER_TURN:
+        for _ in range(_HEADS_PER_TURN):
             try:
                 head = self._take_head()
             except ClientError as error:

@@ -106,7 +106,9 @@ class RateLimit(Limit):
         return -(-self.most // _NS_PER_S)
 
     def take(self, key: bytes, cost: int, now_ns: int) -> int:
-        level = self._times.advance(key, cost * self._interval_ns, now_ns, self.most)
+        interval_ns = self._interval_ns
+        by_ns = interval_ns if cost == 1 else cost * interval_ns  # large numbers take long to multiply
+        level = self._times.advance(key, by_ns, now_ns, self.most)
         if level > self.most:
             self.refused += 1
         else:
@@ -127,7 +129,7 @@ class RateLimit(Limit):
         return (self.most - level) // self._interval_ns
 
     def can_pass(self, cost: int) -> bool:
-        return cost * self._interval_ns <= self.most
+        return cost == 1 or cost * self._interval_ns <= self.most  # a burst is at least 1
 
     def wait_ns(self, level: int) -> int:
         return level - self.most
