@@ -115,7 +115,9 @@ class OverloadMachine(RuleBasedStateMachine):
             and lease.node.in_flight <= lease.node.slots
             and lease.node.node_id not in ticket.tried
         ]
-        is_full = all(each.in_flight >= each.slots for each in self.nodes if each.usable)
+        usable = [each for each in self.nodes if each.usable]
+        others = [each for each in usable if each.node_id not in ticket.tried]
+        is_full = all(each.in_flight >= each.slots for each in others or usable)
         recent = [at for at in self.preemptions if at > self.now - 1.0]
         victim = self.scheduler.victim_of(lane, self.now)
         if victim is None:

@@ -321,10 +321,10 @@ class Scheduler:
     def victim_of(self, lane: int, now: float) -> Lease | None:
         """Return the lease that is to be cut short for the next ticket of `lane`; None when none is."""
         shares = self._shares
-        if shares is None or (self.fleet.free.length and shares.may_start(lane)):
+        ticket = None if shares is None else self.queue.lanes[lane].first(any_node)
+        if shares is None or ticket is None or ticket.start_by <= now:
             return None
-        ticket = self.queue.lanes[lane].first(any_node)
-        if ticket is None or ticket.start_by <= now:
+        if self.fleet.free.length and shares.may_start(lane) and self._has_node_for(ticket.tried):
             return None
         victim = shares.victim_of(ticket, now)
         if victim is None or self.admission is None:
@@ -353,9 +353,11 @@ class Scheduler:
     # Time
 
     def advance(self, now: float) -> None:
-        """Do what is due: rests of nodes and of tickets that end, slow starts that go on."""
+        """Do what is due: rests of nodes and of tickets that end, slow starts that go on, new tokens."""
         self.fleet.advance(now)
         self.queue.wake(now)
+        if self.preemption is not None:
+            self.preemption.earn(now)
 
     def take_expired(self, now: float) -> list[Ticket]:
         """Take out up to `AT_ONCE` tickets that may not start any more; each comes out exactly once."""
@@ -385,7 +387,18 @@ class Scheduler:
         """
         # Found expired by a dispatch: no longer in line, so that the queue's deadline leaves it out.
         deadline = self._expired[0].start_by if self._expired else self.queue.next_deadline()
-        return min(deadline, self.queue.next_wake(), self.fleet.next_due(), self.next_refusal())
+        due = min(deadline, self.queue.next_wake(), self.fleet.next_due(), self.next_refusal())
+        return due if self.preemption is None else min(due, self.next_preemption())
+
+    def next_preemption(self) -> float:
+        """Return when somebody who waits can take a slot from another, monotonic seconds; infinity for never.
+
+        That is when the next token comes. Who waits though there is one waits for something else.
+        """
+        preemption, lanes = self.preemption, self.queue.lanes
+        if preemption is None or not any(lanes[lane].length for lane in preemption.lanes):
+            return inf
+        return preemption.next_token_at()
 
     def next_refusal(self) -> float:
         """Return when to call `take_refused` next, in monotonic seconds; infinity for never."""

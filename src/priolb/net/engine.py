@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final, Protocol
 
@@ -224,8 +224,6 @@ class Engine:
         self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, now, queue)
         self.expect(min(exchange.start_by, scheduler.next_refusal()))
         self.pump(now)
-        if scheduler.preemption is not None:
-            self._preempt_for(exchange.lane, now)
 
     def overloaded(
         self,
@@ -278,6 +276,8 @@ class Engine:
         """Start every try that can start now; when those are many, some of them in the next turns."""
         if self.scheduler.queue.length:
             self._start_waiting(now)
+            if self.scheduler.preemption is not None:
+                self._preempt(self.scheduler.preemption.lanes, now)
         if self.scheduler.fleet.has_news:
             self._take_news(now)
 
@@ -299,8 +299,13 @@ class Engine:
         self._starts_later = False
         self.pump(self.clock())
 
+    def _preempt(self, lanes: Sequence[int], now: float) -> None:
+        """Take slots from other requests for those of `lanes`, as long as that is allowed."""
+        for lane in lanes:
+            self._preempt_for(lane, now)
+        self.expect(self.scheduler.next_preemption())
+
     def _preempt_for(self, lane: int, now: float) -> None:
-        """Take slots from other requests for those of `lane`, as long as that is allowed."""
         scheduler = self.scheduler
         while (victim := scheduler.victim_of(lane, now)) is not None:
             loser = victim.ticket

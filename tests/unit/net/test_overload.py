@@ -353,12 +353,48 @@ def test_one_that_gave_way_is_refused_at_its_deadline_as_any_other() -> None:
         assert fast.take().startswith(b"HTTP/1.1 200 OK")
 
 
-def test_one_that_has_no_token_waits() -> None:
+def test_one_that_has_no_token_waits_for_the_next_one() -> None:
     with Rig(preemption=preemption(per_second=1)) as rig:
         rig.node(slots=2)
         clients = send(rig, POST, POST, FAST, FAST)
         rig.run()
         assert len(rig.notes.take("preempted")) == 1
         assert rig.scheduler.queue.lengths() == (1, 0, 1)
+        rig.advance(1 - TICK_S)
+        assert rig.scheduler.queue.lengths() == (1, 0, 1)
+        rig.advance(2 * TICK_S)
+        assert len(rig.notes.take("preempted")) == 1
+        assert rig.scheduler.queue.lengths() == (0, 0, 2)
         for client in clients:
             client.end()
+
+
+def test_nobody_is_woken_for_a_token_that_nobody_waits_for() -> None:
+    with Rig(preemption=preemption(per_second=1)) as rig:
+        rig.node(slots=2)
+        clients = send(rig, POST, POST, FAST, FAST)
+        assert rig.scheduler.next_deadline() == rig.clock.now + 1
+        clients[-1].end()
+        rig.run()
+        assert rig.scheduler.next_deadline() == rig.clock.now + 5, "that of the low one in line"
+        rig.advance(2)
+        assert len(rig.notes.take("preempted")) == 1
+        for client in clients[:-1]:
+            client.end()
+
+
+def test_one_whose_try_has_failed_takes_a_slot_of_the_next_node() -> None:
+    with Rig(preemption=preemption()) as rig:
+        first = rig.node(slots=1)
+        [fast] = send(rig, FAST)
+        call = first.accept()
+        second, low = rig.node(slots=1), rig.client()
+        low.send(POST)
+        to_low = second.accept()
+        call.send(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+        again = second.accept()
+        assert to_low.is_lost
+        assert rig.notes.take("preempted") == [("preempted", b"", 2, "http://node-2", b"fast")]
+        again.send(ANSWER)
+        assert fast.take().startswith(b"HTTP/1.1 200 OK")
+        low.end()

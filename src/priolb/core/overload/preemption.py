@@ -11,6 +11,7 @@ are no others: where the line is long, all start when their time is nearly over.
 from __future__ import annotations
 
 from itertools import islice
+from math import inf
 from typing import Final
 
 from priolb.core.nodes.node import OVER, Lease
@@ -28,21 +29,23 @@ class Preemption:
         preemptible: indices of the lanes whose requests lose one, to those of better lanes.
         per_second: preemptions a second.
         now: monotonic seconds.
+
+    `lanes` are the preempting ones, the best first.
     """
 
     __slots__ = (
         "_per_second",
         "_preemptible",
-        "_preempting",
         "_running",
         "_tokens",
         "_tokens_at",
+        "lanes",
     )
 
     def __init__(
         self, preempting: frozenset[int], preemptible: frozenset[int], per_second: int, now: float
     ) -> None:
-        self._preempting = preempting
+        self.lanes: tuple[int, ...] = tuple(sorted(preempting))
         self._preemptible = preemptible
         self._per_second: float = float(per_second)
         self._tokens: float = self._per_second
@@ -66,7 +69,10 @@ class Preemption:
             spared: indices of lanes that need all of the slots which they have.
             now: monotonic seconds.
         """
-        if ticket.lane not in self._preempting or not self._has_token(now):
+        if ticket.lane not in self.lanes:
+            return None
+        self.earn(now)
+        if self._tokens < 1.0:
             return None
         last: Lease | None = None
         for lease in islice(reversed(self._running), _LOOKED_AT):
@@ -92,8 +98,14 @@ class Preemption:
         del self._running[lease]
         lease.ticket.was_preempted = True
 
-    def _has_token(self, now: float) -> bool:
+    def earn(self, now: float) -> None:
+        """Take note of the tokens that have come by `now`."""
         earned = (now - self._tokens_at) * self._per_second
         self._tokens = min(self._per_second, self._tokens + earned)
         self._tokens_at = now
-        return self._tokens >= 1.0
+
+    def next_token_at(self) -> float:
+        """Return when there is a token again, monotonic seconds; infinity when there is one."""
+        if self._tokens >= 1.0:
+            return inf
+        return self._tokens_at + (1.0 - self._tokens) / self._per_second
