@@ -116,8 +116,13 @@ class NodeConnection(Flushing):
         return True
 
     def append(self, body: bytes) -> None:
-        """Send a long body behind the request that `open` or `send` was just given, which is its head."""
+        """Send a long body behind the request that `open` or `send` was just given, which is its head.
+
+        Both leave at once if they can: by the end of the turn they would be out of the processor's cache.
+        """
         self._long_body = body
+        if self.state == AWAITING_HEAD:
+            self.flush()
 
     def flush(self) -> None:
         """Send the request that `open` or `send` was given; read on after a rest."""

@@ -36,6 +36,21 @@ def test_a_long_body_leaves_behind_its_head_over_a_new_connection_and_over_a_use
         call.send(_answer(b"1"))
 
 
+def test_a_long_body_leaves_before_the_end_of_the_turn_where_a_short_one_waits_for_that() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(_post(b"x"))
+        call = node.accept()
+        for body, writes in ((_LONG, 2), (_SHORT, 0)):
+            call.send(_answer(b"1"))
+            call.writes.clear()
+            client._protocol.data_received(_post(body))
+            assert len(call.writes) == writes
+            rig.engine.flush()
+            assert b"".join(call.writes) == _head_at_node(body) + body
+        call.send(_answer(b"1"))
+
+
 def test_a_long_body_goes_with_its_own_request_alone() -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()
