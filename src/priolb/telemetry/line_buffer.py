@@ -8,7 +8,7 @@ from typing import Final
 from priolb.telemetry.writer import LogWriter
 
 HELD_S: Final = 0.05
-HELD_MAX: Final = 256
+HELD_LINES: Final = 256
 
 
 def _at_once(_delay_s: float, callback: Callable[[], object]) -> None:
@@ -29,7 +29,7 @@ class LineBuffer:
     def __init__(self, writer: LogWriter) -> None:
         self._writer = writer
         self._lines: list[bytes] = []
-        # With one more line something is to be done: none is held, or as many as may be.
+        # Lines that may be held before something is to be done: none while no timer runs.
         self._held_max: int = 0
         self.call_later: Callable[[float, Callable[[], object]], object] = _at_once
 
@@ -42,13 +42,16 @@ class LineBuffer:
 
     def hand_over(self) -> None:
         """Give the writer what is held; also for other threads, whose lines are to follow these."""
-        self._held_max = 0
         if self._lines:
             self._writer.take_from(self._lines)
 
     def _begin_or_end(self) -> None:
-        if len(self._lines) == 1:
-            self._held_max = HELD_MAX
-            self.call_later(HELD_S, self.hand_over)
-        else:
+        if self._held_max:
             self.hand_over()
+        else:
+            self._held_max = HELD_LINES
+            self.call_later(HELD_S, self._on_time)
+
+    def _on_time(self) -> None:
+        self._held_max = 0
+        self.hand_over()

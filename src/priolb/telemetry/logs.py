@@ -59,8 +59,9 @@ class Logger:
 
     def log(self, level: Level, msg: str, fields: dict[str, object]) -> None:
         """Log a line; fields that are neither text, number, switch nor None are shown as str() does."""
+        line = self._render(level, msg, fields)
         self.requests.hand_over()
-        self._writer.write(self._render(level, msg, fields))
+        self._writer.write(line)
 
     def close(self) -> None:
         """Write what is left."""

@@ -102,15 +102,15 @@ class LogWriter:
         self._thread.join(timeout_s)
 
     def _gather(self, text: bytes) -> None:
+        was_idle = not (self._gathered or self._notice_due)
         too_much = self._gathered_bytes + self._writing_bytes + len(text) > BACKLOG_MAX_BYTES
-        if (too_much or self._dropped_lines or self._closed) and not self._make_room(text):
-            return
-        self._gathered.append(text)
-        self._gathered_bytes += len(text)
-        if self._gathered_bytes >= BATCH_BYTES and not self._flush_now:
+        if not (too_much or self._dropped_lines or self._closed) or self._make_room(text):
+            self._gathered.append(text)
+            self._gathered_bytes += len(text)
+        is_much = self._gathered_bytes >= BATCH_BYTES and not self._flush_now
+        if is_much:
             self._flush_now = True
-            self._something_to_do.notify()
-        elif len(self._gathered) == 1:
+        if is_much or was_idle:
             self._something_to_do.notify()
 
     def _make_room(self, text: bytes) -> bool:

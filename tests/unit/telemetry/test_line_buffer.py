@@ -65,7 +65,7 @@ def test_lines_go_together_50_ms_after_the_first_of_them() -> None:
 
 
 def test_the_257th_takes_the_others_along_and_the_next_ones_are_counted_anew() -> None:
-    writer, buffer, timers = new_buffer()
+    writer, buffer, _timers = new_buffer()
     for _ in range(256):
         buffer.add(b"x")
     assert writer.texts == []
@@ -76,9 +76,20 @@ def test_the_257th_takes_the_others_along_and_the_next_ones_are_counted_anew() -
     assert len(writer.texts) == 1
     buffer.add(b"z")
     assert writer.texts == [b"x" * 256 + b"y", b"z" * 257]
+
+
+def test_there_is_one_timer_at_a_time_however_often_lines_are_handed_over() -> None:
+    writer, buffer, timers = new_buffer()
+    for _ in range(1_000):
+        buffer.add(b"x")
+    buffer.hand_over()
+    buffer.add(b"y")
+    assert (len(timers.due), len(writer.texts)) == (1, 4)
     timers.fire()
+    assert (timers.due, writer.texts[4:]) == ([], [b"y"])
+    buffer.add(b"z")
     timers.fire()
-    assert (timers.due, len(writer.texts)) == ([], 2)
+    assert writer.texts[5:] == [b"z"]
 
 
 def test_without_a_loop_each_line_goes_at_once() -> None:

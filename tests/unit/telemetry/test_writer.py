@@ -233,6 +233,28 @@ def test_full_disk_loses_lines_until_there_is_room_again(monkeypatch: pytest.Mon
     assert writer.lost_lines == 1
 
 
+def test_the_log_goes_on_by_itself_when_there_is_room_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    disk_is_full = True
+
+    def write(_fd: int, data: memoryview) -> int:
+        if disk_is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(bytes(data))
+        return len(data)
+
+    fake_os: Any = SimpleNamespace(write=write, isatty=lambda _fd: False)
+    monkeypatch.setattr(writer_module, "os", fake_os)
+    writer = LogWriter(-1)
+    writer.write(b"one\n")
+    spin_until(lambda: writer.lost_lines == 1)
+    disk_is_full = False
+    writer.write(b"two\n")
+    spin_until(lambda: bool(written))
+    assert b"".join(written) == b"1 log lines dropped\ntwo\n"
+    writer.close()
+
+
 def test_close_on_a_full_disk_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     def write(_fd: int, _data: memoryview) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
