@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.median import RecentMedian
-from priolb.core.nodes.node import Lease
+from priolb.core.nodes.node import Lease, NodeState
 from priolb.core.overload.admission import AdmissionControl
 from priolb.core.overload.estimate import WaitEstimate
 from priolb.core.overload.preemption import Preemption
@@ -97,27 +97,45 @@ class OverloadMachine(RuleBasedStateMachine):
             self.waiting.remove(each)
             self.left.append(each)
         assert not self.limit or len(self.in_line()) <= max(self.limit, before)
-        self.dispatch()
-        while self.preempt(lane):
-            pass
+        self.pump()
 
-    def preempt(self, lane: int) -> bool:
-        """Let the next ticket of a lane take a slot, and check from whom; False when it may not."""
-        ticket = next((each for each in self.waiting if each.lane == lane), None)
-        if ticket is None:
-            assert self.scheduler.victim_of(lane, self.now) is None
-            return False
-        may_be = [
+    def pump(self) -> None:
+        """Do what the engine does after each event."""
+        self.dispatch()
+        assert all(self.scheduler.victim_of(lane, self.now) is None for lane in (HIGH, LOW))
+        while self.preempt(FAST):
+            pass
+        self.dispatch()
+        for ticket in self.in_line():
+            assert all(each.in_flight >= each.slots for each in self.open_to(ticket)), (
+                "nobody waits for a free one"
+            )
+
+    def open_to(self, ticket: Ticket) -> list[NodeState]:
+        """Return the nodes that may serve a ticket."""
+        usable = [each for each in self.nodes if each.usable]
+        return [each for each in usable if each.node_id not in ticket.tried] or usable
+
+    def losers_to(self, ticket: Ticket) -> list[Lease]:
+        """Return the leases that may be cut short for a ticket."""
+        return [
             lease
             for lease in self.leases
             if lease.ticket.lane == LOW
             and lease.node.usable
-            and lease.node.in_flight <= lease.node.slots
             and lease.node.node_id not in ticket.tried
+            and lease.node.in_flight <= lease.node.slots
         ]
-        usable = [each for each in self.nodes if each.usable]
-        others = [each for each in usable if each.node_id not in ticket.tried]
-        is_full = all(each.in_flight >= each.slots for each in others or usable)
+
+    def preempt(self, lane: int) -> bool:
+        """Let the next ticket of a lane take a slot, and check from whom; False when it may not."""
+        in_lane = [each for each in self.waiting if each.lane == lane]
+        ticket = next((each for each in in_lane if self.losers_to(each)), None)
+        if ticket is None:
+            assert self.scheduler.victim_of(lane, self.now) is None
+            return False
+        may_be = self.losers_to(ticket)
+        is_full = all(each.in_flight >= each.slots for each in self.open_to(ticket))
         recent = [at for at in self.preemptions if at > self.now - 1.0]
         victim = self.scheduler.victim_of(lane, self.now)
         if victim is None:
@@ -154,12 +172,12 @@ class OverloadMachine(RuleBasedStateMachine):
             self.waiting.sort(key=lambda each: each.sequence)
         else:
             self.left.append(lease.ticket)
-        self.dispatch()
+        self.pump()
 
     @rule(is_healthy=st.booleans())
     def a_node_falls_ill_or_recovers(self, is_healthy: bool) -> None:
         self.scheduler.fleet.set_healthy(self.nodes[1], is_healthy, "", self.now)
-        self.dispatch()
+        self.pump()
 
     def in_line(self) -> list[Ticket]:
         """Return those who wait, without losers whose time was over and who have yet to be told."""
@@ -181,7 +199,7 @@ class OverloadMachine(RuleBasedStateMachine):
             assert each.start_by <= self.now
             self.waiting.remove(each)
             self.left.append(each)
-        self.dispatch()
+        self.pump()
 
     @invariant()
     def every_accepted_ticket_is_in_one_place(self) -> None:

@@ -31,7 +31,7 @@ from priolb.core.overload.preemption import Preemption
 from priolb.core.overload.retry_advice import RetryAdvice
 from priolb.core.overload.shares import Shares
 from priolb.core.queueing.codel import CodelLane
-from priolb.core.queueing.queue import PriorityQueue, any_node
+from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.retries.budget import RetryBudget
 from priolb.core.retries.hedge import Hedging
 from priolb.core.retries.retry import RetryPolicy
@@ -319,14 +319,19 @@ class Scheduler:
     # Slots taken from others
 
     def victim_of(self, lane: int, now: float) -> Lease | None:
-        """Return the lease that is to be cut short for the next ticket of `lane`; None when none is."""
-        shares = self._shares
-        ticket = None if shares is None else self.queue.lanes[lane].first(any_node)
-        if shares is None or ticket is None or ticket.start_by <= now:
+        """Return the lease that is to be cut short for the next ticket of `lane`; None when none is.
+
+        That is the first for which there is such a lease: who waits for a certain node holds up nobody.
+        """
+        shares, line = self._shares, self.queue.lanes[lane]
+        if shares is None or not line.length:
+            return None
+        ticket = line.first(lambda tried: shares.victim_of(lane, tried, now) is not None)
+        if ticket is None or ticket.start_by <= now:
             return None
         if self.fleet.free.length and shares.may_start(lane) and self._has_node_for(ticket.tried):
             return None
-        victim = shares.victim_of(ticket, now)
+        victim = shares.victim_of(lane, ticket.tried, now)
         if victim is None or self.admission is None:
             return victim
         return None if self.admission.is_too_late(ticket, victim.node, now) else victim
@@ -339,8 +344,10 @@ class Scheduler:
             lane: index of the lane.
             now: monotonic seconds.
         """
-        loser, winner = victim.ticket, self.queue.lanes[lane].first(any_node)
+        node = victim.node
+        winner = self.queue.lanes[lane].first(lambda tried: node.node_id not in tried)
         assert self.preemption is not None and self._shares is not None and winner is not None
+        loser = victim.ticket
         self.preemption.preempt(victim)
         victim.end()
         self._judge.ended(victim, PREEMPTED, True, now)
@@ -348,7 +355,7 @@ class Scheduler:
         loser.tries -= 1
         self.queue.put_back(loser)
         self.queue.remove(winner)
-        return self._lease(winner, victim.node, now)
+        return self._lease(winner, node, now)
 
     # Time
 
@@ -388,7 +395,7 @@ class Scheduler:
         # Found expired by a dispatch: no longer in line, so that the queue's deadline leaves it out.
         deadline = self._expired[0].start_by if self._expired else self.queue.next_deadline()
         due = min(deadline, self.queue.next_wake(), self.fleet.next_due(), self.next_refusal())
-        return due if self.preemption is None else min(due, self.next_preemption())
+        return min(due, self.next_preemption())
 
     def next_preemption(self) -> float:
         """Return when somebody who waits can take a slot from another, monotonic seconds; infinity for never.
@@ -420,7 +427,7 @@ class Scheduler:
             self.preemption is None
             or shares is None
             or self.queue.lanes[ticket.lane].length > 0
-            or shares.victim_of(ticket, ticket.enqueued_at) is None
+            or shares.victim_of(ticket.lane, ticket.tried, ticket.enqueued_at) is None
         )
         return admission.refusal(ticket, waits)
 

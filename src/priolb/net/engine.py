@@ -273,11 +273,11 @@ class Engine:
         return self.scheduler.refusal(ticket)
 
     def pump(self, now: float) -> None:
-        """Start every try that can start now; when those are many, some of them in the next turns."""
+        """Start every try that can, also in place of others; when those are many, some in the next turns."""
         if self.scheduler.queue.length:
             self._start_waiting(now)
             if self.scheduler.preemption is not None:
-                self._preempt(self.scheduler.preemption.lanes, now)
+                self._preempt(now, self.scheduler.preemption.lanes)
         if self.scheduler.fleet.has_news:
             self._take_news(now)
 
@@ -299,24 +299,23 @@ class Engine:
         self._starts_later = False
         self.pump(self.clock())
 
-    def _preempt(self, lanes: Sequence[int], now: float) -> None:
+    def _preempt(self, now: float, lanes: Sequence[int]) -> None:
         """Take slots from other requests for those of `lanes`, as long as that is allowed."""
-        for lane in lanes:
-            self._preempt_for(lane, now)
-        self.expect(self.scheduler.next_preemption())
-
-    def _preempt_for(self, lane: int, now: float) -> None:
         scheduler = self.scheduler
-        while (victim := scheduler.victim_of(lane, now)) is not None:
-            loser = victim.ticket
-            assert isinstance(loser, Exchange)
-            loser.give_way(now)
-            lease = scheduler.preempt(victim, lane, now)
-            winner = lease.ticket
-            assert isinstance(winner, Exchange)
-            self.instrument.preempted(loser.request_id, loser.lane, victim.node.name, winner.request_id)
-            self.expect(loser.start_by)
-            winner.begin(lease, self._links[lease.node.node_id], now)
+        for lane in lanes:
+            while (victim := scheduler.victim_of(lane, now)) is not None:
+                loser = victim.ticket
+                assert isinstance(loser, Exchange)
+                loser.give_way(now)
+                lease = scheduler.preempt(victim, lane, now)
+                winner = lease.ticket
+                assert isinstance(winner, Exchange)
+                self.instrument.preempted(loser.request_id, loser.lane, victim.node.name, winner.request_id)
+                self.expect(loser.start_by)
+                winner.begin(lease, self._links[lease.node.node_id], now)
+        if scheduler.fleet.free.length:
+            self._start_waiting(now)  # a slot that was no good for a winner may be for a loser
+        self.expect(scheduler.next_preemption())
 
     def _take_news(self, now: float) -> None:
         """Carry out what has followed from the ends of tries, from checks and from the operator's wishes."""

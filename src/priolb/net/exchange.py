@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from priolb.net.engine import Engine
     from priolb.net.front import FrontConnection
     from priolb.net.pool import NodeLink
+    from priolb.net.sink import AnswerSink
 
 
 # How a connection ended that had switched protocols: nothing that says anything of its node.
@@ -311,21 +312,25 @@ class Exchange(Attempts):
         until = self._try_at + self._engine.try_timeout_s
         if self._head.is_special:
             until = self.try_until(self._try_at)
-        self._backend = link.start(self, self.request_for(link), until, fresh, self._upload)
-        if len(self.body) > SHORT_MAX_BYTES:
-            self._backend.append(self.body)
+        self._backend = self.start_on(link, self, until, fresh)
 
-    def request_for(self, link: NodeLink) -> bytes:
+    def start_on(self, link: NodeLink, sink: AnswerSink, until: float, fresh: bool) -> BackendConnection:
+        """Send the request to a node, whose answer goes to `sink`; otherwise as `NodeLink.start`."""
+        body, long_body = self.body, b""
+        if len(body) > SHORT_MAX_BYTES:
+            long_body = body
+        return link.start(sink, self._request_for(link, long_body), until, fresh, self._upload, long_body)
+
+    def _request_for(self, link: NodeLink, long_body: bytes) -> bytes:
         """Return the whole request for a node, or its head when the body is long or passes through."""
-        head, upload = self._head, self._upload
+        head, body = self._head, self.body
         client, target = self._client, link.target
-        if upload is None:
-            is_rpc = not head.node_path and looks_like_rpc(self.body)
+        if self._upload is None:
+            is_rpc = not head.node_path and looks_like_rpc(body)
             fields = client.fields_for_node(head, is_rpc)
-            body, authority = self.body, head.authority
-            if len(body) > SHORT_MAX_BYTES:
-                return target.head(head.method, head.node_path, head.query, authority, fields, len(body))
-            return target.request(head.method, head.node_path, head.query, authority, fields, body)
+            if long_body:
+                return target.head(head.method, head.node_path, head.query, head.authority, fields, len(body))
+            return target.request(head.method, head.node_path, head.query, head.authority, fields, body)
         # Of a body that passes through, nothing may have come yet: as with the original, it is JSON.
         fields = client.fields_for_node(head, head.is_rpc)
         start = target.start(head.method, head.node_path, head.query, head.authority)
@@ -437,6 +442,8 @@ class Exchange(Attempts):
         if stream.until_close:
             self._keep_alive = False
         self._write(head, body_bytes, b"", now)
+        if self._engine.scheduler.hedging is not None:
+            self._engine.pump(now)  # the slot of a try that was given up for this one is free
 
     def _let_go(self, held: HeldAnswer, now: float) -> None:
         """Let the client see an answer that was held: it is a good one."""
@@ -482,14 +489,7 @@ class Exchange(Attempts):
             client.write(body)
 
     def _note_completed(self, status: int, node: str, now: float) -> None:
-        engine = self._engine
-        engine.instrument.completed(
-            self,
-            self.request_id,
-            self.payload_bytes,
-            status,
-            node,
-            self._try_at,
-            now,
-            engine.scheduler.queue,
+        queue = self._engine.scheduler.queue
+        self._engine.instrument.completed(
+            self, self.request_id, self.payload_bytes, status, node, self._try_at, now, queue
         )

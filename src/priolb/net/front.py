@@ -249,12 +249,9 @@ class FrontConnection(Reception):
         ):
             # The whole body came with the head, as mostly: no detour.
             self._held_bytes = body_bytes
-            if len(data) == body_bytes:
-                self._waiting = b""
-                self._dispatch(head, data, None)
-            else:
-                self._waiting = data[body_bytes:]
-                self._dispatch(head, data[:body_bytes], None)
+            self._waiting = data[body_bytes:]
+            # Compiled, a slice of the whole is a copy.
+            self._dispatch(head, data if len(data) == body_bytes else data[:body_bytes], None)
         else:
             self._begin_body(head)
 

@@ -82,13 +82,16 @@ class NodeConnection(Flushing):
 
     # What the engine does with it
 
-    def open(self, sink: AnswerSink, request: bytes, upload: Upload | None, until: float) -> None:
+    def open(
+        self, sink: AnswerSink, request: bytes, upload: Upload | None, long_body: bytes, until: float
+    ) -> None:
         """Connect, send `request`, and answer to `sink`.
 
         Args:
             sink: who gets the answer.
-            request: the whole request, or its head when the body follows by `upload`.
+            request: the whole request, or its head when the body is apart.
             upload: the body that is passed on, None for none.
+            long_body: as in `NodeLink.start`.
             until: monotonic seconds by which the answer's head must be there; when there is an upload, the
                 connection.
         """
@@ -96,12 +99,13 @@ class NodeConnection(Flushing):
         self._upload = upload
         self._is_reusable = upload is None
         self._outbox = request
+        self._long_body = long_body
         self.lapses_at = until
         self._shared.watch(self)
         self._cancel_connecting = self._shared.tasks.spawn(self._connect(), f"connect {self._link.node.name}")
 
-    def send(self, sink: AnswerSink, request: bytes, until: float) -> bool:
-        """Send `request` over this idle connection; False, and nothing done, when it is about to close."""
+    def send(self, sink: AnswerSink, request: bytes, long_body: bytes, until: float) -> bool:
+        """Do as `open`, over this idle connection; False, and nothing done, when it is about to close."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return False
@@ -112,17 +116,9 @@ class NodeConnection(Flushing):
         if until < self.watched_at:
             self._shared.watch(self)
         self._outbox = request
+        self._long_body = long_body
         self._shared.flush_later(self)
         return True
-
-    def append(self, body: bytes) -> None:
-        """Send a long body behind the request that `open` or `send` was just given, which is its head.
-
-        Both leave at once if they can: by the end of the turn they would be out of the processor's cache.
-        """
-        self._long_body = body
-        if self.state == AWAITING_HEAD:
-            self.flush()
 
     def flush(self) -> None:
         """Send the request that `open` or `send` was given; read on after a rest."""

@@ -85,27 +85,34 @@ class NodeLink:
         self._is_removed = False
 
     def start(
-        self, sink: AnswerSink, request: bytes, until: float, fresh: bool, upload: Upload | None = None
+        self,
+        sink: AnswerSink,
+        request: bytes,
+        until: float,
+        fresh: bool,
+        upload: Upload | None = None,
+        long_body: bytes = b"",
     ) -> BackendConnection:
         """Send `request` for `sink` and return the connection that carries it.
 
         Args:
             sink: who gets the answer.
-            request: the whole request, or its head when the body follows by `upload`.
+            request: the whole request, or its head when the body is apart.
             until: monotonic seconds by which the answer's head must be there; when there is an upload, the
                 connection.
             fresh: use a new connection even when an idle one is at hand; so it must be with an upload.
             upload: the body that is passed on.
+            long_body: a body that is not copied behind its head.
         """
         while self._idle and not fresh:
             connection = self._idle.pop()
             self.shared.idle.count -= 1
-            if connection.send(sink, request, until):
+            if connection.send(sink, request, long_body, until):
                 return connection
             connection.abort()
         connection = BackendConnection(self)
         self._connections[connection] = None
-        connection.open(sink, request, upload, until)
+        connection.open(sink, request, upload, long_body, until)
         return connection
 
     def keep(self, connection: BackendConnection, now: float) -> bool:

@@ -11,7 +11,6 @@ from priolb.core.timers import Lapsing
 from priolb.errors import Reason
 from priolb.http.messages import ResponseHead
 from priolb.net.answer import HeldAnswer
-from priolb.net.flushing import SHORT_MAX_BYTES
 
 if TYPE_CHECKING:
     from priolb.net.backend import BackendConnection
@@ -148,10 +147,7 @@ class SecondTry(Lapsing):
 
     def _send(self, lease: Lease, link: NodeLink, fresh: bool) -> None:
         until = self._exchange.try_until(lease.started_at)
-        exchange = self._exchange
-        self.backend = link.start(self, exchange.request_for(link), until, fresh)
-        if len(exchange.body) > SHORT_MAX_BYTES:
-            self.backend.append(exchange.body)
+        self.backend = self._exchange.start_on(link, self, until, fresh)
 
     def _fail(self, outcome: Outcome, now: float) -> None:
         assert self.lease is not None

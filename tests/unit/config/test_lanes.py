@@ -72,11 +72,11 @@ def test_lanes_take_slots_from_others_that_allow_it() -> None:
     for lease in leases:
         preemption.started(lease)
     nobody: frozenset[int] = frozenset()
-    assert preemption.victim_of(Ticket(1, 1.0, 9.0), nobody, 1.0) is None
-    assert preemption.victim_of(Ticket(0, 1.0, 9.0), nobody, 1.0) is leases[2]
+    assert preemption.victim_of(1, nobody, nobody, 1.0) is None
+    assert preemption.victim_of(0, nobody, nobody, 1.0) is leases[2]
     preemption.preempt(leases[2])
-    assert preemption.victim_of(Ticket(0, 1.0, 9.0), nobody, 1.0) is None, "one a second"
-    assert preemption.victim_of(Ticket(0, 2.0, 9.0), nobody, 2.0) is leases[0]
+    assert preemption.victim_of(0, nobody, nobody, 1.0) is None, "one a second"
+    assert preemption.victim_of(0, nobody, nobody, 2.0) is leases[0]
 
 
 def test_hedged_lanes_are_found_by_their_names() -> None:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from priolb.core.retries.hedge import Hedging
+from support.manual_loop import TICK_S
 from support.messages import answer_at_client
 from support.rig import Rig
 
@@ -36,19 +38,40 @@ def test_a_long_body_leaves_behind_its_head_over_a_new_connection_and_over_a_use
         call.send(_answer(b"1"))
 
 
-def test_a_long_body_leaves_before_the_end_of_the_turn_where_a_short_one_waits_for_that() -> None:
+@pytest.mark.parametrize("body", [_SHORT, _LONG])
+def test_what_a_node_said_before_it_was_asked_is_no_answer(body: bytes) -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()
         client.send(_post(b"x"))
+        used = node.accept()
+        used.send(_answer(b"1"))
+        client.take()
+        # Both are there when the loop looks: the request is read first, and then what the node says.
+        client._protocol.data_received(_post(body))
+        used._protocol.data_received(_answer(b"unasked"))
+        rig.engine.flush()
         call = node.accept()
-        for body, writes in ((_LONG, 2), (_SHORT, 0)):
-            call.send(_answer(b"1"))
-            call.writes.clear()
-            client._protocol.data_received(_post(body))
-            assert len(call.writes) == writes
-            rig.engine.flush()
-            assert b"".join(call.writes) == _head_at_node(body) + body
-        call.send(_answer(b"1"))
+        assert b"".join(call.writes) == _head_at_node(body) + body
+        call.send(_answer(b"2"))
+        assert client.take() == answer_at_client(b"2")
+
+
+@pytest.mark.parametrize("is_second_better", [True, False])
+def test_a_long_body_goes_with_a_second_try_too(is_second_better: bool) -> None:
+    hedging = Hedging(frozenset({2}), 100, 0.0)
+    hedging.budget._floor = 100.0
+    for _ in range(64):
+        hedging.answered(2, 0.1)
+    with Rig(hedging=hedging) as rig:
+        first, second, client = rig.node(), rig.node(), rig.client()
+        client.send(_post(_LONG))
+        calls = [first.accept()]
+        rig.advance(0.1 + TICK_S)
+        calls.append(second.accept())
+        for number, call in enumerate(calls, start=1):
+            assert call.writes == [_head_at_node(_LONG).replace(b"node-1", b"node-%d" % number), _LONG]
+        calls[is_second_better].send(_answer(b"1"))
+        assert client.take().endswith(b"\r\n\r\n1")
 
 
 def test_a_long_body_goes_with_its_own_request_alone() -> None:

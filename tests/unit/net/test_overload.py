@@ -397,4 +397,32 @@ def test_one_whose_try_has_failed_takes_a_slot_of_the_next_node() -> None:
         assert rig.notes.take("preempted") == [("preempted", b"", 2, "http://node-2", b"fast")]
         again.send(ANSWER)
         assert fast.take().startswith(b"HTTP/1.1 200 OK")
+        call.take()
+        call.send(ANSWER)  # the slot that was no good for the fast one was for the low one, at once
+        assert low.take().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_one_that_can_go_to_no_node_at_hand_does_not_hold_up_those_behind_it() -> None:
+    with Rig(preemption=preemption()) as rig:
+        first = rig.node(slots=1)
+        [failing] = send(rig, FAST)
+        to_first = first.accept()
+        second = rig.node(slots=1)
+        [high] = send(rig, HIGH)
+        to_second = second.accept()
+        [low] = send(rig, POST)
+        to_first.send(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+        rig.run()
+        assert rig.scheduler.queue.lengths() == (1, 0, 0), (
+            "the low one has the slot, the other waits for node 2"
+        )
+        [fast] = send(rig, FAST)
+        assert len(rig.notes.take("preempted")) == 1
+        assert rig.scheduler.queue.lengths() == (1, 0, 1)
+        first.accept().send(ANSWER)
+        assert fast.take().startswith(b"HTTP/1.1 200 OK")
+        to_second.send(ANSWER)
+        to_second.send(ANSWER)
+        for client in (high, failing):
+            assert client.take().startswith(b"HTTP/1.1 200 OK")
         low.end()

@@ -439,3 +439,24 @@ def test_first_tries_teach_how_long_is_unusual() -> None:
             node.connections[0].send(ANSWER)
         assert client.take() == 64 * answer_at_client(times=timings(0, 500_000, 500_000))
         assert learning.delay_s(LOW) == 0.5
+
+
+@pytest.mark.parametrize("is_second_better", [False, True])
+def test_the_slot_of_the_worse_try_serves_who_waits_while_the_answer_streams(is_second_better: bool) -> None:
+    with Rig(hedging=hedging()) as rig:
+        nodes = [rig.node(slots=1), rig.node(slots=1)]
+        hedged_client, waiting = rig.client(), rig.client()
+        hedged_client.send(POST)
+        calls = [nodes[0].accept()]
+        rig.advance(DELAY_S + 2 * TICK_S)
+        calls.append(nodes[1].accept())
+        waiting.send(POST)
+        rig.run()
+        assert rig.scheduler.queue.length == 1
+        calls[is_second_better].send(ANSWER[:-1])
+        rig.run()
+        assert rig.scheduler.queue.length == 0
+        nodes[not is_second_better].accept().send(ANSWER)
+        assert waiting.take().endswith(b"\r\n\r\n[]")
+        calls[is_second_better].send(ANSWER[-1:])
+        assert hedged_client.take().endswith(b"\r\n\r\n[]")

@@ -1,4 +1,4 @@
-"""Who gives up a slot for a better request when no slot is free.
+"""Who gives up a slot for a better request when no slot is free that would serve it.
 
 The youngest try of a preemptible lane does, because it has the least to lose. Its request goes back to its
 place in line, and the try counts neither against it nor against the node. There are no more preemptions in
@@ -15,7 +15,6 @@ from math import inf
 from typing import Final
 
 from priolb.core.nodes.node import OVER, Lease
-from priolb.core.ticket import Ticket
 
 # Most tries that are looked at: the youngest of many may all be in the middle of their answers.
 _LOOKED_AT: Final = 64
@@ -61,15 +60,16 @@ class Preemption:
         """Take note of a try that has ended."""
         self._running.pop(lease, None)
 
-    def victim_of(self, ticket: Ticket, spared: frozenset[int], now: float) -> Lease | None:
-        """Return the lease that ends so that `ticket` gets its slot; None when none has to.
+    def victim_of(self, lane: int, tried: frozenset[int], spared: frozenset[int], now: float) -> Lease | None:
+        """Return the lease that ends so that a ticket of `lane` gets its slot; None when none has to.
 
         Args:
-            ticket: the ticket.
+            lane: index of the lane.
+            tried: ids of the nodes that have failed the ticket.
             spared: indices of lanes that need all of the slots which they have.
             now: monotonic seconds.
         """
-        if ticket.lane not in self.lanes:
+        if lane not in self.lanes:
             return None
         self.earn(now)
         if self._tokens < 1.0:
@@ -78,11 +78,11 @@ class Preemption:
         for lease in islice(reversed(self._running), _LOOKED_AT):
             loser, node = lease.ticket, lease.node
             if (
-                loser.lane > ticket.lane
+                loser.lane > lane
                 and loser.lane not in spared
                 and node.usable
                 and node.in_flight <= node.slots
-                and node.node_id not in ticket.tried
+                and node.node_id not in tried
                 and loser.may_be_preempted()
             ):
                 if now < loser.start_by:

@@ -20,7 +20,6 @@ from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.node import Lease
 from priolb.core.overload.preemption import Preemption
 from priolb.core.queueing.lanes import Lane
-from priolb.core.ticket import Ticket
 
 # A lane that may have all slots may have those, too, of nodes that are not in use any more.
 _ALL_PERCENT: Final = 100
@@ -127,20 +126,20 @@ class Shares:
         if self.preemption is not None:
             self.preemption.ended(lease)
 
-    def victim_of(self, ticket: Ticket, now: float) -> Lease | None:
-        """Return the lease that may be cut short for a ticket while no slot is free; None when none may.
+    def victim_of(self, lane: int, tried: frozenset[int], now: float) -> Lease | None:
+        """Return the lease that may be cut short for a ticket that no free slot serves; None when none may.
 
         Its slot has to be one that the lane of the ticket may take: its own, or one that is kept for nobody.
 
         Args:
-            ticket: the ticket.
+            lane: index of the lane.
+            tried: ids of the nodes that have failed the ticket.
             now: monotonic seconds.
         """
         if self.preemption is None:
             return None
         if self._seen != self._fleet.revision:
             self._count()
-        lane = ticket.lane
         in_flight = self.in_flight[lane]
         if in_flight >= self._most[lane]:
             return None
@@ -148,7 +147,7 @@ class Shares:
         if in_flight >= self._reserved[lane]:
             lanes = range(len(self._lanes))
             spared = frozenset([each for each in lanes if self.in_flight[each] <= self._reserved[each]])
-        return self.preemption.victim_of(ticket, spared, now)
+        return self.preemption.victim_of(lane, tried, spared, now)
 
     def _count(self) -> None:
         """Count the slots anew after a node has changed."""
