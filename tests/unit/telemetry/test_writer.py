@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from io import FileIO
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -211,56 +210,55 @@ def test_closed_pipe_counts_also_what_waited_behind_the_failed_write(
     assert writer.lost_lines == 5
 
 
-def test_full_disk_loses_lines_until_there_is_room_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[bytes] = []
-    disk_is_full = True
+class Disk:
+    """Stands for `os`, and for a disk that is full until it is told otherwise."""
 
-    def write(_fd: int, data: memoryview) -> int:
-        if disk_is_full:
+    def __init__(self) -> None:
+        self.is_full = True
+        self.written: list[bytes] = []
+
+    def write(self, _fd: int, data: memoryview) -> int:
+        if self.is_full:
             raise OSError(errno.ENOSPC, "No space left on device")
-        written.append(bytes(data))
+        self.written.append(bytes(data))
         return len(data)
 
-    fake_os: Any = SimpleNamespace(write=write, isatty=lambda _fd: False)
-    monkeypatch.setattr(writer_module, "os", fake_os)
+    def isatty(self, _fd: int) -> bool:
+        return False
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """Return the disk to which writers write now, whatever their descriptor."""
+    disk = Disk()
+    monkeypatch.setattr(writer_module, "os", disk)
+    return disk
+
+
+def test_full_disk_loses_lines_until_there_is_room_again(disk: Disk) -> None:
     writer = LogWriter(-1)
     writer.write(b"one\n")
     spin_until(lambda: writer.lost_lines == 1)
-    disk_is_full = False
+    disk.is_full = False
     writer.write(b"two\n")
     writer.close()
-    assert b"".join(written) == b"1 log lines dropped\ntwo\n"
+    assert b"".join(disk.written) == b"1 log lines dropped\ntwo\n"
     assert writer.lost_lines == 1
 
 
-def test_the_log_goes_on_by_itself_when_there_is_room_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[bytes] = []
-    disk_is_full = True
-
-    def write(_fd: int, data: memoryview) -> int:
-        if disk_is_full:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        written.append(bytes(data))
-        return len(data)
-
-    fake_os: Any = SimpleNamespace(write=write, isatty=lambda _fd: False)
-    monkeypatch.setattr(writer_module, "os", fake_os)
+def test_the_log_goes_on_by_itself_when_there_is_room_again(disk: Disk) -> None:
     writer = LogWriter(-1)
     writer.write(b"one\n")
     spin_until(lambda: writer.lost_lines == 1)
-    disk_is_full = False
+    disk.is_full = False
     writer.write(b"two\n")
-    spin_until(lambda: bool(written))
-    assert b"".join(written) == b"1 log lines dropped\ntwo\n"
+    spin_until(lambda: bool(disk.written))
+    assert b"".join(disk.written) == b"1 log lines dropped\ntwo\n"
     writer.close()
 
 
-def test_close_on_a_full_disk_returns(monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(_fd: int, _data: memoryview) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    fake_os: Any = SimpleNamespace(write=write, isatty=lambda _fd: False)
-    monkeypatch.setattr(writer_module, "os", fake_os)
+@pytest.mark.usefixtures("disk")
+def test_close_on_a_full_disk_returns() -> None:
     writer = LogWriter(-1)
     writer.write(b"one\n")
     writer.close()
