@@ -1,7 +1,7 @@
 """What a refusal costs beside a request that is passed on, and what a storm of refused ones does to others.
 
-The refused ones are over a rate limit (429), or meet a full queue (503). HAProxy counts by address for the
-first, and has no bound on its queue that would refuse. In the storm 8 clients send as fast
+The refused ones are over a rate limit (429), or meet a full queue (503). HAProxy is measured with the first,
+by the address of the client. In the storm 8 clients send as fast
 as they are refused, and 80 urgent requests per second come at random (Poisson) moments beside them.
 """
 

@@ -116,7 +116,7 @@ class LaneSpec(Entry):
     )
     preempts: bool = key(
         Switch(), "preempts", "false", "switch",
-        meaning="When no free slot serves it, a request takes that of the youngest of a preemptible lane.",
+        meaning="A request that no free slot serves takes that of the youngest of a preemptible lane below.",
     )
     preemptible: bool = key(
         Switch(), "preemptible", "false", "switch",
