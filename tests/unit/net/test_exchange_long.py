@@ -2,6 +2,7 @@
 
 import pytest
 
+from priolb.core.overload.preemption import Preemption
 from priolb.core.retries.hedge import Hedging
 from support.manual_loop import TICK_S
 from support.messages import answer_at_client
@@ -72,6 +73,22 @@ def test_a_long_body_goes_with_a_second_try_too(is_second_better: bool) -> None:
             assert call.writes == [_head_at_node(_LONG).replace(b"node-1", b"node-%d" % number), _LONG]
         calls[is_second_better].send(_answer(b"1"))
         assert client.take().endswith(b"\r\n\r\n1")
+
+
+def test_a_long_body_is_sent_again_by_one_that_lost_its_slot() -> None:
+    with Rig(preemption=Preemption(frozenset({0}), frozenset({2}), 10, 0.0)) as rig:
+        node, low, fast = rig.node(slots=1), rig.client(), rig.client()
+        low.send(_post(_LONG))
+        lost = node.accept()
+        fast.send(_post(b"x").replace(b"Host", b"X-Fast-Track: true\r\nHost"))
+        call = node.accept()
+        assert lost.is_lost
+        call.writes.clear()
+        call.send(_answer(b"1"))
+        assert fast.take().endswith(b"\r\n\r\n1")
+        assert call.writes == [_head_at_node(_LONG), _LONG]
+        call.send(_answer(b"2"))
+        assert low.take().endswith(b"\r\n\r\n2")
 
 
 def test_a_long_body_goes_with_its_own_request_alone() -> None:
