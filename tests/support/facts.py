@@ -81,7 +81,7 @@ def some_facts(log: Log) -> Facts:
     """Return facts of which every metric has something to say."""
     requests = RequestLog(log.logger)
     for lane, reason in ((0, "queue_full"), (2, "deadline"), (2, "deadline")):
-        requests.refused(b"", lane, reason, 503)
+        requests.refused(b"", lane, reason, 503, 7.5)
     for status in (431, 400, 400, 0):
         requests.rejected("127.0.0.1", status, "because")
     requests.client_left(b"", 1, 1, 60)

@@ -67,7 +67,7 @@ class Notes:
     ) -> None:
         self.notes.append(("completed", request_id, status, node, ticket.tries))
 
-    def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
+    def refused(self, request_id: bytes, lane: int, reason: str, status: int, now: float) -> None:
         self.notes.append(("refused", request_id, reason, status))
 
     def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:

@@ -88,7 +88,7 @@ _QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-
 _RATE_LIMITED: Final = _ANSWERS[Reason.RATE_LIMITED]
 
 # Whoever storms the door is told the same again and again.
-_PARTS_REMEMBERED: Final = 1024
+_ERRORS_REMEMBERED: Final = 1024
 
 # Larger bodies are not parsed on the event loop: their id is looked for at both ends.
 _MAX_PARSED_BYTES: Final = 65536
@@ -101,6 +101,30 @@ _ID_AT_START: Final = re.compile(
 _ID_AT_END: Final = re.compile(
     rb"[,\]]\s*" + _ID + rb'(?:\s*,\s*"(?:jsonrpc|method)"\s*:\s*"[^"]*")*\s*\}\s*$'
 )
+
+
+class CallError:
+    """What all JSON-RPC calls are answered that are refused for the same reason, but for their ids.
+
+    Args:
+        status: of the answer.
+        words: what is told.
+        code: of the error in JSON-RPC.
+        fields: fields of the answer, rendered.
+    """
+
+    __slots__ = ("_error", "fields", "status", "words")
+
+    def __init__(self, status: int, words: str, code: int, fields: bytes) -> None:
+        self.status = status
+        self.words = words
+        self.fields = fields
+        self._error: bytes = _dump({"code": code, "message": words})[:-1]
+
+    def answer(self, call_id: bytes) -> LocalResponse:
+        """Return the answer to the call with this id, as it stands in the call."""
+        body = b'{"jsonrpc":"2.0","id":%b,"error":%b}\n' % (call_id, self._error)
+        return LocalResponse(self.status, body, b"application/json", self.fields)
 
 
 def looks_like_rpc(body: bytes) -> bool:
@@ -121,8 +145,9 @@ class Refusals:
     def __init__(self, name: str, legacy: bool) -> None:
         self._name: bytes = name.encode()
         self._legacy = legacy
-        self._overloaded = lru_cache(maxsize=_PARTS_REMEMBERED)(self._overloaded_parts)
-        self._over_limit = lru_cache(maxsize=_PARTS_REMEMBERED)(self._over_limit_parts)
+        # By reason, and by the seconds of Retry-After, of which there are few.
+        self._overloaded: dict[Reason, dict[int, CallError]] = {reason: {} for reason in Reason}
+        self._over_limit = lru_cache(maxsize=_ERRORS_REMEMBERED)(self._over_limit_error)
 
     def answer(self, reason: Reason, body: bytes, detail: str = "", status: int = 0) -> LocalResponse:
         """Return the answer for a request that ended for `reason`.
@@ -159,9 +184,11 @@ class Refusals:
             response = self.answer(reason, body)
             response.fields = response.fields.replace(RETRY_AFTER, b"Retry-After: %d\r\n" % retry_after_s)
             return response
-        status, fields, error = self._overloaded(reason, retry_after_s)
-        rpc = b'{"jsonrpc":"2.0","id":%b,"error":%b}\n' % (call_id, error)
-        return LocalResponse(status, rpc, b"application/json", fields)
+        errors = self._overloaded[reason]
+        error = errors.get(retry_after_s)
+        if error is None:
+            error = errors[retry_after_s] = self._overloaded_error(reason, retry_after_s)
+        return error.answer(call_id)
 
     def add_fields(self, response: LocalResponse, fields: bytes) -> None:
         """Add fields, rendered, to an answer of this kind; the original's form has none."""
@@ -178,41 +205,42 @@ class Refusals:
             fields: what is told of the sender's limits, rendered.
         """
         answer = _RATE_LIMITED
-        words, fields, error = self._over_limit(policy, wait_s, fields)
+        error = self._over_limit(policy, wait_s, fields)
         if self._legacy:
-            return LocalResponse(answer.legacy_status, words.encode() + b"\n")
+            return LocalResponse(answer.legacy_status, error.words.encode() + b"\n")
         call_id = plain_id(body)
         if call_id:  # as mostly
-            rpc_body = b'{"jsonrpc":"2.0","id":%b,"error":%b}\n' % (call_id, error)
-            return LocalResponse(answer.status, rpc_body, b"application/json", fields)
-        rpc = _rpc_answer(body, {"code": answer.code, "message": words})
+            return error.answer(call_id)
+        rpc = _rpc_answer(body, {"code": answer.code, "message": error.words})
         if rpc is not None:
-            return LocalResponse(answer.status, _dump(rpc), b"application/json", fields)
+            return LocalResponse(answer.status, _dump(rpc), b"application/json", error.fields)
         problem = {
             "type": _QUOTA_EXCEEDED,
             "title": answer.words,
             "status": answer.status,
-            "detail": words,
+            "detail": error.words,
             "violated-policies": [policy],
         }
-        return LocalResponse(answer.status, _dump(problem), b"application/problem+json", fields)
+        return LocalResponse(answer.status, _dump(problem), b"application/problem+json", error.fields)
 
-    def _overloaded_parts(self, reason: Reason, retry_after_s: int) -> tuple[int, bytes, bytes]:
-        """Return status, fields and error of the answer to a call that there is no capacity for."""
+    def over_limit_error(self, policy: str, wait_s: int, fields: bytes) -> CallError | None:
+        """Return what `over_limit` answers to calls; None when it answers as the original does."""
+        return None if self._legacy else self._over_limit(policy, wait_s, fields)
+
+    def _overloaded_error(self, reason: Reason, retry_after_s: int) -> CallError:
         answer = _ANSWERS[reason]
         fields = b"Retry-After: %d\r\n%b" % (retry_after_s, self._proxy_status(answer))
-        return answer.status, fields, _dump({"code": answer.code, "message": answer.words})[:-1]
+        return CallError(answer.status, answer.words, answer.code, fields)
 
-    def _over_limit_parts(self, policy: str, wait_s: int, fields: bytes) -> tuple[str, bytes, bytes]:
-        """Return words, fields and error of the answer to a call that is over a limit."""
+    def _over_limit_error(self, policy: str, wait_s: int, fields: bytes) -> CallError:
         answer = _RATE_LIMITED
         words = f"{answer.words}: {policy}, a single request may not cost that much"
         retry_after = b""
         if wait_s:
             words = f"{answer.words}: {policy}, try again in {wait_s} s"
             retry_after = b"Retry-After: %d\r\n" % wait_s
-        error = _dump({"code": answer.code, "message": words})[:-1]
-        return words, b"%b%b%b" % (retry_after, fields, self._proxy_status(answer)), error
+        fields = b"%b%b%b" % (retry_after, fields, self._proxy_status(answer))
+        return CallError(answer.status, words, answer.code, fields)
 
     def _proxy_status(self, answer: _Answer) -> bytes:
         return b"Proxy-Status: %b; error=%b\r\n" % (self._name, answer.proxy_error)

@@ -18,6 +18,8 @@ _END_BYTES: Final = 128
 # What most programs send: then the digits are counted, which takes a third of the time.
 _USUAL_START: Final = b'{"jsonrpc":"2.0","id":'
 _USUAL_START_BYTES: Final = 22
+_USUAL_NEXT: Final = b',"method"'
+_USUAL_NEXT_BYTES: Final = 9
 _MOST_DIGITS: Final = 16
 _ZERO: Final = 48
 _NINE: Final = 57
@@ -29,16 +31,21 @@ def plain_id(body: bytes) -> bytes:
 
     Empty when it does not, and when this is no call, or a batch. Whether the rest is JSON is not looked at.
     """
-    if body.find(b'"method"') < 0:  # `in` takes twice as long: it first tries to read a number
-        return b""
     if body.startswith(_USUAL_START):
         number = _whole_number(body, _USUAL_START_BYTES)
-        if number:
+        after = _USUAL_START_BYTES + len(number)
+        if number and (body[after : after + _USUAL_NEXT_BYTES] == _USUAL_NEXT or _has_method(body)):
             return number
+    if not _has_method(body):
+        return b""
     found = _AT_START.match(body)
     if found is None and body.lstrip(b" \t\r\n")[:1] == b"{":
         found = _AT_END.search(body[-_END_BYTES:])
     return b"" if found is None else found[1]
+
+
+def _has_method(body: bytes) -> bool:
+    return body.find(b'"method"') >= 0  # `in` takes twice as long: it first tries to read a number
 
 
 def _whole_number(body: bytes, start: int) -> bytes:

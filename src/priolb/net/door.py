@@ -43,9 +43,11 @@ class Door:
         rules: know which lane a request asks for; where they do not, the original's headers do.
         function: is asked before the rules, None for none.
         limiter: holds requests against the limits of their callers, None for none.
+
+    `looks_closer` says that more of a request matters than its caller and the original's headers.
     """
 
-    __slots__ = ("_callers", "_function", "_limiter", "_looks_closer", "_rules")
+    __slots__ = ("_callers", "_function", "_limiter", "_rules", "looks_closer")
 
     def __init__(
         self,
@@ -58,8 +60,7 @@ class Door:
         self._rules = rules
         self._function = function
         self._limiter = limiter
-        # Whether more of a request matters than its caller and the original's headers.
-        self._looks_closer: bool = (
+        self.looks_closer: bool = (
             function is not None or rules.decide or (limiter is not None and limiter.reads_methods)
         )
 
@@ -73,7 +74,7 @@ class Door:
             now: monotonic seconds.
         """
         limiter, calls = self._limiter, _NO_CALLS
-        if self._looks_closer:
+        if self.looks_closer:
             request = self.decide(head, peer, body)
             caller, lane = request.caller, request.lane
             if limiter is not None and limiter.reads_methods:

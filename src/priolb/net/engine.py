@@ -6,18 +6,17 @@ import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import Final, Protocol
+from typing import Final
 
 from priolb.core.limits import ByteBudget
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.health_check import HealthCheck
 from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.status import NodeChange
-from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import Ticket
 from priolb.core.timers import Lapsing, TimingWheel
-from priolb.errors import Reason
+from priolb.errors import REASON_NAMES, Reason
 from priolb.http.fields import FieldFinder
 from priolb.http.messages import LocalResponse
 from priolb.http.node_errors import NodeErrors
@@ -28,6 +27,7 @@ from priolb.http.writer import date_field, via_field
 from priolb.net.door import Door
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import Flushing
+from priolb.net.instrument import Instrument
 from priolb.net.pool import IdleBudget, NodeLink
 from priolb.net.portions import Portions
 from priolb.net.prober import probe
@@ -42,43 +42,6 @@ _STARTS_PER_TURN: Final = 16
 
 def _ignore(change: NodeChange) -> None:
     """Tell nobody."""
-
-
-class Instrument(Protocol):
-    """What is told of requests. Called on the path of a request: it must be cheap and must not raise."""
-
-    def queued(
-        self, request_id: bytes, lane: int, payload_bytes: int, now: float, queue: PriorityQueue
-    ) -> None:
-        """A request is in line; or has passed it by, if nobody is."""
-
-    def completed(
-        self,
-        ticket: Ticket,
-        request_id: bytes,
-        payload_bytes: int,
-        status: int,
-        node: str,
-        started_at: float,
-        now: float,
-        queue: PriorityQueue,
-    ) -> None:
-        """A request got the answer of a node, in a try that began at `started_at`."""
-
-    def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
-        """A request got an answer of ours."""
-
-    def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:
-        """A request is back in line, as its slot of a node is needed for the one with the id `by`."""
-
-    def client_left(self, request_id: bytes, lane: int, tries: int, payload_bytes: int) -> None:
-        """A client left before its answer was complete."""
-
-    def node_failed(self, request_id: bytes, node: str, reason: str, detail: str, tries: int) -> None:
-        """A try failed without an answer of the node."""
-
-    def rejected(self, peer: str, status: int, detail: str) -> None:
-        """What a client sent was no request that could be served, or came too slowly."""
 
 
 class Engine:
@@ -233,6 +196,7 @@ class Engine:
         request_id: bytes,
         body: bytes,
         limit_fields: bytes,
+        now: float,
     ) -> LocalResponse:
         """Return the answer to a request that there is no capacity for, and take note of it.
 
@@ -243,19 +207,25 @@ class Engine:
             request_id: as the log names it.
             body: as in `Refusals.answer`.
             limit_fields: what its sender is told of his limits, rendered.
+            now: monotonic seconds.
         """
         response = self.refusals.overloaded(reason, body, retry_after_s)
-        self.note_refused(response, reason, lane, request_id, limit_fields)
+        self.note_refused(response, reason, lane, request_id, limit_fields, now)
         return response
 
     def note_refused(
-        self, response: LocalResponse, reason: Reason, lane: int, request_id: bytes, limit_fields: bytes
+        self,
+        response: LocalResponse,
+        reason: Reason,
+        lane: int,
+        request_id: bytes,
+        limit_fields: bytes,
+        now: float,
     ) -> None:
         """Take note of an answer of ours to a request; the arguments are those of `overloaded`."""
         if limit_fields:
             self.refusals.add_fields(response, limit_fields)
-        # `value` is a property written in Python, ten times slower than what it returns.
-        self.instrument.refused(request_id, lane, reason._value_, response.status)
+        self.instrument.refused(request_id, lane, REASON_NAMES[reason], response.status, now)
 
     def refusal(self, lane: int, tenant: bytes, body_bytes: int, timeout_s: float) -> Reason | None:
         """Return why a request would be refused now whose body is still to come; None when it would not.

@@ -135,10 +135,10 @@ class Exchange(Attempts):
         body = self.body if self._upload is None else self._upload.first_part()
         if reason in OVERLOADED:
             retry_after_s = engine.scheduler.retry_after_s(self.lane, self, now)
-            response = engine.overloaded(reason, retry_after_s, self.lane, self.request_id, body, fields)
+            response = engine.overloaded(reason, retry_after_s, self.lane, self.request_id, body, fields, now)
         else:
             response = engine.refusals.answer(reason, body, detail)
-            engine.note_refused(response, reason, self.lane, self.request_id, fields)
+            engine.note_refused(response, reason, self.lane, self.request_id, fields, now)
         self._client.answer(response, now)
 
     def expire(self, reason: Reason, now: float) -> None:

@@ -13,7 +13,7 @@ from priolb.http.rpc_methods import LOOKED_AT_BYTES
 from priolb.http.rules import NO_LANE
 from priolb.net.client import BUSY
 from priolb.net.pipeline import Pipeline
-from priolb.net.quota import granted_fields, over_limit
+from priolb.net.quota import Denial, denial_of, granted_fields, over_limit
 from priolb.net.upload import Upload
 
 if TYPE_CHECKING:
@@ -29,12 +29,13 @@ class Reception(Pipeline):
         listener: what took it, and what it shares with others.
     """
 
-    __slots__ = ("_holds_more", "_is_upgrade")
+    __slots__ = ("_denial", "_holds_more", "_is_upgrade")
 
     def __init__(self, listener: Listener) -> None:
         super().__init__(listener)
         self._is_upgrade: bool = False
         self._holds_more: bool = False
+        self._denial: Denial | None = None
 
     def answer(self, response: LocalResponse, now: float) -> None:
         """Send a whole answer of our own to the request under way."""
@@ -82,8 +83,16 @@ class Reception(Pipeline):
             lane = lane_of(head.known)
         else:
             begun = body if upload is None else upload.beginning(LOOKED_AT_BYTES)
+            if self._denial is not None:
+                response = self._denial.again(head, begun, now)
+                if response is not None:
+                    self.answer(response, now)
+                    return None
+                self._denial = None
             admission = engine.door.admit(head, self._known_peer(), begun, now)
             if isinstance(admission, Excess):
+                if not engine.door.looks_closer:
+                    self._denial = denial_of(engine.refusals, admission, head, now)
                 self.answer(over_limit(engine.refusals, admission, begun), now)
                 return None
             lane, tenant = admission.lane, admission.caller.tenant
@@ -98,7 +107,7 @@ class Reception(Pipeline):
         ):
             fields = self.limit_fields
             retry_after_s = engine.scheduler.retry_after_s(lane, None, now)
-            response = engine.overloaded(_QUEUE_FULL, retry_after_s, lane, head.request_id, body, fields)
+            response = engine.overloaded(_QUEUE_FULL, retry_after_s, lane, head.request_id, body, fields, now)
             self.answer(response, now)
             return None
         return lane, tenant

@@ -79,7 +79,7 @@ def _attestations(facts: Facts) -> Series:
 
 
 def _refusals(facts: Facts) -> Series:
-    refusals = facts.requests.refusals
+    refusals = facts.requests.refusals.totals()
     for index, lane in enumerate(facts.queue.lanes):
         for reason in REFUSALS:
             yield (lane.name, reason.value), refusals.get((index, reason.value), 0)

@@ -76,11 +76,10 @@ class RequestLog:
         words: the words for lanes, by default those of the original.
 
     Attributes:
-        refusals: how many requests got an answer of ours, by lane and reason.
         rejections: how much was no request that could be served, by the status of the answer, 0 for none.
         clients_left: how many clients left before their answer was complete, for each lane.
         preemptions: how many requests have lost their slots to better ones, for each lane.
-        refusal_lines: logs refusals, and counts those that have no line of their own.
+        refusals: counts and logs the requests that got an answer of ours.
     """
 
     __slots__ = (
@@ -95,7 +94,6 @@ class RequestLog:
         "_stamps",
         "clients_left",
         "preemptions",
-        "refusal_lines",
         "refusals",
         "rejections",
     )
@@ -103,10 +101,9 @@ class RequestLog:
     def __init__(self, logger: Logger, words: LaneWords | None = None) -> None:
         self._logger = logger
         self._lanes = LaneWords() if words is None else words
-        self.refusal_lines = RefusalLog(logger, self._lanes)
+        self.refusals = RefusalLog(logger, self._lanes)
         self._stamps = logger.stamps
         self._lines = logger.requests
-        self.refusals: dict[tuple[int, str], int] = {}
         self.rejections: dict[int, int] = {}
         self.clients_left: list[int] = [0] * self._lanes.count
         self.preemptions: list[int] = [0] * self._lanes.count
@@ -200,11 +197,9 @@ class RequestLog:
             text += line.lengths % self._lanes.lengths(queue, lane)
         self._lines.add(text)
 
-    def refused(self, request_id: bytes, lane: int, reason: str, status: int) -> None:
-        """Log that a request got an answer of ours."""
-        key = (lane, reason)
-        self.refusals[key] = self.refusals.get(key, 0) + 1
-        self.refusal_lines.refused(request_id, lane, reason, status)
+    def refused(self, request_id: bytes, lane: int, reason: str, status: int, now: float) -> None:
+        """Log that a request got an answer of ours, at `now` (monotonic seconds)."""
+        self.refusals.refused(request_id, lane, reason, status, now)
 
     def preempted(self, request_id: bytes, lane: int, node: str, by: bytes) -> None:
         """Log that a request is back in line, as its slot is needed for the one with the id `by`."""

@@ -49,7 +49,3 @@ class Stamps:
             self._last = self._form.stamp(ms).encode()
             self._last_ms = ms
         return self._last
-
-    def second(self) -> int:
-        """Return the time in whole seconds since 1970."""
-        return self._clock_ns() // _NS_PER_S

@@ -1,6 +1,7 @@
 """The same call again and again, refused each time: what goes over the wire, byte for byte."""
 
 from priolb.core.queueing.classify import LANE_NAMES
+from priolb.core.quotas.costs import Costs
 from priolb.core.quotas.limiter import BY_LANE, BY_NETWORK, Limiter, LimitRule
 from priolb.core.quotas.rate_limits import ConcurrencyLimit, RateLimit
 from priolb.http.callers import Callers
@@ -34,13 +35,39 @@ def queue_full(call_id: bytes) -> bytes:
     )
 
 
-def over_limit(call_id: bytes) -> bytes:
+def over_limit(call_id: bytes, wait_s: int = 3600) -> bytes:
     return answer(
         b"429 Too Many Requests",
-        b"Retry-After: 3600\r\nProxy-Status: lb; error=http_request_denied\r\n",
+        b"Retry-After: %d\r\nProxy-Status: lb; error=http_request_denied\r\n" % wait_s,
         b'{"jsonrpc":"2.0","id":%b,"error":{"code":-32005,'
-        b'"message":"rate limit exceeded: hourly, try again in 3600 s"}}\n' % call_id,
+        b'"message":"rate limit exceeded: hourly, try again in %d s"}}\n' % (call_id, wait_s),
     )
+
+
+class Counting(RateLimit):
+    """A limit that counts how often it is asked."""
+
+    def __init__(self, per_s: int = 3600) -> None:
+        super().__init__("hourly", 1, per_s, 1)
+        self.asked = 0
+
+    def take(self, key: bytes, cost: int, now_ns: int) -> int:
+        self.asked += 1
+        return super().take(key, cost, now_ns)
+
+
+def by_lane(limit: RateLimit, costs: Costs | None = None) -> LimitRule:
+    return LimitRule(limit, BY_LANE, frozenset([b"low-priority"]), 32, 64, costs, False, b"")
+
+
+def limited(rig: Rig, *rules: LimitRule) -> MemoryTransport:
+    """Hold requests against these rules, use them up, and return whose request did that."""
+    rig.engine.door = Door(Callers(), Rules([], NO_LANE), limiter=Limiter(rules, LANE_NAMES))
+    rig.node()
+    first = rig.client()
+    first.send(call(b"0"))
+    rig.notes.take()
+    return first
 
 
 class OwnPage:
@@ -103,20 +130,87 @@ def test_a_request_that_meets_a_full_lane_counts_in_no_limit_of_requests_at_a_ti
 
 
 def test_calls_over_a_limit_get_the_same_but_for_their_ids() -> None:
+    limit = Counting()
     with Rig() as rig:
-        rule = LimitRule(
-            RateLimit("hourly", 1, 3600, 1), BY_LANE, frozenset([b"low-priority"]), 32, 64, None, False, b""
-        )
-        limiter = Limiter([rule], LANE_NAMES)
-        rig.engine.door = Door(Callers(), Rules([], NO_LANE), limiter=limiter)
-        rig.node()
-        client, first = rig.client(), rig.client()
-        first.send(call(b"0"))
-        rig.notes.take()
+        rule = by_lane(limit)
+        first, client = limited(rig, rule), rig.client()
         for each in IDS:
             client.send(call(each))
             assert client.take() == over_limit(each)
         assert rig.notes.take() == []
+        assert (limit.passed, limit.refused, rule.last_refused) == (1, len(IDS), b"low-priority")
+        assert limit.asked == 1 + 1, "once the answer is known"
+        first.break_off()
+
+
+def test_what_is_told_of_a_limit_is_told_as_long_as_it_is_true() -> None:
+    limit = Counting(per_s=3)
+    with Rig() as rig:
+        first, client = limited(rig, by_lane(limit)), rig.client()
+        told: list[bytes] = []
+        for _ in range(5):
+            client.send(call(b"1"))
+            told.append(client.take())
+            rig.advance(0.625)
+        assert told == [over_limit(b"1", wait_s) for wait_s in (3, 3, 2, 2, 1)]
+        assert (limit.asked, limit.refused) == (1 + 3, 5)
+        client.send(call(b"1"))  # 3.125 seconds after the first one
+        assert client.take() == b"" and limit.passed == 2
+        for each in (first, client):
+            each.break_off()
+
+
+def test_another_head_and_another_client_are_looked_at_for_themselves() -> None:
+    limit = Counting()
+    with Rig() as rig:
+        first, client, other = limited(rig, by_lane(limit)), rig.client(), rig.client()
+        urgent = call(b"1").replace(b"Host: balancer", b"Host: balancer\r\nX-High-Priority: true")
+        for sender in (client, other):
+            sender.send(call(b"1"))
+            assert sender.take() == over_limit(b"1")
+        assert limit.asked == 1 + 2
+        client.send(urgent)
+        assert client.take() == b"" and limit.asked == 1 + 2, "the limit is that of the low lane"
+        for each in (first, client):
+            each.break_off()
+
+
+def test_what_is_no_plain_call_is_looked_at_each_time_and_gets_a_document() -> None:
+    limit = Counting()
+    with Rig() as rig:
+        first, client = limited(rig, by_lane(limit)), rig.client()
+        client.send(call(b"1"))
+        client.take()
+        for asked in (3, 4):
+            client.send(b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: 60\r\n\r\n" + b"x" * 60)
+            assert b"Content-Type: application/problem+json\r\n" in client.take()
+            assert (limit.asked, limit.refused) == (asked, asked - 1)
+        first.break_off()
+
+
+def test_where_the_cost_hangs_on_the_method_every_call_is_looked_at() -> None:
+    limit = Counting()
+    with Rig() as rig:
+        first, client = limited(rig, by_lane(limit, Costs({"eth_free": 0}))), rig.client()
+        for each in IDS[:2]:
+            client.send(call(each))
+            assert client.take() == over_limit(each)
+        assert (limit.asked, limit.refused) == (1 + 2, 2)
+        client.send(call(b"1").replace(b"eth_call", b"eth_free"))
+        assert client.take() == b"" and limit.passed == 2
+        for leaving in (first, client):
+            leaving.break_off()
+
+
+def test_where_other_limits_concern_a_client_every_call_is_looked_at() -> None:
+    limit, other = Counting(), Counting()
+    with Rig() as rig:
+        dry = LimitRule(other, BY_NETWORK, frozenset(), 32, 64, None, True, b"")
+        first, client = limited(rig, by_lane(limit), dry), rig.client()
+        for each in IDS:
+            client.send(call(each))
+            assert client.take() == over_limit(each)
+        assert (limit.refused, other.refused) == (len(IDS), len(IDS))
         first.break_off()
 
 

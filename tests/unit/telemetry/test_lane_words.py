@@ -38,7 +38,7 @@ def test_lines_of_requests_in_other_lanes(open_log: OpenLog) -> None:
     requests = RequestLog(log.logger, LaneWords(["a", "b"]))
     requests.queued(b"", 1, 60, 7.5, queue_of(0, 1))
     requests.queued(b"", 1, 60, 7.5, queue_of(3, 4))
-    requests.refused(b"", 0, "queue_full", 503)
+    requests.refused(b"", 0, "queue_full", 503, 7.5)
     requests.client_left(b"", 1, 1, 60)
     alone, queued, refused, left = (json.loads(line) for line in log.lines())
     assert list(alone.items())[3:] == [

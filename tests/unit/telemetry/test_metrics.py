@@ -29,7 +29,7 @@ def test_each_page_tells_of_the_moment_at_which_it_was_asked_for(open_log: OpenL
     assert empty == expected()
     assert "http://a" not in empty
     nodes.append((NodeState(1, "http://a", 8), None))
-    requests.refused(b"", 1, "deadline", 504)
+    requests.refused(b"", 1, "deadline", 504, 7.5)
     page_now = page()
     assert page_now == expected()
     assert 'priolb_node_slots{node="http://a"} 8.0\n' in page_now

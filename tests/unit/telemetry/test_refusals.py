@@ -8,13 +8,12 @@ from priolb.telemetry.refusals import LINES_PER_S, RefusalLog
 
 
 class Lines:
-    """A writer that keeps what it gets, and a clock that stands still."""
+    """A writer that keeps what it gets."""
 
     is_tty = False
 
     def __init__(self) -> None:
         self.lines: list[dict[str, object]] = []
-        self.second = 1000
 
     def set_notice(self, notice: object) -> None:
         """No line is ever lost."""
@@ -32,14 +31,14 @@ class Lines:
 def open_log() -> tuple[Lines, RefusalLog]:
     lines = Lines()
     writer: LogWriter = lines  # type: ignore[assignment]
-    logger = Logger(writer, json=True, service="", clock_ns=lambda: lines.second * 10**9)
+    logger = Logger(writer, json=True, service="", clock_ns=lambda: 10**18)
     return lines, RefusalLog(logger, LaneWords(["a", "b"]))
 
 
 def test_each_has_its_line_while_they_are_few() -> None:
     lines, log = open_log()
-    log.refused(b"id-1", 1, "queue_full", 503)
-    log.refused(b"", 0, "shed", 503)
+    log.refused(b"id-1", 1, "queue_full", 503, 7.0)
+    log.refused(b"", 0, "shed", 503, 7.5)
     assert lines.take() == [
         {"msg": "Request refused", "reqID": "id-1", "lane": "b", "reason": "queue_full", "statusCode": 503},
         {"msg": "Request refused", "lane": "a", "reason": "shed", "statusCode": 503},
@@ -49,17 +48,16 @@ def test_each_has_its_line_while_they_are_few() -> None:
 def test_beyond_a_hundred_in_a_second_they_are_counted_and_told_in_the_next() -> None:
     lines, log = open_log()
     for number in range(LINES_PER_S + 30):
-        log.refused(b"%d" % number, number % 2, "shed", 503)
+        log.refused(b"%d" % number, number % 2, "shed", 503, 7.0)
     assert [line["reqID"] for line in lines.take()] == [str(number) for number in range(LINES_PER_S)]
-    log.refused(b"x", 0, "deadline", 504)
+    log.refused(b"x", 0, "deadline", 504, 7.9)
     assert lines.take() == []
-    lines.second += 1
-    log.refused(b"y", 1, "shed", 503)
+    log.refused(b"y", 1, "shed", 503, 8.0)
     more = {"msg": "More requests refused"}
     assert lines.take() == [
         {**more, "lane": "a", "reason": "shed", "statusCode": 503, "requests": 15},
-        {**more, "lane": "b", "reason": "shed", "statusCode": 503, "requests": 15},
         {**more, "lane": "a", "reason": "deadline", "statusCode": 504, "requests": 1},
+        {**more, "lane": "b", "reason": "shed", "statusCode": 503, "requests": 15},
         {"msg": "Request refused", "reqID": "y", "lane": "b", "reason": "shed", "statusCode": 503},
     ]
 
@@ -67,9 +65,19 @@ def test_beyond_a_hundred_in_a_second_they_are_counted_and_told_in_the_next() ->
 def test_those_who_were_the_last_are_told_when_somebody_asks_and_once() -> None:
     lines, log = open_log()
     for _ in range(LINES_PER_S + 1):
-        log.refused(b"", 0, "shed", 503)
+        log.refused(b"", 0, "shed", 503, 7.0)
     lines.take()
     log.tell_others()
     assert [line["requests"] for line in lines.take()] == [1]
     log.tell_others()
     assert lines.take() == []
+
+
+def test_all_are_counted_by_lane_and_reason_whether_they_have_a_line_or_not() -> None:
+    lines, log = open_log()
+    assert log.totals() == {}
+    for _ in range(LINES_PER_S + 5):
+        log.refused(b"", 0, "shed", 503, 7.0)
+    log.refused(b"", 1, "deadline", 504, 9.0)
+    assert log.totals() == {(0, "shed"): LINES_PER_S + 5, (1, "deadline"): 1}
+    assert len(lines.take()) == LINES_PER_S + 2

@@ -29,7 +29,7 @@ def test_lines_tell_the_lane(open_log: OpenLog, lane: int, is_high: bool, is_fas
     requests = RequestLog(log.logger)
     requests.queued(b"", lane, 60, 7.5, queue_of(1, 20, 300))
     requests.completed(a_ticket(lane, 1), b"", 60, 200, "http://a", 8.125, 8.5, queue_of(0, 20, 300))
-    requests.refused(b"", lane, "queue_full", 503)
+    requests.refused(b"", lane, "queue_full", 503, 8.5)
     priority = {"requestIsHighPrio": is_high, "requestIsFastTrack": is_fast}
     queued, completed, refused = (json.loads(line) for line in log.lines())
     assert queued == {
@@ -224,7 +224,7 @@ def test_request_id_cannot_forge_a_line(open_log: OpenLog, is_json: bool, reques
     requests = RequestLog(log.logger)
     requests.queued(request_id, 2, 1, 7.5, queue_of(0, 0, 1))
     requests.completed(a_ticket(2, 1), request_id, 1, 200, "http://a", 8.0, 8.0, queue_of(0, 0, 0))
-    requests.refused(request_id, 2, "deadline", 504)
+    requests.refused(request_id, 2, "deadline", 504, 8.0)
     requests.client_left(request_id, 2, 1, 1)
     requests.node_failed(request_id, "http://a", "node_timeout", "", 1)
     lines = log.lines()
@@ -237,14 +237,14 @@ def test_request_id_cannot_forge_a_line(open_log: OpenLog, is_json: bool, reques
 def test_what_does_not_get_through_is_counted(open_log: OpenLog) -> None:
     log = open_log()
     requests = RequestLog(log.logger)
-    assert (requests.refusals, requests.rejections, requests.clients_left) == ({}, {}, [0, 0, 0])
+    assert (requests.refusals.totals(), requests.rejections, requests.clients_left) == ({}, {}, [0, 0, 0])
     for lane, reason in ((0, "queue_full"), (2, "queue_full"), (2, "deadline"), (2, "queue_full")):
-        requests.refused(b"", lane, reason, 503)
+        requests.refused(b"", lane, reason, 503, 8.0)
     for status in (400, 431, 400, 0):
         requests.rejected("127.0.0.1", status, "because")
     for lane in (1, 1, 2):
         requests.client_left(b"", lane, 1, 60)
-    assert requests.refusals == {(0, "queue_full"): 1, (2, "queue_full"): 2, (2, "deadline"): 1}
+    assert requests.refusals.totals() == {(0, "queue_full"): 1, (2, "queue_full"): 2, (2, "deadline"): 1}
     assert requests.rejections == {400: 2, 431: 1, 0: 1}
     for lane in (2, 1, 2):
         requests.preempted(b"loses", lane, "http://a", b"wins")
@@ -267,5 +267,5 @@ def test_what_gets_through_is_not_counted_by_the_log(open_log: OpenLog) -> None:
     requests.queued(b"", 0, 60, 7.5, queue_of(1, 0))
     requests.completed(a_ticket(0, 1), b"", 0, 200, "http://a", 8.0, 8.5, queue_of(0, 0))
     requests.node_failed(b"", "http://a", "node_timeout", "late", 1)
-    assert (requests.refusals, requests.rejections, requests.clients_left) == ({}, {}, [0, 0])
+    assert (requests.refusals.totals(), requests.rejections, requests.clients_left) == ({}, {}, [0, 0])
     assert len(log.lines()) == 3

@@ -12,10 +12,6 @@ def test_a_stamp_is_rendered_anew_with_each_millisecond() -> None:
     assert same is first
 
 
-def test_the_second_is_that_of_the_clock() -> None:
-    assert Stamps(JsonForm(), lambda: 1_999_999_999).second() == 1
-
-
 def test_the_time_of_an_event_is_read_from_the_clock_once_a_millisecond() -> None:
     times_ns = iter([1_500_250_000, 1_501_000_000])
     stamps = Stamps(JsonForm(), lambda: next(times_ns))

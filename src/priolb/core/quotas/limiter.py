@@ -142,6 +142,11 @@ class Count:
         limit = self.rule.limit
         return limit.wait_ns(self.level) if limit.can_pass(self.cost) else 0
 
+    def refuse_again(self) -> None:
+        """Count another request that is over the limit, as this one is."""
+        self.rule.limit.refused += 1
+        self.rule.last_refused = self.who
+
 
 class Grant:
     """What a request counts for while it is under way.
@@ -167,13 +172,15 @@ class Excess:
     Args:
         worst: what it came to in the limit that it is over, for longest.
         counts: the same of all limits that concern it. It counts in none.
+        is_alone: no other limit concerns the sender.
     """
 
-    __slots__ = ("counts", "worst")
+    __slots__ = ("counts", "is_alone", "worst")
 
-    def __init__(self, worst: Count, counts: list[Count]) -> None:
+    def __init__(self, worst: Count, counts: list[Count], is_alone: bool) -> None:
         self.worst = worst
         self.counts = counts
+        self.is_alone = is_alone
 
 
 class Limiter:
@@ -206,12 +213,14 @@ class Limiter:
         """
         counts: list[Count] = []
         worst: Count | None = None
+        concerned = 0
         now_ns = int(now * 1e9)
         lane_name = self._lanes[lane]
         for rule in self.rules:
             who = rule.whose(sender, lane_name)
             if not who:
                 continue
+            concerned += 1
             cost = 1 if rule.costs is None else rule.costs.of(calls)
             count = Count(rule, who, cost, rule.limit.take(who, cost, now_ns))
             if count.is_over:
@@ -224,7 +233,7 @@ class Limiter:
         if worst is None:
             return Grant(counts)
         _take_back(counts)
-        return Excess(worst, counts)
+        return Excess(worst, counts, concerned == 1)
 
     def refuses(self, sender: Sender, now: float) -> Excess | None:
         """Return why any request of `sender` would be over a limit now; None when that hangs on the request.
@@ -242,7 +251,7 @@ class Limiter:
             count = Count(rule, who, cost, rule.limit.take(who, cost, now_ns))
             if count.is_over:
                 rule.last_refused = who
-                excess = Excess(count, [count])
+                excess = Excess(count, [count], is_alone=False)
                 break
             counts.append(count)
         _take_back(counts)

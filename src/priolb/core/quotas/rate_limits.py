@@ -73,6 +73,14 @@ class Limit:
         """Return when somebody on this level may ask for one more than `left` says; 0 when nobody knows."""
         raise NotImplementedError
 
+    def stands_ns(self, level: int, cost: int) -> int:
+        """Return for how long a request is refused again that came to this level, above `most`.
+
+        And for how long what the methods before say of that, in seconds rounded up, stays the same; 0 when
+        nobody knows.
+        """
+        raise NotImplementedError
+
 
 class RateLimit(Limit):
     """So many requests in so much time, with bursts: the generic cell rate algorithm in its virtual form.
@@ -137,6 +145,11 @@ class RateLimit(Limit):
     def renewal_ns(self, level: int) -> int:
         return self._interval_ns - (self.most - level) % self._interval_ns
 
+    def stands_ns(self, level: int, cost: int) -> int:
+        # Who is refused is as far from his limit as before: only time brings him closer.
+        wait_ns, renewal_ns = self.wait_ns(level), self.renewal_ns(self.before(level, cost))
+        return 1 + min((wait_ns - 1) % _NS_PER_S, (renewal_ns - 1) % _NS_PER_S)
+
 
 class ConcurrencyLimit(Limit):
     """So many requests at a time, from their arrival to the end of their answers.
@@ -187,4 +200,7 @@ class ConcurrencyLimit(Limit):
         return _BUSY_WAIT_NS
 
     def renewal_ns(self, level: int) -> int:
+        return 0
+
+    def stands_ns(self, level: int, cost: int) -> int:
         return 0

@@ -110,3 +110,31 @@ def test_it_is_counted_what_passes_and_what_does_not() -> None:
         assert (limit.passed, limit.refused) == (2, 3)
         limit.take_back(b"a", 1)
         assert (limit.passed, limit.refused) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("at_ns", "wait_ns", "stands_ns"),
+    [(0, 60 * S, S), (1, 60 * S - 1, S - 1), (S // 4, 60 * S - S // 4, 3 * S // 4), (60 * S - 1, 1, 1)],
+)
+def test_who_is_refused_is_told_the_same_up_to_the_next_second_of_his_wait(
+    at_ns: int, wait_ns: int, stands_ns: int
+) -> None:
+    limit = RateLimit("api", units=1, per_s=60, burst=2)
+    for _ in range(2):
+        limit.take(b"a", 1, NOW)
+    level = limit.take(b"a", 1, NOW + at_ns)
+    assert (limit.wait_ns(level), limit.stands_ns(level, 1)) == (wait_ns, stands_ns)
+
+
+def test_who_is_refused_for_its_cost_is_told_the_same_up_to_the_next_second_of_what_is_left() -> None:
+    limit = RateLimit("api", units=10, per_s=1, burst=10)
+    limit.take(b"a", 9, NOW)
+    level = limit.take(b"a", 9, NOW + S // 20)
+    assert (limit.wait_ns(level), limit.left(limit.before(level, 9))) == (7 * S // 10 + S // 20, 1)
+    assert limit.stands_ns(level, 9) == limit.renewal_ns(limit.before(level, 9)) == S // 20
+
+
+def test_when_a_request_at_a_time_ends_nobody_knows() -> None:
+    limit = ConcurrencyLimit("slots", 1)
+    limit.take(b"a", 1, NOW)
+    assert limit.stands_ns(limit.take(b"a", 1, NOW), 1) == 0
