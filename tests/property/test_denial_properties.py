@@ -5,9 +5,8 @@ from hypothesis import strategies as st
 
 from priolb.core.queueing.classify import LANE_NAMES
 from priolb.core.quotas.costs import Calls
-from priolb.core.quotas.limiter import BY_LANE, BY_NETWORK, Excess, Grant, Limiter, LimitRule
+from priolb.core.quotas.limiter import BY_LANE, BY_NETWORK, Excess, Limiter, LimitRule
 from priolb.core.quotas.rate_limits import RateLimit
-from priolb.http.messages import LocalResponse
 from priolb.http.rate_limit_fields import policy_item
 from priolb.http.refusal import Refusals
 from priolb.net.quota import Denial, denial_of, over_limit
@@ -19,10 +18,6 @@ HEAD = request_head("POST / HTTP/1.1", "Content-Length: 32")
 CALL = b'{"id":1,"method":"eth_call"}    '
 SENDER = ASender("192.0.2.7")
 NO_CALLS = Calls(())
-
-
-def shown(response: LocalResponse) -> tuple[int, bytes, bytes, bytes]:
-    return response.status, response.content_type, response.fields, response.body
 
 
 @given(
@@ -42,24 +37,11 @@ def test_a_denial_tells_what_would_be_found_out_anew(
     now = 100.0
     for step_s in steps_s:
         now += step_s
-        again = None if denial is None else denial.again(HEAD, CALL, now)
+        is_denied = denial is not None and denial.id_of(HEAD, CALL, now) == b"1"
         found = limiter.admit(SENDER, 2, NO_CALLS, now)
-        if again is not None:
-            assert isinstance(found, Excess)
-            assert shown(again) == shown(over_limit(REFUSALS, found, CALL))
+        if is_denied:
+            assert isinstance(found, Excess) and denial is not None
+            assert denial.error is over_limit(REFUSALS, found)
         elif isinstance(found, Excess):
-            denial = denial_of(REFUSALS, found, HEAD, now)
-            assert denial is not None
-            told = denial.again(HEAD, CALL, now)
-            assert told is not None and shown(told) == shown(over_limit(REFUSALS, found, CALL))
-        else:
-            assert isinstance(found, Grant)
-
-
-def test_the_original_s_answers_are_not_told_by_a_denial() -> None:
-    limit = RateLimit("api", 1, 60, 1)
-    limiter = Limiter([LimitRule(limit, BY_NETWORK, frozenset(), 32, 64, None, False, b"")], LANE_NAMES)
-    limiter.admit(SENDER, 2, NO_CALLS, 100.0)
-    found = limiter.admit(SENDER, 2, NO_CALLS, 100.0)
-    assert isinstance(found, Excess)
-    assert denial_of(Refusals("lb", legacy=True), found, HEAD, 100.0) is None
+            denial = denial_of(found, HEAD, over_limit(REFUSALS, found), now)
+            assert denial is not None and denial.id_of(HEAD, CALL, now) == b"1"

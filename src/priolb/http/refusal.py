@@ -13,10 +13,12 @@ from math import isfinite
 from typing import Final
 
 from priolb.errors import Reason
+from priolb.http.call_error import CallError
 from priolb.http.messages import LocalResponse
 from priolb.http.rpc_id import plain_id
 
-RETRY_AFTER: Final = b"Retry-After: 1\r\n"
+_RETRY_AFTER: Final = b"Retry-After: %d\r\n"
+RETRY_AFTER: Final = _RETRY_AFTER % 1
 
 _INTERNAL_ERROR: Final = -32603
 _INVALID_REQUEST: Final = -32600
@@ -25,7 +27,7 @@ _LIMIT_EXCEEDED: Final = -32005
 
 
 class _Answer:
-    __slots__ = ("code", "fields", "legacy_status", "proxy_error", "status", "words")
+    __slots__ = ("code", "legacy_status", "passes", "proxy_error", "status", "words")
 
     def __init__(
         self,
@@ -34,14 +36,14 @@ class _Answer:
         code: int,
         legacy_status: int,
         proxy_error: bytes,
-        fields: bytes = b"",
+        passes: bool = False,
     ) -> None:
         self.status = status
         self.words = words
         self.code = code
         self.legacy_status = legacy_status
         self.proxy_error = proxy_error
-        self.fields = fields
+        self.passes = passes
 
 
 # Errors of RFC 9209, section 2.3.
@@ -49,26 +51,29 @@ _LIMIT_REACHED: Final = b"connection_limit_reached"
 _UNAVAILABLE: Final = b"destination_unavailable"
 _REQUEST_ERROR: Final = b"http_request_error"
 
+# It makes sense to come back.
+_PASSES: Final = True
+
 # One line for each, to be read as a table.
 # fmt: off
 _ANSWERS: Final[dict[Reason, _Answer]] = {
     Reason.BAD_REQUEST: _Answer(400, "bad request", _INVALID_REQUEST, 400, _REQUEST_ERROR),
     Reason.PAYLOAD_TOO_LARGE: _Answer(413, "Payload too large", _LIMIT_EXCEEDED, 400, _REQUEST_ERROR),
     Reason.TOO_MANY_CONNECTIONS: _Answer(
-        429, "too many connections", _LIMIT_EXCEEDED, 500, b"http_request_denied", RETRY_AFTER),
+        429, "too many connections", _LIMIT_EXCEEDED, 500, b"http_request_denied", _PASSES),
     Reason.RATE_LIMITED: _Answer(
         429, "rate limit exceeded", _LIMIT_EXCEEDED, 429, b"http_request_denied"),
     Reason.LOOP: _Answer(508, "loop detected", _INTERNAL_ERROR, 500, b"proxy_loop_detected"),
-    Reason.QUEUE_FULL: _Answer(503, "queue full", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
+    Reason.QUEUE_FULL: _Answer(503, "queue full", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, _PASSES),
     Reason.WAIT_TOO_LONG: _Answer(
-        503, "expected wait too long", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
+        503, "expected wait too long", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, _PASSES),
     Reason.DISPLACED: _Answer(
-        503, "displaced by a better request", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
-    Reason.SHED: _Answer(503, "shed under overload", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
+        503, "displaced by a better request", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, _PASSES),
+    Reason.SHED: _Answer(503, "shed under overload", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, _PASSES),
     Reason.UPGRADES_FULL: _Answer(
-        503, "too many upgraded connections", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, RETRY_AFTER),
+        503, "too many upgraded connections", _LIMIT_EXCEEDED, 500, _LIMIT_REACHED, _PASSES),
     Reason.NO_NODES: _Answer(
-        503, "no nodes available", _RESOURCE_UNAVAILABLE, 500, _UNAVAILABLE, RETRY_AFTER),
+        503, "no nodes available", _RESOURCE_UNAVAILABLE, 500, _UNAVAILABLE, _PASSES),
     Reason.DEADLINE: _Answer(
         504, "request timeout hit before processing", _RESOURCE_UNAVAILABLE, 500, _LIMIT_REACHED),
     Reason.NODE_TIMEOUT: _Answer(504, "node timeout", _RESOURCE_UNAVAILABLE, 500, b"http_response_timeout"),
@@ -78,7 +83,7 @@ _ANSWERS: Final[dict[Reason, _Answer]] = {
     Reason.NODE_UNATTESTED: _Answer(
         502, "node not attested", _INTERNAL_ERROR, 500, b"tls_certificate_error"),
     Reason.SHUTTING_DOWN: _Answer(
-        503, "shutting down", _RESOURCE_UNAVAILABLE, 500, b"proxy_internal_response", RETRY_AFTER),
+        503, "shutting down", _RESOURCE_UNAVAILABLE, 500, b"proxy_internal_response", _PASSES),
 }
 # fmt: on
 
@@ -103,30 +108,6 @@ _ID_AT_END: Final = re.compile(
 )
 
 
-class CallError:
-    """What all JSON-RPC calls are answered that are refused for the same reason, but for their ids.
-
-    Args:
-        status: of the answer.
-        words: what is told.
-        code: of the error in JSON-RPC.
-        fields: fields of the answer, rendered.
-    """
-
-    __slots__ = ("_error", "fields", "status", "words")
-
-    def __init__(self, status: int, words: str, code: int, fields: bytes) -> None:
-        self.status = status
-        self.words = words
-        self.fields = fields
-        self._error: bytes = _dump({"code": code, "message": words})[:-1]
-
-    def answer(self, call_id: bytes) -> LocalResponse:
-        """Return the answer to the call with this id, as it stands in the call."""
-        body = b'{"jsonrpc":"2.0","id":%b,"error":%b}\n' % (call_id, self._error)
-        return LocalResponse(self.status, body, b"application/json", self.fields)
-
-
 def looks_like_rpc(body: bytes) -> bool:
     """Return whether `body` starts as JSON-RPC does: with an object or a list."""
     return body[:1] in _JSON_STARTS or body[:64].lstrip(b" \t\r\n")[:1] in _JSON_STARTS
@@ -140,16 +121,18 @@ class Refusals:
         legacy: answer in the statuses and plain texts of the original, and with no field that it lacks.
     """
 
-    __slots__ = ("_legacy", "_name", "_over_limit", "_overloaded")
+    __slots__ = ("_legacy", "_name", "_overloaded", "over_limit")
 
     def __init__(self, name: str, legacy: bool) -> None:
         self._name: bytes = name.encode()
         self._legacy = legacy
         # By reason, and by the seconds of Retry-After, of which there are few.
         self._overloaded: dict[Reason, dict[int, CallError]] = {reason: {} for reason in Reason}
-        self._over_limit = lru_cache(maxsize=_ERRORS_REMEMBERED)(self._over_limit_error)
+        self.over_limit = lru_cache(maxsize=_ERRORS_REMEMBERED)(self._over_limit_error)
 
-    def answer(self, reason: Reason, body: bytes, detail: str = "", status: int = 0) -> LocalResponse:
+    def answer(
+        self, reason: Reason, body: bytes, detail: str = "", status: int = 0, retry_after_s: int = 1
+    ) -> LocalResponse:
         """Return the answer for a request that ended for `reason`.
 
         Args:
@@ -157,13 +140,16 @@ class Refusals:
             body: the request's body, as far as it is known: tells whether this is JSON-RPC, and its id.
             detail: what exactly was wrong, for the client's eyes.
             status: another status than the reason's own.
+            retry_after_s: when the client should come back, seconds, if that is told for such a reason.
         """
         answer = _ANSWERS[reason]
         words = f"{answer.words}: {detail}" if detail else answer.words
         if self._legacy:
             return LocalResponse(answer.legacy_status, words.encode() + b"\n")
         status = status or answer.status
-        fields = answer.fields + self._proxy_status(answer)
+        fields = self._proxy_status(answer)
+        if answer.passes:
+            fields = _RETRY_AFTER % retry_after_s + fields
         error = {"code": answer.code, "message": words}
         rpc = _rpc_answer(body, error)
         if rpc is not None:
@@ -171,46 +157,45 @@ class Refusals:
         problem = {"type": "about:blank", "title": answer.words, "status": status, "detail": words}
         return LocalResponse(status, _dump(problem), b"application/problem+json", fields)
 
-    def overloaded(self, reason: Reason, body: bytes, retry_after_s: int) -> LocalResponse:
-        """Return the answer for a request that there is no capacity for; that has to be cheap itself.
+    def call_id(self, body: bytes) -> bytes:
+        """Return the id of a call that may be answered with `overloaded` or `over_limit`.
+
+        Empty for everything else, and when all is answered as the original does.
+        """
+        return b"" if self._legacy else plain_id(body)
+
+    def overloaded(self, reason: Reason, retry_after_s: int) -> CallError:
+        """Return what `answer` says to calls that there is no capacity for.
 
         Args:
             reason: why.
-            body: as in `answer`.
             retry_after_s: when the client should come back, whole seconds; few different numbers.
         """
-        call_id = b"" if self._legacy else plain_id(body)
-        if not call_id:
-            response = self.answer(reason, body)
-            response.fields = response.fields.replace(RETRY_AFTER, b"Retry-After: %d\r\n" % retry_after_s)
-            return response
         errors = self._overloaded[reason]
         error = errors.get(retry_after_s)
         if error is None:
-            error = errors[retry_after_s] = self._overloaded_error(reason, retry_after_s)
-        return error.answer(call_id)
+            answer = _ANSWERS[reason]
+            fields = _RETRY_AFTER % retry_after_s + self._proxy_status(answer)
+            error = CallError(reason.value, answer.status, answer.words, answer.code, fields)
+            errors[retry_after_s] = error
+        return error
 
     def add_fields(self, response: LocalResponse, fields: bytes) -> None:
         """Add fields, rendered, to an answer of this kind; the original's form has none."""
         if not self._legacy:
             response.fields += fields
 
-    def over_limit(self, body: bytes, policy: str, wait_s: int, fields: bytes) -> LocalResponse:
-        """Return the answer for a request that is over a limit of its sender.
+    def answer_over_limit(self, error: CallError, policy: str, body: bytes) -> LocalResponse:
+        """Return the answer for a request that is over a limit of its sender, of any kind.
 
         Args:
+            error: what `over_limit` has returned.
+            policy: as there.
             body: as in `answer`.
-            policy: name of the limit, of letters, digits, `-`, `.` and `_`.
-            wait_s: seconds after which the same request would be within it, 0 for never.
-            fields: what is told of the sender's limits, rendered.
         """
         answer = _RATE_LIMITED
-        error = self._over_limit(policy, wait_s, fields)
         if self._legacy:
             return LocalResponse(answer.legacy_status, error.words.encode() + b"\n")
-        call_id = plain_id(body)
-        if call_id:  # as mostly
-            return error.answer(call_id)
         rpc = _rpc_answer(body, {"code": answer.code, "message": error.words})
         if rpc is not None:
             return LocalResponse(answer.status, _dump(rpc), b"application/json", error.fields)
@@ -223,24 +208,22 @@ class Refusals:
         }
         return LocalResponse(answer.status, _dump(problem), b"application/problem+json", error.fields)
 
-    def over_limit_error(self, policy: str, wait_s: int, fields: bytes) -> CallError | None:
-        """Return what `over_limit` answers to calls; None when it answers as the original does."""
-        return None if self._legacy else self._over_limit(policy, wait_s, fields)
-
-    def _overloaded_error(self, reason: Reason, retry_after_s: int) -> CallError:
-        answer = _ANSWERS[reason]
-        fields = b"Retry-After: %d\r\n%b" % (retry_after_s, self._proxy_status(answer))
-        return CallError(answer.status, answer.words, answer.code, fields)
-
     def _over_limit_error(self, policy: str, wait_s: int, fields: bytes) -> CallError:
+        """Return what calls are told that are over a limit of their sender.
+
+        Args:
+            policy: name of the limit, of letters, digits, `-`, `.` and `_`.
+            wait_s: seconds after which the same request would be within it, 0 for never.
+            fields: what is told of the sender's limits, rendered.
+        """
         answer = _RATE_LIMITED
         words = f"{answer.words}: {policy}, a single request may not cost that much"
         retry_after = b""
         if wait_s:
             words = f"{answer.words}: {policy}, try again in {wait_s} s"
-            retry_after = b"Retry-After: %d\r\n" % wait_s
+            retry_after = _RETRY_AFTER % wait_s
         fields = b"%b%b%b" % (retry_after, fields, self._proxy_status(answer))
-        return CallError(answer.status, words, answer.code, fields)
+        return CallError(Reason.RATE_LIMITED.value, answer.status, words, answer.code, fields)
 
     def _proxy_status(self, answer: _Answer) -> bytes:
         return b"Proxy-Status: %b; error=%b\r\n" % (self._name, answer.proxy_error)

@@ -17,6 +17,11 @@ _STATUS_LINES: Final[dict[int, bytes]] = {
 }
 
 
+def status_line(status: int) -> bytes:
+    """Return the first line of an answer of ours."""
+    return _STATUS_LINES[status]
+
+
 def via_field(minor: int, name: str) -> bytes:
     """Return the Via field of ours for an answer that came as HTTP/1.`minor` (RFC 9110, section 7.6.3)."""
     return b"Via: 1.%d %s\r\n" % (minor, name.encode())
@@ -55,6 +60,11 @@ def local_response(
         connection_field(minor, keep_alive),
         b"" if method == b"HEAD" else response.body,
     )
+
+
+def without_body(answer: bytes) -> bytes:
+    """Return the head of a whole answer."""
+    return answer[: answer.find(b"\r\n\r\n") + 4]
 
 
 def answer_start(head: ResponseHead, method: bytes, body_bytes: int, minor: int, is_json: bool) -> bytes:

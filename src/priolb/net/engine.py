@@ -16,9 +16,8 @@ from priolb.core.nodes.status import NodeChange
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import Ticket
 from priolb.core.timers import Lapsing, TimingWheel
-from priolb.errors import REASON_NAMES, Reason
+from priolb.errors import Reason
 from priolb.http.fields import FieldFinder
-from priolb.http.messages import LocalResponse
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
 from priolb.http.refusal import Refusals
@@ -187,45 +186,6 @@ class Engine:
         self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, now, queue)
         self.expect(min(exchange.start_by, scheduler.next_refusal()))
         self.pump(now)
-
-    def overloaded(
-        self,
-        reason: Reason,
-        retry_after_s: int,
-        lane: int,
-        request_id: bytes,
-        body: bytes,
-        limit_fields: bytes,
-        now: float,
-    ) -> LocalResponse:
-        """Return the answer to a request that there is no capacity for, and take note of it.
-
-        Args:
-            reason: why.
-            retry_after_s: when its client should come back, seconds.
-            lane: index of its lane.
-            request_id: as the log names it.
-            body: as in `Refusals.answer`.
-            limit_fields: what its sender is told of his limits, rendered.
-            now: monotonic seconds.
-        """
-        response = self.refusals.overloaded(reason, body, retry_after_s)
-        self.note_refused(response, reason, lane, request_id, limit_fields, now)
-        return response
-
-    def note_refused(
-        self,
-        response: LocalResponse,
-        reason: Reason,
-        lane: int,
-        request_id: bytes,
-        limit_fields: bytes,
-        now: float,
-    ) -> None:
-        """Take note of an answer of ours to a request; the arguments are those of `overloaded`."""
-        if limit_fields:
-            self.refusals.add_fields(response, limit_fields)
-        self.instrument.refused(request_id, lane, REASON_NAMES[reason], response.status, now)
 
     def refusal(self, lane: int, tenant: bytes, body_bytes: int, timeout_s: float) -> Reason | None:
         """Return why a request would be refused now whose body is still to come; None when it would not.

@@ -129,17 +129,13 @@ class Exchange(Attempts):
 
     def refuse(self, reason: Reason, detail: str = "") -> None:
         """Answer in our own words; the request is not in line and not at a node."""
-        engine = self._engine
-        now = engine.clock()
-        fields = self._client.limit_fields
+        now = self._engine.clock()
         body = self.body if self._upload is None else self._upload.first_part()
         if reason in OVERLOADED:
-            retry_after_s = engine.scheduler.retry_after_s(self.lane, self, now)
-            response = engine.overloaded(reason, retry_after_s, self.lane, self.request_id, body, fields, now)
+            retry_after_s = self._engine.scheduler.retry_after_s(self.lane, self, now)
+            self._client.refuse_overloaded(reason, self.lane, body, retry_after_s, now)
         else:
-            response = engine.refusals.answer(reason, body, detail)
-            engine.note_refused(response, reason, self.lane, self.request_id, fields, now)
-        self._client.answer(response, now)
+            self._client.refuse(reason, self.lane, body, detail, now)
 
     def expire(self, reason: Reason, now: float) -> None:
         """End a request that waits no longer, with what a node last answered, if one did."""

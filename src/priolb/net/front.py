@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 from priolb.core.queueing.classify import lane_of
 from priolb.errors import FramingError, Reason
 from priolb.http.body import body_reader
+from priolb.http.call_error import CallError
 from priolb.http.framing import CHUNKED
 from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
-from priolb.http.writer import CONTINUE
+from priolb.http.writer import CONTINUE, connection_field, without_body
 from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import LONG_READ_BYTES
@@ -36,7 +37,6 @@ class FrontConnection(Reception):
         "_awaits_continue",
         "_cancel_local",
         "_exchange",
-        "_head",
         "_held_bytes",
         "_is_local",
         "_last_refused",
@@ -45,7 +45,6 @@ class FrontConnection(Reception):
 
     def __init__(self, listener: Listener) -> None:
         super().__init__(listener)
-        self._head: RequestHead | None = None
         self._last_refused: RequestHead | None = None  # of a request for the nodes that got an answer of ours
         self._is_local: bool = False
         self._awaits_continue: bool = False
@@ -177,6 +176,16 @@ class FrontConnection(Reception):
         self._write_own(response, head.method, head.minor, keep_alive, now)
         self.exchange_done(keep_alive, now)
 
+    def answer_call(self, error: CallError, call_id: bytes, fields: bytes, now: float) -> None:
+        head = self._head
+        assert head is not None
+        self._last_refused = head
+        keep_alive = head.keep_alive and not self._listener.is_draining and not self._is_sending()
+        connection = connection_field(head.minor, keep_alive)
+        answer = error.answer(call_id, fields, self._engine.date(now), connection)
+        self.write(answer if head.method != b"HEAD" else without_body(answer))
+        self.exchange_done(keep_alive, now)
+
     def switch_protocols(self, backend: BackendConnection) -> None:
         """Pass on to the node whatever comes from now on."""
         self._upload = tunnel(self, self._engine.body_budget)
@@ -270,7 +279,9 @@ class FrontConnection(Reception):
         if engine.door is not None and not self._is_local:
             excess = engine.door.excess_by_head(head, self._known_peer(), engine.clock())
             if excess is not None:
-                self._turn_away(over_limit(engine.refusals, excess, b""))
+                policy = excess.worst.rule.limit.name
+                error = over_limit(engine.refusals, excess)
+                self._turn_away(engine.refusals.answer_over_limit(error, policy, b""))
                 return
         waiting = self._waiting
         if head.expects_continue and not waiting:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from priolb.core.queueing.classify import lane_of
 from priolb.core.quotas.limiter import Excess
 from priolb.errors import Reason
+from priolb.http.call_error import CallError
 from priolb.http.last_stop import answer_of_last
 from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.rpc_methods import LOOKED_AT_BYTES
@@ -29,10 +30,11 @@ class Reception(Pipeline):
         listener: what took it, and what it shares with others.
     """
 
-    __slots__ = ("_denial", "_holds_more", "_is_upgrade")
+    __slots__ = ("_denial", "_head", "_holds_more", "_is_upgrade")
 
     def __init__(self, listener: Listener) -> None:
         super().__init__(listener)
+        self._head: RequestHead | None = None
         self._is_upgrade: bool = False
         self._holds_more: bool = False
         self._denial: Denial | None = None
@@ -40,6 +42,59 @@ class Reception(Pipeline):
     def answer(self, response: LocalResponse, now: float) -> None:
         """Send a whole answer of our own to the request under way."""
         raise NotImplementedError
+
+    def answer_call(self, error: CallError, call_id: bytes, fields: bytes, now: float) -> None:
+        """Answer the call under way with an error.
+
+        Args:
+            error: the error.
+            call_id: its id, as it stands in the call.
+            fields: further fields, rendered.
+            now: monotonic seconds.
+        """
+        raise NotImplementedError
+
+    def refuse(self, reason: Reason, lane: int, body: bytes, detail: str, now: float) -> None:
+        """Answer the request under way in our own words, and take note of it.
+
+        Args:
+            reason: why.
+            lane: index of its lane.
+            body: as in `Refusals.answer`.
+            detail: as there.
+            now: monotonic seconds.
+        """
+        self._refuse_with(self._engine.refusals.answer(reason, body, detail), reason, lane, now)
+
+    def refuse_overloaded(
+        self, reason: Reason, lane: int, body: bytes, retry_after_s: int, now: float
+    ) -> None:
+        """Do the same when there is too much to do, so that it has to be cheap.
+
+        Args:
+            reason: why.
+            lane: index of its lane.
+            body: as in `Refusals.answer`.
+            retry_after_s: when the client should come back, seconds.
+            now: monotonic seconds.
+        """
+        engine, head = self._engine, self._head
+        assert head is not None
+        call_id = engine.refusals.call_id(body)
+        if call_id:
+            error = engine.refusals.overloaded(reason, retry_after_s)
+            engine.instrument.refused(head.request_id, lane, error.reason, error.status, now)
+            self.answer_call(error, call_id, self.limit_fields, now)
+        else:
+            response = engine.refusals.answer(reason, body, retry_after_s=retry_after_s)
+            self._refuse_with(response, reason, lane, now)
+
+    def _refuse_with(self, response: LocalResponse, reason: Reason, lane: int, now: float) -> None:
+        engine, head = self._engine, self._head
+        assert head is not None
+        engine.refusals.add_fields(response, self.limit_fields)
+        engine.instrument.refused(head.request_id, lane, reason.value, response.status, now)
+        self.answer(response, now)
 
     def _is_wanted(self, head: RequestHead) -> bool:
         """Look at what a request asks for besides being forwarded; False when it has been refused."""
@@ -83,17 +138,16 @@ class Reception(Pipeline):
             lane = lane_of(head.known)
         else:
             begun = body if upload is None else upload.beginning(LOOKED_AT_BYTES)
-            if self._denial is not None:
-                response = self._denial.again(head, begun, now)
-                if response is not None:
-                    self.answer(response, now)
+            denial = self._denial
+            if denial is not None:
+                call_id = denial.id_of(head, begun, now)
+                if call_id:
+                    self.answer_call(denial.error, call_id, b"", now)
                     return None
                 self._denial = None
             admission = engine.door.admit(head, self._known_peer(), begun, now)
             if isinstance(admission, Excess):
-                if not engine.door.looks_closer:
-                    self._denial = denial_of(engine.refusals, admission, head, now)
-                self.answer(over_limit(engine.refusals, admission, begun), now)
+                self._deny(admission, head, begun, now)
                 return None
             lane, tenant = admission.lane, admission.caller.tenant
             if admission.grant is not None:
@@ -105,12 +159,23 @@ class Reception(Pipeline):
             and not self._listener.is_draining
             and engine.scheduler.is_full(lane, len(body), tenant)
         ):
-            fields = self.limit_fields
             retry_after_s = engine.scheduler.retry_after_s(lane, None, now)
-            response = engine.overloaded(_QUEUE_FULL, retry_after_s, lane, head.request_id, body, fields, now)
-            self.answer(response, now)
+            self.refuse_overloaded(_QUEUE_FULL, lane, body, retry_after_s, now)
             return None
         return lane, tenant
+
+    def _deny(self, excess: Excess, head: RequestHead, body: bytes, now: float) -> None:
+        """Answer the request under way, which is over a limit, and remember the answer if it stands."""
+        engine = self._engine
+        error = over_limit(engine.refusals, excess)
+        call_id = engine.refusals.call_id(body)
+        if not call_id:
+            policy = excess.worst.rule.limit.name
+            self.answer(engine.refusals.answer_over_limit(error, policy, body), now)
+            return
+        if engine.door is not None and not engine.door.looks_closer:
+            self._denial = denial_of(excess, head, error, now)
+        self.answer_call(error, call_id, b"", now)
 
     def _foreseen_refusal(self, head: RequestHead, body_bytes: int) -> Reason | None:
         """Return why a request will be refused whose body is still to come, None when nobody knows."""

@@ -4,14 +4,20 @@ import json
 
 import pytest
 
+from priolb.core.overload.retry_advice import OVERLOADED
 from priolb.errors import Reason
+from priolb.http.call_error import CallError
 from priolb.http.messages import LocalResponse
 from priolb.http.refusal import RETRY_AFTER, Refusals, looks_like_rpc
+from priolb.http.writer import local_response
+from support.messages import DATE
 
 LARGE = 65536
 
 OURS = Refusals("lb", legacy=False)
 LEGACY = Refusals("lb", legacy=True)
+
+TOLD = b'RateLimit: "api";r=0;t=2\r\n'
 
 PROBLEM = object()
 """Stands for: answered with a problem document."""
@@ -336,54 +342,56 @@ def test_json_rpc_starts_with_an_object_or_a_list(body: bytes, looks: bool) -> N
 
 # Too much to do
 
-
-def overloaded(body: bytes, retry_after_s: int = 7, legacy: bool = False) -> LocalResponse:
-    return Refusals("lb", legacy).overloaded(Reason.WAIT_TOO_LONG, body, retry_after_s)
+CONNECTION = b"Connection: close\r\n"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"jsonrpc":"2.0","id":5,"method":"m"}',
-        b'{"jsonrpc":"2.0","method":"m","id":1.5}',
-        b'[{"jsonrpc":"2.0","method":"m","id":1},{"jsonrpc":"2.0","method":"m","id":2}]',
-        b"no JSON",
-        b"",
-    ],
-)
-def test_too_much_to_do_is_answered_as_anything_else_but_for_when_to_come_back(body: bytes) -> None:
-    usual = Refusals("lb", False).answer(Reason.WAIT_TOO_LONG, body)
-    cheap = overloaded(body)
-    assert (cheap.status, cheap.body, cheap.content_type) == (503, usual.body, usual.content_type)
-    assert cheap.fields == b"Retry-After: 7\r\nProxy-Status: lb; error=connection_limit_reached\r\n"
-    assert usual.fields == cheap.fields.replace(b"7", b"1")
+def as_call(error: CallError, call_id: bytes) -> bytes:
+    return error.answer(call_id, TOLD, DATE, CONNECTION)
 
 
-def test_each_is_told_its_own_time_and_its_own_id() -> None:
-    refusals = Refusals("lb", False)
+def as_any(refusals: Refusals, response: LocalResponse) -> bytes:
+    """Return the same by the way that all answers go."""
+    refusals.add_fields(response, TOLD)
+    return local_response(response, b"POST", 1, keep_alive=False, date=DATE)
+
+
+@pytest.mark.parametrize("reason", sorted(OVERLOADED, key=str))
+@pytest.mark.parametrize("call_id", [b"5", b'"a-1"', b"-1234567890123456"])
+def test_calls_that_there_is_no_capacity_for_are_told_what_others_are(reason: Reason, call_id: bytes) -> None:
+    body = b'{"jsonrpc":"2.0","id":%b,"method":"m"}' % call_id
     for second in (1, 32, 1):
-        body = b'{"jsonrpc":"2.0","id":%d,"method":"m"}' % second
-        response = refusals.overloaded(Reason.DISPLACED, body, second)
-        assert response.fields.startswith(b"Retry-After: %d\r\n" % second)
-        assert json.loads(response.body) == {
-            "jsonrpc": "2.0",
-            "id": second,
-            "error": {"code": -32005, "message": "displaced by a better request"},
-        }
+        error = OURS.overloaded(reason, second)
+        assert (error.reason, error.status) == (reason.value, 503)
+        assert as_call(error, OURS.call_id(body)) == as_any(
+            OURS, OURS.answer(reason, body, retry_after_s=second)
+        )
 
 
-def test_in_the_form_of_the_original_there_is_no_time() -> None:
-    response = overloaded(b'{"jsonrpc":"2.0","id":5,"method":"m"}', legacy=True)
-    assert (response.status, response.body, response.fields) == (500, b"expected wait too long\n", b"")
+def test_when_to_come_back_is_told_where_it_makes_sense() -> None:
+    for reason, fields in (
+        (Reason.QUEUE_FULL, b"Retry-After: 7\r\nProxy-Status: lb; error=connection_limit_reached\r\n"),
+        (Reason.DEADLINE, b"Proxy-Status: lb; error=connection_limit_reached\r\n"),
+    ):
+        assert OURS.answer(reason, b"", retry_after_s=7).fields == fields
+        assert LEGACY.answer(reason, b"", retry_after_s=7).fields == b""
+
+
+def test_what_is_no_plain_call_is_not_answered_as_one() -> None:
+    assert OURS.call_id(b'{"id":7,"method":"m"}') == b"7"
+    for body in (b"", b"no JSON", b'[{"id":7,"method":"m"}]', b'{"id":1.5,"method":"m"}'):
+        assert OURS.call_id(body) == b""
+    assert LEGACY.call_id(b'{"id":7,"method":"m"}') == b"", "nor is any in the form of the original"
 
 
 # Limits of the sender
 
-TOLD = b'RateLimit: "api";r=0;t=2\r\n'
+
+def over_limit(refusals: Refusals, body: bytes, wait_s: int = 2, fields: bytes = TOLD) -> LocalResponse:
+    return refusals.answer_over_limit(refusals.over_limit("api", wait_s, fields), "api", body)
 
 
 def test_json_rpc_over_a_limit_gets_an_error_with_its_id() -> None:
-    response = OURS.over_limit(b'{"id":7,"method":"eth_call"}', "api", 2, TOLD)
+    response = over_limit(OURS, b'{"id":7,"method":"eth_call"}')
     assert (response.status, response.content_type) == (429, b"application/json")
     assert json.loads(response.body) == {
         "jsonrpc": "2.0",
@@ -395,8 +403,15 @@ def test_json_rpc_over_a_limit_gets_an_error_with_its_id() -> None:
     )
 
 
+def test_calls_over_a_limit_are_told_what_others_are() -> None:
+    error = OURS.over_limit("api", 2, b"")
+    assert (error.reason, error.status) == ("rate_limited", 429)
+    usual = over_limit(OURS, b'{"id":7,"method":"eth_call"}', fields=b"")
+    assert as_call(error, b"7") == as_any(OURS, usual)
+
+
 def test_anything_else_over_a_limit_gets_a_problem_document_that_names_the_policy() -> None:
-    response = OURS.over_limit(b"", "api", 2, TOLD)
+    response = over_limit(OURS, b"")
     assert (response.status, response.content_type) == (429, b"application/problem+json")
     assert json.loads(response.body) == {
         "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
@@ -408,14 +423,14 @@ def test_anything_else_over_a_limit_gets_a_problem_document_that_names_the_polic
 
 
 def test_what_never_fits_a_limit_is_not_asked_to_come_back() -> None:
-    response = OURS.over_limit(b"", "api", 0, b"")
+    response = over_limit(OURS, b"", wait_s=0, fields=b"")
     assert response.fields == b"Proxy-Status: lb; error=http_request_denied\r\n"
     detail = json.loads(response.body)["detail"]
     assert detail == "rate limit exceeded: api, a single request may not cost that much"
 
 
 def test_in_the_form_of_the_original_a_limit_is_429_and_a_line_of_text() -> None:
-    response = LEGACY.over_limit(b'{"id":7,"method":"eth_call"}', "api", 2, TOLD)
+    response = over_limit(LEGACY, b'{"id":7,"method":"eth_call"}')
     assert (response.status, response.body) == (429, b"rate limit exceeded: api, try again in 2 s\n")
     assert (response.content_type, response.fields) == (b"text/plain; charset=utf-8", b"")
 
@@ -428,14 +443,3 @@ def test_fields_are_added_but_to_the_form_of_the_original() -> None:
         response = refusals.answer(Reason.NODE_UNREACHABLE, b"")
         refusals.add_fields(response, TOLD)
         assert response.fields == fields
-
-
-def test_an_id_that_has_to_be_parsed_is_told_in_the_same_words() -> None:
-    plain = OURS.over_limit(b'{"id":"a","method":"eth_call"}', "api", 2, TOLD)
-    parsed = OURS.over_limit(b'{"id":"\\u0061","method":"eth_call"}', "api", 2, TOLD)
-    assert (parsed.status, parsed.body, parsed.content_type, parsed.fields) == (
-        plain.status,
-        plain.body,
-        plain.content_type,
-        plain.fields,
-    )

@@ -15,6 +15,8 @@ from priolb.http.rpc_id import plain_id
         (b'{"jsonrpc":"2.0","id":1234567890123456,"method":"m"}', b"1234567890123456"),
         (b'{"jsonrpc":"2.0","id":0,"method":"m"}', b"0"),
         (b'{"jsonrpc":"2.0","id":5 ,"method":"m"}', b"5"),
+        (b'{"jsonrpc":"2.0","id":6, "method":"m"}', b"6"),
+        (b'{"jsonrpc":"2.0","id":7,"params":[],"method":"m"}', b"7"),
         (b'{"jsonrpc":"2.0","id":-1,"method":"m"}', b"-1"),
         (b'{"jsonrpc":"2.0","id":"1","method":"m"}', b'"1"'),
         (b'{"jsonrpc":"2.0","method":"m","id":4}', b"4"),

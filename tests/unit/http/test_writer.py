@@ -16,6 +16,7 @@ from priolb.http.writer import (
     local_response,
     timing_fields,
     via_field,
+    without_body,
 )
 
 JSON = b"Content-Type: application/json\r\n"
@@ -195,3 +196,8 @@ def test_times_are_told_in_microseconds_and_to_browsers_in_milliseconds(
         b"X-PrioLB-QueueSizeStart: %b\r\nX-PrioLB-QueueSizeEnd: %b\r\n"
         b"Server-Timing: queue;dur=%b, node;dur=%b\r\n" % expected
     )
+
+
+def test_of_a_whole_answer_the_head_can_be_had_alone() -> None:
+    head = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 6\r\n\r\n"
+    assert without_body(head + b"a\r\n\r\nb") == head

@@ -8,6 +8,7 @@ from priolb.http.callers import Callers
 from priolb.http.messages import LocalRequest, LocalResponse
 from priolb.http.rules import NO_LANE, Rules
 from priolb.net.door import Door
+from priolb.net.front import FrontConnection
 from support.memory import MemoryTransport
 from support.messages import DATE, POST
 from support.rig import Rig
@@ -44,20 +45,19 @@ def over_limit(call_id: bytes, wait_s: int = 3600) -> bytes:
     )
 
 
-class Counting(RateLimit):
-    """A limit that counts how often it is asked."""
-
-    def __init__(self, per_s: int = 3600) -> None:
-        super().__init__("hourly", 1, per_s, 1)
-        self.asked = 0
-
-    def take(self, key: bytes, cost: int, now_ns: int) -> int:
-        self.asked += 1
-        return super().take(key, cost, now_ns)
-
-
 def by_lane(limit: RateLimit, costs: Costs | None = None) -> LimitRule:
     return LimitRule(limit, BY_LANE, frozenset([b"low-priority"]), 32, 64, costs, False, b"")
+
+
+def hourly(per_s: int = 3600) -> RateLimit:
+    return RateLimit("hourly", 1, per_s, 1)
+
+
+def denial(client: MemoryTransport) -> object:
+    """Return what is remembered of a client that was denied; None for nothing."""
+    connection = client._protocol
+    assert isinstance(connection, FrontConnection)
+    return connection._denial
 
 
 def limited(rig: Rig, *rules: LimitRule) -> MemoryTransport:
@@ -130,86 +130,99 @@ def test_a_request_that_meets_a_full_lane_counts_in_no_limit_of_requests_at_a_ti
 
 
 def test_calls_over_a_limit_get_the_same_but_for_their_ids() -> None:
-    limit = Counting()
+    limit = hourly()
     with Rig() as rig:
         rule = by_lane(limit)
         first, client = limited(rig, rule), rig.client()
+        known: list[object] = []
         for each in IDS:
             client.send(call(each))
             assert client.take() == over_limit(each)
+            known.append(denial(client))
         assert rig.notes.take() == []
         assert (limit.passed, limit.refused, rule.last_refused) == (1, len(IDS), b"low-priority")
-        assert limit.asked == 1 + 1, "once the answer is known"
+        assert known[0] is not None and known == known[:1] * len(IDS), "it is found out once"
         first.break_off()
 
 
 def test_what_is_told_of_a_limit_is_told_as_long_as_it_is_true() -> None:
-    limit = Counting(per_s=3)
+    limit = hourly(per_s=3)
     with Rig() as rig:
         first, client = limited(rig, by_lane(limit)), rig.client()
         told: list[bytes] = []
+        known: list[object] = []
         for _ in range(5):
             client.send(call(b"1"))
             told.append(client.take())
+            known.append(denial(client))
             rig.advance(0.625)
         assert told == [over_limit(b"1", wait_s) for wait_s in (3, 3, 2, 2, 1)]
-        assert (limit.asked, limit.refused) == (1 + 3, 5)
+        assert [later is known[0] for later in known] == [True, True, False, False, False]
+        assert (known[2] is known[3], known[3] is known[4]) == (True, False)
         client.send(call(b"1"))  # 3.125 seconds after the first one
-        assert client.take() == b"" and limit.passed == 2
+        assert (client.take(), limit.passed, limit.refused, denial(client)) == (b"", 2, 5, None)
         for each in (first, client):
             each.break_off()
 
 
 def test_another_head_and_another_client_are_looked_at_for_themselves() -> None:
-    limit = Counting()
+    limit = hourly()
     with Rig() as rig:
         first, client, other = limited(rig, by_lane(limit)), rig.client(), rig.client()
-        urgent = call(b"1").replace(b"Host: balancer", b"Host: balancer\r\nX-High-Priority: true")
         for sender in (client, other):
             sender.send(call(b"1"))
             assert sender.take() == over_limit(b"1")
-        assert limit.asked == 1 + 2
-        client.send(urgent)
-        assert client.take() == b"" and limit.asked == 1 + 2, "the limit is that of the low lane"
+        assert denial(client) is not denial(other)
+        client.send(call(b"1").replace(b"Host: balancer", b"Host: balancer\r\nX-High-Priority: true"))
+        assert client.take() == b"", "the limit is that of the low lane"
+        assert (limit.refused, denial(client)) == (2, None)
         for each in (first, client):
             each.break_off()
 
 
 def test_what_is_no_plain_call_is_looked_at_each_time_and_gets_a_document() -> None:
-    limit = Counting()
+    limit = hourly()
     with Rig() as rig:
         first, client = limited(rig, by_lane(limit)), rig.client()
         client.send(call(b"1"))
         client.take()
-        for asked in (3, 4):
+        for refused in (2, 3):
             client.send(b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: 60\r\n\r\n" + b"x" * 60)
             assert b"Content-Type: application/problem+json\r\n" in client.take()
-            assert (limit.asked, limit.refused) == (asked, asked - 1)
+            assert (limit.refused, denial(client)) == (refused, None)
+        first.break_off()
+
+
+def test_the_answer_to_head_has_no_body_though_it_is_a_call() -> None:
+    with Rig() as rig:
+        first, client = limited(rig, by_lane(hourly())), rig.client()
+        for _ in range(2):
+            client.send(call(b"1").replace(b"POST", b"HEAD"))
+            assert client.take() == over_limit(b"1").partition(b"{")[0]
         first.break_off()
 
 
 def test_where_the_cost_hangs_on_the_method_every_call_is_looked_at() -> None:
-    limit = Counting()
+    limit = hourly()
     with Rig() as rig:
         first, client = limited(rig, by_lane(limit, Costs({"eth_free": 0}))), rig.client()
         for each in IDS[:2]:
             client.send(call(each))
-            assert client.take() == over_limit(each)
-        assert (limit.asked, limit.refused) == (1 + 2, 2)
+            assert (client.take(), denial(client)) == (over_limit(each), None)
         client.send(call(b"1").replace(b"eth_call", b"eth_free"))
-        assert client.take() == b"" and limit.passed == 2
+        assert (client.take(), limit.passed, limit.refused) == (b"", 2, 2)
         for leaving in (first, client):
             leaving.break_off()
 
 
 def test_where_other_limits_concern_a_client_every_call_is_looked_at() -> None:
-    limit, other = Counting(), Counting()
+    limit, other = hourly(), hourly()
     with Rig() as rig:
         dry = LimitRule(other, BY_NETWORK, frozenset(), 32, 64, None, True, b"")
         first, client = limited(rig, by_lane(limit), dry), rig.client()
         for each in IDS:
             client.send(call(each))
-            assert client.take() == over_limit(each)
+            assert (client.take(), denial(client)) == (over_limit(each), None)
         assert (limit.refused, other.refused) == (len(IDS), len(IDS))
         first.break_off()
 

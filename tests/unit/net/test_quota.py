@@ -30,7 +30,8 @@ def fields(limiter: Limiter, now: float = 100.0) -> bytes:
 def refused(limiter: Limiter, now: float = 100.0) -> LocalResponse:
     excess = ask(limiter, now)
     assert isinstance(excess, Excess)
-    return over_limit(REFUSALS, excess, b'{"method":"eth_call","id":1}')
+    error = over_limit(REFUSALS, excess)
+    return REFUSALS.answer_over_limit(error, excess.worst.rule.limit.name, b'{"method":"eth_call","id":1}')
 
 
 def test_who_is_within_his_limits_is_told_what_is_left_of_them() -> None:

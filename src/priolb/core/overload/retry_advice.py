@@ -56,7 +56,9 @@ class RetryAdvice:
         if second != self._second:
             self._catch_up(second)
         self._counts[second % _MAX_S] += 1
-        advice = max(self.retry_after_s, min(_MAX_S, ceil(wait_s)))
+        advice = self.retry_after_s
+        if wait_s > advice:
+            advice = min(_MAX_S, ceil(wait_s))
         least = (advice + 1) // 2
         return least + int(self._chance.random() * (advice - least + 1))
 
