@@ -100,6 +100,8 @@ def run_streams(
         timeout_s=duration_s + GRACE_S,
     )
     return {
-        name: StreamCount(Counter(count["outcomes"]), count["latencies_ms"], count["due_s"])
+        name: StreamCount(
+            Counter(count["outcomes"]), count["latencies_ms"], count["due_s"], count["started_at_s"]
+        )
         for name, count in json.loads(printed).items()
     }

@@ -11,7 +11,8 @@ With `--spread 0.5` a request takes anything between half of that time and one a
 With `--knee N` serving takes longer when more than N are served, by the square of how many more. With
 `--illness`, SIGUSR1 makes the node ill: `failing` answers nine of ten requests with status 500, at once;
 `hanging` never says anything again; `straggling` takes 400 ms for one request of fifty. With `--counts` it
-prints, four times a second, the time of the monotonic clock and how many requests it has answered and begun.
+prints, four times a second, the time of the monotonic clock and how many requests it has answered and begun;
+with `--spans` when each of those began and ended that it has served since then, in the order of their ends.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import random
 import signal
 import time
 from collections import deque
+from collections.abc import Callable, Coroutine
 from typing import Final, cast
 
 import uvloop
@@ -49,6 +51,8 @@ _STRAGGLING_SHARE: Final = 0.02
 _STRAGGLING_S: Final = 0.4
 _COUNTS_S: Final = 0.25
 
+Report = Callable[["Service"], Coroutine[None, None, None]]
+
 
 class Service:
     """The slots of the node and the requests that wait for one.
@@ -66,6 +70,7 @@ class Service:
         self.illness = ""
         self.answered = 0
         self.begun = 0
+        self.spans: list[tuple[float, float]] = []
         self._slots = slots
         self._free_slots = slots
         self._knee = knee
@@ -83,6 +88,7 @@ class Service:
             return
         self._free_slots -= 1
         self.begun += 1
+        connection.begun_at = time.monotonic()
         service_s = self.service_s
         if self.illness == STRAGGLING and self._chance.random() < _STRAGGLING_SHARE:
             service_s = _STRAGGLING_S
@@ -101,6 +107,7 @@ class Service:
             self._waiting.remove(connection)
 
     def _end(self, connection: Connection) -> None:
+        self.spans.append((connection.begun_at, time.monotonic()))
         self._free_slot(connection)
         connection.answer()
 
@@ -120,6 +127,7 @@ class Connection(asyncio.Protocol):
         self._body_bytes_missing = 0
         self._answer = SMALL_ANSWER
         self._is_probe = False
+        self.begun_at = 0.0
         self.served: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -168,17 +176,25 @@ async def print_counts(service: Service) -> None:
         await asyncio.sleep(_COUNTS_S)
 
 
-async def serve(port: int, service: Service, illness: str, has_counts: bool) -> None:
+async def print_spans(service: Service) -> None:
+    """Print when requests began and ended, for ever."""
+    while True:
+        spans, service.spans = service.spans, []
+        print("".join(f"{begun_at:.6f} {ended_at:.6f}\n" for begun_at, ended_at in spans), end="", flush=True)
+        await asyncio.sleep(_COUNTS_S)
+
+
+async def serve(port: int, service: Service, illness: str, report: Report | None) -> None:
     """Serve on loopback for ever."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, setattr, service, "illness", illness)
-    counting = loop.create_task(print_counts(service)) if has_counts else None
+    reporting = loop.create_task(report(service)) if report else None
     server = await loop.create_server(lambda: Connection(service), "127.0.0.1", port, backlog=4096)
     try:
         await server.serve_forever()
     finally:
-        if counting is not None:
-            counting.cancel()
+        if reporting is not None:
+            reporting.cancel()
 
 
 def main() -> None:
@@ -190,12 +206,14 @@ def main() -> None:
     parser.add_argument("--knee", type=int, default=0)
     parser.add_argument("--spread", type=float, default=0.0)
     parser.add_argument("--illness", choices=(FAILING, HANGING, STRAGGLING), default="")
-    parser.add_argument("--counts", action="store_true")
+    reports = parser.add_mutually_exclusive_group()
+    reports.add_argument("--counts", dest="report", action="store_const", const=print_counts)
+    reports.add_argument("--spans", dest="report", action="store_const", const=print_spans)
     options = parser.parse_args()
     # Nothing here makes cycles, and a collection would show up as somebody's p99.
     gc.disable()
     service = Service(options.slots, options.service_s, options.knee, options.spread)
-    uvloop.run(serve(options.port, service, options.illness, options.counts))
+    uvloop.run(serve(options.port, service, options.illness, options.report))
 
 
 if __name__ == "__main__":

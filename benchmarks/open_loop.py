@@ -58,11 +58,13 @@ class StreamCount:
         outcomes: how many by status.
         latencies_ms: of those with 200.
         due_s: when each of these was due, in seconds from the start, in the same order.
+        started_at_s: the start, in seconds of the monotonic clock.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     latencies_ms: list[float] = field(default_factory=list)
     due_s: list[float] = field(default_factory=list)
+    started_at_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class Generator:
         self._done = asyncio.Event()
         self._is_all_sent = False
         self._is_over = False
-        self.counts = {each.name: StreamCount() for each in streams}
+        self.counts = {each.name: StreamCount(started_at_s=self._started_at) for each in streams}
 
     async def run(self, patience_s: float) -> None:
         """Send everything in time, then wait up to `patience_s` seconds for the last answers."""

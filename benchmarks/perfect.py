@@ -20,6 +20,33 @@ class Due(NamedTuple):
     lane: int
 
 
+class Span(NamedTuple):
+    """Service of a request: when it begins and ends, in seconds."""
+
+    begin_s: float
+    end_s: float
+
+
+def latencies_on_s(arrivals_s: Sequence[float], spans: Sequence[Span]) -> list[float]:
+    """Return how long the best lane takes from arrival to the end of service, on slots as they came free.
+
+    Whoever is first of it takes the next span that begins, and the others get what is left. Of those that come
+    too late for any span nothing is said.
+
+    Args:
+        arrivals_s: when its requests arrive, in the order of their time, seconds.
+        spans: of whatever was served, from when on a slot was free for it to when it was again.
+    """
+    latencies: list[float] = []
+    begins = iter(sorted(spans))
+    for at_s in arrivals_s:
+        span = next((each for each in begins if each.begin_s >= at_s), None)
+        if span is None:
+            break
+        latencies.append(span.end_s - at_s)
+    return latencies
+
+
 def latencies_s(arrivals: Sequence[Due], slots: int, service_s: float) -> list[list[float]]:
     """Return for each lane the times from arrival to the end of service, in the order of service.
 

@@ -11,6 +11,7 @@ from typing import Final
 from benchmarks.child import Child, free_port, python_module
 from benchmarks.machine import program
 from benchmarks.peers import HAPROXY, PROBE, Peer
+from benchmarks.perfect import Span
 from benchmarks.workbench import Workbench
 
 PRIOLB: Final = "priolb"
@@ -30,6 +31,7 @@ class Node:
         illness: what SIGUSR1 does to it; see `benchmarks.node`.
         knee: see `benchmarks.node`.
         spread: see `benchmarks.node`.
+        has_spans: it tells when it served each request, instead of how many.
     """
 
     slots: int
@@ -37,6 +39,7 @@ class Node:
     illness: str = ""
     knee: int = 0
     spread: float = 0.0
+    has_spans: bool = False
     port: int = field(default_factory=free_port)
     child: Child | None = None
 
@@ -47,7 +50,7 @@ class Node:
     def begin(self, workbench: Workbench) -> Child:
         """Start it."""
         options: list[object] = ["--port", self.port, "--slots", self.slots, "--service-s", self.service_s]
-        options += ["--knee", self.knee, "--spread", self.spread, "--counts"]
+        options += ["--knee", self.knee, "--spread", self.spread, "--spans" if self.has_spans else "--counts"]
         if self.illness:
             options += ["--illness", self.illness]
         command = python_module("benchmarks.node", *options)
@@ -69,6 +72,11 @@ class Node:
         assert self.child is not None
         lines = self.child.log.read_text().splitlines()
         return [(float(at), int(count)) for at, count, _ in (line.split() for line in lines)]
+
+    def spans(self) -> list[Span]:
+        """Return when it served each request, seconds of the monotonic clock, in the order of their ends."""
+        assert self.child is not None
+        return [Span(*map(float, line.split())) for line in self.child.log.read_text().splitlines()]
 
     def begun(self) -> int:
         """Return how many requests it had begun with when it last told."""
