@@ -30,7 +30,7 @@ class Span(NamedTuple):
 def latencies_on_s(arrivals_s: Sequence[float], spans: Sequence[Span]) -> list[float]:
     """Return how long the best lane takes from arrival to the end of service, on slots as they came free.
 
-    Whoever is first of it takes the next span that begins, and the others get what is left. Of those that come
+    Whoever is first of it takes the next span that begins; the others get what is left. Of those that come
     too late for any span nothing is said.
 
     Args:

@@ -40,6 +40,8 @@ class RequestHead:
 
     `model` is the head that it was made from, unless it was parsed (see `familiar`). Nodes are told the same
     of the way of both.
+
+    `lane` is for `net`, which notes there the lane that the fields ask for; -1 when it has not.
     """
 
     __slots__ = (
@@ -51,6 +53,7 @@ class RequestHead:
         "is_special",
         "keep_alive",
         "known",
+        "lane",
         "max_forwards",
         "method",
         "minor",
@@ -110,6 +113,7 @@ class RequestHead:
         )
         self.raw: bytes = b""
         self.model: RequestHead | None = None
+        self.lane: int = -1
 
 
 class ResponseHead:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from priolb.core.queueing.classify import lane_of
 from priolb.core.quotas.costs import Calls
 from priolb.core.quotas.limiter import Excess, Grant, Limiter
 from priolb.http.callers import Caller, Callers
@@ -14,6 +13,7 @@ from priolb.http.messages import RequestHead
 from priolb.http.request import Request
 from priolb.http.rules import NO_LANE, Rules
 from priolb.net.calls import calls_of
+from priolb.net.own_lane import own_lane
 
 _NO_CALLS: Final = Calls(())
 
@@ -81,7 +81,7 @@ class Door:
                 calls = calls_of(request)
         else:
             caller = self._callers.caller_of(head, peer)
-            lane = caller.lane_for(lane_of(head.known))
+            lane = caller.lane_for(own_lane(head))
         if limiter is None:
             return Admission(caller, lane)
         answer = limiter.admit(caller, lane, calls, now)
@@ -107,6 +107,6 @@ class Door:
         if wanted == NO_LANE:
             wanted = self._rules.lane_of(request)
         if wanted == NO_LANE:
-            wanted = lane_of(head.known)
+            wanted = own_lane(head)
         request.ask(wanted)
         return request

@@ -35,8 +35,10 @@ from priolb.tasks import Tasks
 # Event loops round delays to whole milliseconds: never wake up just before the time.
 _TIMER_SLACK_S: Final = 0.001
 
-# So many tries start in one turn of the loop, so that thousands for which slots come at once hold nobody up.
-_STARTS_PER_TURN: Final = 16
+# So many tries start in one turn of the loop, and so many of them on new connections, which take longer to
+# make: so that thousands for which slots come at once hold nobody up.
+_STARTS_PER_TURN: Final = 64
+_CONNECTS_PER_TURN: Final = 16
 
 
 def _ignore(change: NodeChange) -> None:
@@ -79,6 +81,7 @@ class Engine:
         "_alarm_at",
         "_date",
         "_date_until",
+        "_is_pump_due",
         "_links",
         "_loop",
         "_next_node_id",
@@ -163,6 +166,7 @@ class Engine:
         self._links: dict[int, NodeLink] = {}
         self._next_node_id = 0
         self._starts_later: bool = False
+        self._is_pump_due: bool = False
         self._unflushed: list[Flushing] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float = inf
@@ -185,7 +189,7 @@ class Engine:
         exchange.size_at_start = queue.lanes[exchange.lane].length
         self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, now, queue)
         self.expect(min(exchange.start_by, scheduler.next_refusal()))
-        self.pump(now)
+        self.pump_later()
 
     def refusal(self, lane: int, tenant: bytes, body_bytes: int, timeout_s: float) -> Reason | None:
         """Return why a request would be refused now whose body is still to come; None when it would not.
@@ -202,6 +206,17 @@ class Engine:
         ticket.answer_by, ticket.tenant = answer_by, tenant
         return self.scheduler.refusal(ticket)
 
+    def pump_later(self) -> None:
+        """Start every try that can at the end of this turn of the loop.
+
+        Then everybody is known who has come in it, so that the best of them is first.
+        """
+        scheduler = self.scheduler
+        if (scheduler.queue.length or scheduler.fleet.has_news) and not self._is_pump_due:
+            self._is_pump_due = True
+            if not self._unflushed:
+                self._loop.call_soon(self.flush)
+
     def pump(self, now: float) -> None:
         """Start every try that can, also in place of others; when those are many, some in the next turns."""
         if self.scheduler.queue.length:
@@ -213,13 +228,18 @@ class Engine:
 
     def _start_waiting(self, now: float) -> None:
         scheduler = self.scheduler
+        connects = 0
         for _ in range(_STARTS_PER_TURN):
             lease = scheduler.next_dispatch(now) if scheduler.queue.length else None
             if lease is None:
                 return
-            exchange = lease.ticket
+            exchange, link = lease.ticket, self._links[lease.node.node_id]
             assert isinstance(exchange, Exchange)
-            exchange.begin(lease, self._links[lease.node.node_id], now)
+            if not link.has_idle:
+                connects += 1
+            exchange.begin(lease, link, now)
+            if connects == _CONNECTS_PER_TURN:
+                break
         if not self._starts_later:
             self._starts_later = True
             self._loop.call_soon(self._start_later)
@@ -359,15 +379,20 @@ class Engine:
         all the rest of it; a reader that is still awake from the write before costs nothing.
         """
         unflushed = self._unflushed
-        if not unflushed:
+        if not unflushed and not self._is_pump_due:
             self._loop.call_soon(self.flush)
         unflushed.append(connection)
 
     def flush(self) -> None:
-        """Send everything that was put off."""
-        unflushed, self._unflushed = self._unflushed, []
-        for connection in unflushed:
-            connection.flush()
+        """Do everything that was put off to the end of this turn of the loop."""
+        try:
+            if self._is_pump_due:
+                self._is_pump_due = False
+                self.pump(self.clock())
+        finally:
+            unflushed, self._unflushed = self._unflushed, []
+            for connection in unflushed:
+                connection.flush()
 
     # Time
 

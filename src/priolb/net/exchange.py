@@ -180,7 +180,7 @@ class Exchange(Attempts):
             self._backend = None
         lease = self._give_back(_NO_VERDICT, now)
         self._note_completed(stream.status, lease.node.name, now)
-        self._engine.pump(now)
+        self._engine.pump_later()
 
     def withdraw(self) -> None:
         """Leave the line, as nobody waits for the answer; `client_ended` follows."""
@@ -196,7 +196,7 @@ class Exchange(Attempts):
         self.withdraw()
         if self.state == RUNNING:
             self._drop_try(Source.CLIENT)
-            engine.pump(now)
+            engine.pump_later()
 
     def pause(self) -> None:
         """Take nothing more from the node: the client is slower."""
@@ -361,7 +361,7 @@ class Exchange(Attempts):
         self._held = None
         if self._stream is None and self._second is not None and self._second.is_running:
             self._take_over(outcome, now)
-            engine.pump(now)
+            engine.pump_later()
             return
         lease = self._give_back(outcome, now)
         if self.state == WAITING:
@@ -373,7 +373,7 @@ class Exchange(Attempts):
             self._deliver_kept(now)
         else:
             self.refuse(outcome.reason or Reason.NODE_BAD_ANSWER)
-        engine.pump(now)
+        engine.pump_later()
 
     def _complete(self, outcome: Outcome, now: float) -> None:
         """End a try whose answer has gone to the client."""
@@ -383,7 +383,7 @@ class Exchange(Attempts):
         lease = self._give_back(outcome, now)
         self._note_completed(outcome.status, lease.node.name, now)
         self._client.exchange_done(self._keep_alive, now)
-        self._engine.pump(now)
+        self._engine.pump_later()
 
     def _has_good_head(self) -> bool:
         """Return whether the answer of its try has begun as it should."""
@@ -395,7 +395,7 @@ class Exchange(Attempts):
         self._drop_backend()
         self._give_back(Outcome(Source.CLIENT, phase, None, 0, True, answering=False), now)
         self.expire(Reason.DEADLINE, now)
-        self._engine.pump(now)
+        self._engine.pump_later()
 
     # A second try beside the first
 
@@ -439,7 +439,7 @@ class Exchange(Attempts):
             self._keep_alive = False
         self._write(head, body_bytes, b"", now)
         if self._engine.scheduler.hedging is not None:
-            self._engine.pump(now)  # the slot of a try that was given up for this one is free
+            self._engine.pump_later()  # the slot of a try that was given up for this one is free
 
     def _let_go(self, held: HeldAnswer, now: float) -> None:
         """Let the client see an answer that was held: it is a good one."""

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from priolb.core.queueing.classify import lane_of
 from priolb.errors import FramingError, Reason
 from priolb.http.body import body_reader
 from priolb.http.call_error import CallError
@@ -17,6 +16,7 @@ from priolb.http.writer import CONTINUE, connection_field, without_body
 from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import LONG_READ_BYTES
+from priolb.net.own_lane import own_lane
 from priolb.net.pipeline import MAX_PIPELINED_BYTES
 from priolb.net.quota import over_limit
 from priolb.net.reception import Reception
@@ -359,7 +359,7 @@ class FrontConnection(Reception):
             return
         engine = self._engine
         if engine.door is None and not engine.has_limits:
-            exchange = Exchange(engine, self, head, body, upload, lane_of(head.known), engine.clock())
+            exchange = Exchange(engine, self, head, body, upload, own_lane(head), engine.clock())
         else:
             now = engine.clock()
             place = self._let_in(head, body, upload, now)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from priolb.core.queueing.classify import lane_of
 from priolb.core.quotas.limiter import Excess
 from priolb.errors import Reason
 from priolb.http.call_error import CallError
@@ -13,6 +12,7 @@ from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.rpc_methods import LOOKED_AT_BYTES
 from priolb.http.rules import NO_LANE
 from priolb.net.client import BUSY
+from priolb.net.own_lane import own_lane
 from priolb.net.pipeline import Pipeline
 from priolb.net.quota import Denial, denial_of, granted_fields, over_limit
 from priolb.net.upload import Upload
@@ -135,7 +135,7 @@ class Reception(Pipeline):
         engine = self._engine
         tenant = b""
         if engine.door is None:
-            lane = lane_of(head.known)
+            lane = own_lane(head)
         else:
             begun = body if upload is None else upload.beginning(LOOKED_AT_BYTES)
             denial = self._denial
@@ -182,7 +182,7 @@ class Reception(Pipeline):
         engine = self._engine
         waiting_bytes = min(max(body_bytes, 0), self._listener.replay_max_bytes)
         if engine.door is None:
-            return engine.refusal(lane_of(head.known), b"", waiting_bytes, head.timeout_s)
+            return engine.refusal(own_lane(head), b"", waiting_bytes, head.timeout_s)
         request = engine.door.decide(head, self._known_peer(), None)
         if request.lane == NO_LANE:
             return None

@@ -153,7 +153,7 @@ class SecondTry(Lapsing):
         assert self.lease is not None
         self._exchange.forget_second_try()
         self._engine.scheduler.end_aside(self.lease, outcome, now)
-        self._engine.pump(now)
+        self._engine.pump_later()
 
 
 def plan_second_try(exchange: Exchange, engine: Engine, delay_s: float, now: float) -> SecondTry | None:

@@ -106,7 +106,7 @@ def test_a_node_that_passes_its_health_check_is_given_what_waits_at_once() -> No
         assert client.take() == answer_at_client(times=timings(2_000_000, 0, 2_000_000))
 
 
-def test_of_many_who_may_start_at_once_sixteen_do_in_each_turn_of_the_loop() -> None:
+def test_of_many_who_may_start_on_new_connections_sixteen_do_in_each_turn_of_the_loop() -> None:
     with Rig() as rig:
         node, clients = rig.node(slots=40, is_healthy=False), [rig.client() for _ in range(41)]
         for client in clients:
@@ -122,6 +122,26 @@ def test_of_many_who_may_start_at_once_sixteen_do_in_each_turn_of_the_loop() -> 
             call.send(ANSWER)
         node.connections[0].send(ANSWER)
         assert [len(client.take()) > 0 for client in clients] == [True] * 41
+
+
+def test_of_many_who_may_start_on_open_connections_sixty_four_do_in_each_turn() -> None:
+    with Rig(max_idle=100) as rig:
+        node, clients = rig.node(slots=100), [rig.client() for _ in range(200)]
+        for client in clients:
+            client.send(POST)
+        rig.run()
+        assert rig.scheduler.running == len(node.connections) == 100
+        for call in node.connections:
+            call._protocol.data_received(ANSWER)
+        started = [rig.scheduler.running]
+        for _ in range(3):
+            rig.loop.turn()
+            started.append(rig.scheduler.running)
+        assert started == [0, 64, 100, 100]
+        assert len(node.connections) == 100
+        for call in node.connections:
+            call.send(ANSWER)
+        assert [len(client.take()) > 0 for client in clients] == [True] * 200
 
 
 def test_more_starts_are_put_off_once_a_turn_however_often_that_is_asked_for() -> None:
