@@ -13,6 +13,7 @@ import asyncio
 import gc
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -143,7 +144,7 @@ class Generator:
         self._schedule = schedule
         self._ignored_s = ignored_s
         self._loop = asyncio.get_running_loop()
-        self._started_at = self._loop.time()
+        self._started_at = time.monotonic()  # the loop's own clock has whole milliseconds
         self._idle: list[Connection] = []
         self._pending = 0
         self._openings: set[asyncio.Task[None]] = set()
@@ -155,7 +156,7 @@ class Generator:
     async def run(self, patience_s: float) -> None:
         """Send everything in time, then wait up to `patience_s` seconds for the last answers."""
         for arrival in self._schedule:
-            wait_s = self._started_at + arrival.due_s - self._loop.time()
+            wait_s = self._started_at + arrival.due_s - time.monotonic()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             self._pending += 1
@@ -195,7 +196,7 @@ class Generator:
         count = self.counts[arrival.stream]
         count.outcomes[outcome] += 1
         if outcome == "200":
-            count.latencies_ms.append(1e3 * (self._loop.time() - self._started_at - arrival.due_s))
+            count.latencies_ms.append(1e3 * (time.monotonic() - self._started_at - arrival.due_s))
             count.due_s.append(round(arrival.due_s, 4))
 
     def forget(self, connection: Connection) -> None:

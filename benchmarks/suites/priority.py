@@ -15,9 +15,9 @@ from typing import Final
 
 from benchmarks.load import run_streams
 from benchmarks.machine import this_machine
-from benchmarks.open_loop import Stream, arrivals, high, low
+from benchmarks.open_loop import Stream, StreamCount, arrivals, high, low
 from benchmarks.peers import HAPROXY, PRIOLB, PRIOLB_PREEMPTING, Task, is_installed, start_peers
-from benchmarks.perfect import Due, latencies_on_s, latencies_s
+from benchmarks.perfect import Due, Span, latencies_on_s, latencies_s
 from benchmarks.pools import Node
 from benchmarks.results import Cell, Column, Result, Target
 from benchmarks.workbench import Workbench, raise_open_files_limit
@@ -31,6 +31,10 @@ OVERLOADED: Final = "low at 2x capacity"
 STORMED: Final = "low at 10x capacity"
 PERFECT: Final = "perfect scheduler"
 PERFECT_HERE: Final = "perfect, on these slots"
+_IDEALS: Final = {
+    PERFECT: "that of a perfect scheduler",
+    PERFECT_HERE: "that of one which had the slots when they came free",
+}
 IGNORED_S: Final = 1.0
 
 
@@ -94,9 +98,10 @@ def run(quick: bool) -> Result:
         for name, load in LOADS.items():
             rounds.setdefault((name, PERFECT), []).append(_perfect_round(load, duration_s, seed))
             for peer in filter(is_installed, (PRIOLB, PRIOLB_PREEMPTING, HAPROXY)):
-                done, perfect = _round(peer, load, duration_s, seed)
-                rounds.setdefault((name, peer), []).append(done)
+                counts, spans = _serve(peer, load, duration_s, seed)
+                rounds.setdefault((name, peer), []).append(_round(counts))
                 if peer == PRIOLB and load.low_per_s:
+                    perfect = _perfect_round_on(spans, counts["high"])
                     rounds.setdefault((name, PERFECT_HERE), []).append(perfect)
     return Result(
         name="priority",
@@ -122,12 +127,6 @@ def run(quick: bool) -> Result:
     )
 
 
-_IDEALS: Final = {
-    PERFECT: "that of a perfect scheduler",
-    PERFECT_HERE: "that of one which had the slots when they came free",
-}
-
-
 def percentile(ordered: Sequence[float], percent: float) -> float:
     """Return the nearest-rank percentile of sorted values; infinity when there are none."""
     if not ordered:
@@ -135,8 +134,10 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]
 
 
-def _round(peer_name: str, load: Load, duration_s: float, seed: int) -> tuple[Round, Round]:
-    """Return what a balancer made of the arrivals of a round, and what could be made with the same slots."""
+def _serve(
+    peer_name: str, load: Load, duration_s: float, seed: int
+) -> tuple[dict[str, StreamCount], list[Span]]:
+    """Let a balancer serve a round; return what became of the requests, and when the node served any."""
     with Workbench() as workbench:
         node = Node(SLOTS, SERVICE_S, has_spans=True)
         node.start(workbench)
@@ -144,13 +145,18 @@ def _round(peer_name: str, load: Load, duration_s: float, seed: int) -> tuple[Ro
         [peer] = start_peers(workbench, task, peer_name)
         counts = run_streams(workbench, peer.port, _streams(load), duration_s, seed, ignored_s=IGNORED_S)
         peer.child.check_running()
-        spans = node.spans()
+        return counts, node.spans()
+
+
+def _round(counts: dict[str, StreamCount]) -> Round:
     urgent, rest = counts["high"], counts["low"]
+    return Round(sorted(urgent.latencies_ms), sorted(rest.latencies_ms), urgent.outcomes, rest.outcomes)
+
+
+def _perfect_round_on(spans: list[Span], urgent: StreamCount) -> Round:
+    """Return what a perfect scheduler had made of these requests with the slots that there were."""
     high_s = latencies_on_s(sorted(urgent.started_at_s + due_s for due_s in urgent.due_s), spans)
-    return (
-        Round(sorted(urgent.latencies_ms), sorted(rest.latencies_ms), urgent.outcomes, rest.outcomes),
-        Round(sorted(1e3 * each for each in high_s), (), Counter(), Counter()),
-    )
+    return Round(sorted(1e3 * each for each in high_s), (), Counter(), Counter())
 
 
 def _streams(load: Load) -> list[Stream]:

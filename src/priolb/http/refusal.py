@@ -121,14 +121,14 @@ class Refusals:
         legacy: answer in the statuses and plain texts of the original, and with no field that it lacks.
     """
 
-    __slots__ = ("_legacy", "_name", "_overloaded", "over_limit")
+    __slots__ = ("_legacy", "_name", "_over_limit", "_overloaded")
 
     def __init__(self, name: str, legacy: bool) -> None:
         self._name: bytes = name.encode()
         self._legacy = legacy
         # By reason, and by the seconds of Retry-After, of which there are few.
         self._overloaded: dict[Reason, dict[int, CallError]] = {reason: {} for reason in Reason}
-        self.over_limit = lru_cache(maxsize=_ERRORS_REMEMBERED)(self._over_limit_error)
+        self._over_limit = lru_cache(maxsize=_ERRORS_REMEMBERED)(self._over_limit_error)
 
     def answer(
         self, reason: Reason, body: bytes, detail: str = "", status: int = 0, retry_after_s: int = 1
@@ -185,6 +185,16 @@ class Refusals:
         if not self._legacy:
             response.fields += fields
 
+    def over_limit(self, policy: str, wait_s: int, fields: bytes) -> CallError:
+        """Return what `answer_over_limit` says to calls that are over a limit of their sender.
+
+        Args:
+            policy: name of the limit, of letters, digits, `-`, `.` and `_`.
+            wait_s: seconds after which the same request would be within it, 0 for never.
+            fields: what is told of the sender's limits, rendered.
+        """
+        return self._over_limit(policy, wait_s, fields)
+
     def answer_over_limit(self, error: CallError, policy: str, body: bytes) -> LocalResponse:
         """Return the answer for a request that is over a limit of its sender, of any kind.
 
@@ -209,13 +219,6 @@ class Refusals:
         return LocalResponse(answer.status, _dump(problem), b"application/problem+json", error.fields)
 
     def _over_limit_error(self, policy: str, wait_s: int, fields: bytes) -> CallError:
-        """Return what calls are told that are over a limit of their sender.
-
-        Args:
-            policy: name of the limit, of letters, digits, `-`, `.` and `_`.
-            wait_s: seconds after which the same request would be within it, 0 for never.
-            fields: what is told of the sender's limits, rendered.
-        """
         answer = _RATE_LIMITED
         words = f"{answer.words}: {policy}, a single request may not cost that much"
         retry_after = b""

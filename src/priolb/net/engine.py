@@ -81,11 +81,11 @@ class Engine:
         "_alarm_at",
         "_date",
         "_date_until",
+        "_is_flush_booked",
         "_is_pump_due",
         "_links",
         "_loop",
         "_next_node_id",
-        "_starts_later",
         "_unflushed",
         "_wheel",
         "affinity",
@@ -165,8 +165,8 @@ class Engine:
         self.tasks = Tasks()
         self._links: dict[int, NodeLink] = {}
         self._next_node_id = 0
-        self._starts_later: bool = False
         self._is_pump_due: bool = False
+        self._is_flush_booked: bool = False
         self._unflushed: list[Flushing] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float = inf
@@ -182,7 +182,11 @@ class Engine:
             self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, now, queue)
             exchange.begin(lease, self._links[lease.node.node_id], now)
             return
+        if scheduler.admission is not None:
+            self.catch_up(now)  # who estimates waits takes it that no slot is free while somebody waits
         reason = scheduler.submit(exchange)
+        if reason is Reason.QUEUE_FULL and self.catch_up(now):
+            reason = scheduler.submit(exchange)
         if reason is not None:
             exchange.refuse(reason)
             return
@@ -201,6 +205,7 @@ class Engine:
             timeout_s: for how long its client waits, seconds; infinity when it does not say.
         """
         now = self.clock()
+        self.catch_up(now)
         answer_by = now + timeout_s
         ticket = Ticket(lane, now, min(now + self.max_waits_s[lane], answer_by), body_bytes)
         ticket.answer_by, ticket.tenant = answer_by, tenant
@@ -211,11 +216,27 @@ class Engine:
 
         Then everybody is known who has come in it, so that the best of them is first.
         """
-        scheduler = self.scheduler
-        if (scheduler.queue.length or scheduler.fleet.has_news) and not self._is_pump_due:
-            self._is_pump_due = True
-            if not self._unflushed:
-                self._loop.call_soon(self.flush)
+        if self.scheduler.queue.length or self.scheduler.fleet.has_news:
+            self._book_pump()
+
+    def _book_pump(self) -> None:
+        self._is_pump_due = True
+        if not self._is_flush_booked:
+            self._is_flush_booked = True
+            self._loop.call_soon(self.flush)
+
+    def catch_up(self, now: float) -> bool:
+        """Do now what `pump_later` has put off, as it matters for what follows; False if that is nothing."""
+        if not self._is_pump_due:
+            return False
+        self._is_pump_due = False
+        self.pump(now)
+        return True
+
+    def is_full(self, lane: int, body_bytes: int, tenant: bytes, now: float) -> bool:
+        """Return whether a new request would be refused because its lane is full; see `Scheduler.is_full`."""
+        is_full = self.scheduler.is_full(lane, body_bytes, tenant)
+        return is_full and not (self.catch_up(now) and not self.scheduler.is_full(lane, body_bytes, tenant))
 
     def pump(self, now: float) -> None:
         """Start every try that can, also in place of others; when those are many, some in the next turns."""
@@ -233,21 +254,13 @@ class Engine:
             lease = scheduler.next_dispatch(now) if scheduler.queue.length else None
             if lease is None:
                 return
-            exchange, link = lease.ticket, self._links[lease.node.node_id]
+            exchange = lease.ticket
             assert isinstance(exchange, Exchange)
-            if not link.has_idle:
-                connects += 1
-            exchange.begin(lease, link, now)
+            exchange.begin(lease, self._links[lease.node.node_id], now)
+            connects += exchange.is_connecting
             if connects == _CONNECTS_PER_TURN:
                 break
-        if not self._starts_later:
-            self._starts_later = True
-            self._loop.call_soon(self._start_later)
-
-    def _start_later(self) -> None:
-        """Start more, now that other connections had their turn."""
-        self._starts_later = False
-        self.pump(self.clock())
+        self.pump_later()  # more of them, when other connections had their turn
 
     def _preempt(self, now: float, lanes: Sequence[int]) -> None:
         """Take slots from other requests for those of `lanes`, as long as that is allowed."""
@@ -263,7 +276,7 @@ class Engine:
                 self.instrument.preempted(loser.request_id, loser.lane, victim.node.name, winner.request_id)
                 self.expect(loser.start_by)
                 winner.begin(lease, self._links[lease.node.node_id], now)
-        if scheduler.fleet.free.length:
+        if scheduler.fleet.free.length and not self._is_pump_due:
             self._start_waiting(now)  # a slot that was no good for a winner may be for a loser
         self.expect(scheduler.next_preemption())
 
@@ -378,21 +391,30 @@ class Engine:
         Writes of one turn leave one right after the other. A write that wakes its reader costs more than
         all the rest of it; a reader that is still awake from the write before costs nothing.
         """
-        unflushed = self._unflushed
-        if not unflushed and not self._is_pump_due:
+        self._unflushed.append(connection)
+        if not self._is_flush_booked:
+            self._is_flush_booked = True
             self._loop.call_soon(self.flush)
-        unflushed.append(connection)
 
     def flush(self) -> None:
         """Do everything that was put off to the end of this turn of the loop."""
+        self._is_flush_booked = False
+        if self._is_pump_due:
+            self._pump_at_end()
+        unflushed, self._unflushed = self._unflushed, []
+        for connection in unflushed:
+            connection.flush()
+
+    def _pump_at_end(self) -> None:
+        self._is_flush_booked = True  # what is put off meanwhile leaves right afterwards
         try:
-            if self._is_pump_due:
-                self._is_pump_due = False
-                self.pump(self.clock())
-        finally:
-            unflushed, self._unflushed = self._unflushed, []
-            for connection in unflushed:
-                connection.flush()
+            self.catch_up(self.clock())
+        except Exception:
+            self._loop.call_soon(self.flush)  # what others have to send does not wait for whatever this is
+            raise
+        self._is_flush_booked = False
+        if self._is_pump_due:
+            self._book_pump()
 
     # Time
 

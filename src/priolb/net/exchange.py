@@ -31,6 +31,7 @@ from priolb.net.answer import (
 from priolb.net.attempts import Attempts
 from priolb.net.backend import BackendConnection
 from priolb.net.flushing import SHORT_MAX_BYTES
+from priolb.net.node import CONNECTING
 from priolb.net.own_fields import own_fields
 from priolb.net.second_try import GIVEN_UP, SecondTry, plan_second_try
 from priolb.net.upload import Upload
@@ -163,6 +164,11 @@ class Exchange(Attempts):
         self._keep_alive = False
 
     # What the client's connection tells it
+
+    @property
+    def is_connecting(self) -> bool:
+        """Whether the connection to its node is still being made."""
+        return self._backend is not None and self._backend.state == CONNECTING
 
     @property
     def is_answering(self) -> bool:

@@ -18,7 +18,7 @@ from priolb.net.exchange import Exchange
 from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.own_lane import own_lane
 from priolb.net.pipeline import MAX_PIPELINED_BYTES
-from priolb.net.quota import over_limit
+from priolb.net.quota import answer_over_limit
 from priolb.net.reception import Reception
 from priolb.net.upload import Upload, tunnel
 
@@ -279,9 +279,7 @@ class FrontConnection(Reception):
         if engine.door is not None and not self._is_local:
             excess = engine.door.excess_by_head(head, self._known_peer(), engine.clock())
             if excess is not None:
-                policy = excess.worst.rule.limit.name
-                error = over_limit(engine.refusals, excess)
-                self._turn_away(engine.refusals.answer_over_limit(error, policy, b""))
+                self._turn_away(answer_over_limit(engine.refusals, excess, b""))
                 return
         waiting = self._waiting
         if head.expects_continue and not waiting:

@@ -84,11 +84,6 @@ class NodeLink:
         self._connections: dict[NodeConnection, None] = {}  # all that are open, idle or not
         self._is_removed = False
 
-    @property
-    def has_idle(self) -> bool:
-        """Whether a request can go out on a connection that is open."""
-        return bool(self._idle)
-
     def start(
         self,
         sink: AnswerSink,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from priolb.core.quotas.limiter import Count, Excess, Grant
 from priolb.http.call_error import CallError
-from priolb.http.messages import RequestHead
+from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.rate_limit_fields import limit_fields, service_item, whole_seconds
 from priolb.http.refusal import Refusals
 from priolb.http.rpc_id import plain_id
@@ -61,6 +61,17 @@ def over_limit(refusals: Refusals, excess: Excess) -> CallError:
     worst = excess.worst
     fields = _fields(excess.counts, is_granted=False)
     return refusals.over_limit(worst.rule.limit.name, whole_seconds(worst.wait_ns), fields)
+
+
+def answer_over_limit(refusals: Refusals, excess: Excess, body: bytes) -> LocalResponse:
+    """Return the answer to a request of any kind that is over a limit.
+
+    Args:
+        refusals: makes the answers.
+        excess: which limit, and by how much.
+        body: the request's body, as far as it is known.
+    """
+    return refusals.answer_over_limit(over_limit(refusals, excess), excess.worst.rule.limit.name, body)
 
 
 def denial_of(excess: Excess, head: RequestHead, error: CallError, now: float) -> Denial | None:

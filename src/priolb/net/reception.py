@@ -12,9 +12,10 @@ from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.rpc_methods import LOOKED_AT_BYTES
 from priolb.http.rules import NO_LANE
 from priolb.net.client import BUSY
+from priolb.net.door import Door
 from priolb.net.own_lane import own_lane
 from priolb.net.pipeline import Pipeline
-from priolb.net.quota import Denial, denial_of, granted_fields, over_limit
+from priolb.net.quota import Denial, answer_over_limit, denial_of, granted_fields, over_limit
 from priolb.net.upload import Upload
 
 if TYPE_CHECKING:
@@ -147,33 +148,28 @@ class Reception(Pipeline):
                 self._denial = None
             admission = engine.door.admit(head, self._known_peer(), begun, now)
             if isinstance(admission, Excess):
-                self._deny(admission, head, begun, now)
+                self._deny(engine.door, admission, head, begun, now)
                 return None
             lane, tenant = admission.lane, admission.caller.tenant
             if admission.grant is not None:
                 self._grant = admission.grant
                 self.limit_fields = granted_fields(admission.grant)
                 self._holds_more = True
-        if (
-            upload is None
-            and not self._listener.is_draining
-            and engine.scheduler.is_full(lane, len(body), tenant)
-        ):
+        if upload is None and not self._listener.is_draining and engine.is_full(lane, len(body), tenant, now):
             retry_after_s = engine.scheduler.retry_after_s(lane, None, now)
             self.refuse_overloaded(_QUEUE_FULL, lane, body, retry_after_s, now)
             return None
         return lane, tenant
 
-    def _deny(self, excess: Excess, head: RequestHead, body: bytes, now: float) -> None:
+    def _deny(self, door: Door, excess: Excess, head: RequestHead, body: bytes, now: float) -> None:
         """Answer the request under way, which is over a limit, and remember the answer if it stands."""
         engine = self._engine
-        error = over_limit(engine.refusals, excess)
         call_id = engine.refusals.call_id(body)
         if not call_id:
-            policy = excess.worst.rule.limit.name
-            self.answer(engine.refusals.answer_over_limit(error, policy, body), now)
+            self.answer(answer_over_limit(engine.refusals, excess, body), now)
             return
-        if engine.door is not None and not engine.door.looks_closer:
+        error = over_limit(engine.refusals, excess)
+        if not door.looks_closer:
             self._denial = denial_of(excess, head, error, now)
         self.answer_call(error, call_id, b"", now)
 

@@ -1,4 +1,4 @@
-"""The log of refusals: each of them while they are few, and how many there were when they are not."""
+"""Refusals, counted, and in the log: each of them while they are few, and how many when they are not."""
 
 from __future__ import annotations
 

@@ -71,6 +71,7 @@ def test_a_request_of_the_usual_kind() -> None:
         "is_special": False,
         "raw": data,
         "model": None,
+        "lane": -1,
     }
 
 
@@ -102,6 +103,7 @@ def test_a_request_of_http_1_0_needs_no_host_and_does_not_stay() -> None:
         "is_special": False,
         "raw": b"GET /nodes HTTP/1.0\r\n\r\n",
         "model": None,
+        "lane": -1,
     }
 
 

@@ -111,6 +111,7 @@ def test_of_many_who_may_start_on_new_connections_sixteen_do_in_each_turn_of_the
         node, clients = rig.node(slots=40, is_healthy=False), [rig.client() for _ in range(41)]
         for client in clients:
             client.send(POST)
+        rig.run()
         rig.engine.set_healthy(node.state, True)
         started = [rig.scheduler.running]
         for _ in range(3):
@@ -144,11 +145,32 @@ def test_of_many_who_may_start_on_open_connections_sixty_four_do_in_each_turn() 
         assert [len(client.take()) > 0 for client in clients] == [True] * 200
 
 
+def test_a_connection_that_is_open_does_not_hide_those_that_are_made() -> None:
+    """What must not be sent twice goes out on a new connection, though another one is idle."""
+    patch = POST.replace(b"POST", b"PATCH")
+    with Rig() as rig:
+        node, clients = rig.node(slots=100), [rig.client() for _ in range(41)]
+        clients[0].send(POST)
+        node.accept().send(ANSWER)
+        rig.engine.set_healthy(node.state, False)
+        for client in clients[1:]:
+            client.send(patch)
+        rig.run()
+        rig.engine.set_healthy(node.state, True)
+        assert rig.scheduler.running == 16
+        rig.run()
+        assert (node.attempts, rig.scheduler.running) == (41, 40)
+        for call in node.connections[1:]:
+            call.send(ANSWER)
+        assert [len(client.take()) > 0 for client in clients] == [True] * 41
+
+
 def test_more_starts_are_put_off_once_a_turn_however_often_that_is_asked_for() -> None:
     with Rig() as rig:
         node, clients = rig.node(slots=64, is_healthy=False), [rig.client() for _ in range(100)]
         for client in clients:
             client.send(POST)
+        rig.run()
         rig.engine.set_healthy(node.state, True)
         rig.engine.settle()
         assert rig.scheduler.running == 32

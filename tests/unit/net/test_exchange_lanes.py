@@ -52,24 +52,6 @@ def test_each_lane_waits_for_as_long_as_it_may() -> None:
         assert high.take() == DEADLINE
 
 
-def test_a_better_request_that_comes_in_the_turn_in_which_a_slot_comes_free_gets_it() -> None:
-    with Rig(queue=three(Lane("low"))) as rig:
-        node, clients = rig.node(slots=1), [rig.client() for _ in range(3)]
-        clients[0].send(post("runs"))
-        call = node.accept()
-        assert target(call) == "runs"
-        clients[1].send(post("low"))
-        call._protocol.data_received(ANSWER)
-        clients[2]._protocol.data_received(post("high", "high"))
-        assert (call.take(), rig.counts()[:2]) == (b"", (2, 0)), "the turn goes on"
-        rig.engine.flush()
-        assert target(call) == "high"
-        call.send(ANSWER)
-        assert target(call) == "low"
-        call.send(ANSWER)
-        assert [client.take()[:12] for client in clients] == [b"HTTP/1.1 200"] * 3
-
-
 def test_bodies_that_wait_are_bounded_lane_by_lane() -> None:
     with Rig(queue=three(Lane("low", limit_bytes=10))) as rig:
         node, clients = rig.node(slots=1), [rig.client() for _ in range(5)]

@@ -7,7 +7,7 @@ from priolb.core.quotas.rate_limits import ConcurrencyLimit, Limit, RateLimit
 from priolb.http.messages import LocalResponse
 from priolb.http.rate_limit_fields import policy_item
 from priolb.http.refusal import Refusals
-from priolb.net.quota import granted_fields, over_limit
+from priolb.net.quota import answer_over_limit, granted_fields
 from support.senders import ASender
 
 REFUSALS = Refusals("lb", legacy=False)
@@ -30,8 +30,7 @@ def fields(limiter: Limiter, now: float = 100.0) -> bytes:
 def refused(limiter: Limiter, now: float = 100.0) -> LocalResponse:
     excess = ask(limiter, now)
     assert isinstance(excess, Excess)
-    error = over_limit(REFUSALS, excess)
-    return REFUSALS.answer_over_limit(error, excess.worst.rule.limit.name, b'{"method":"eth_call","id":1}')
+    return answer_over_limit(REFUSALS, excess, b'{"method":"eth_call","id":1}')
 
 
 def test_who_is_within_his_limits_is_told_what_is_left_of_them() -> None:

@@ -1,0 +1,182 @@
+"""What comes in one turn of the loop: slots that come free, and requests, in whatever order they are read."""
+
+import pytest
+
+from priolb.core.overload.estimate import WaitEstimate
+from priolb.core.overload.preemption import Preemption
+from priolb.core.queueing.classify import FAST_TRACK, LOW_PRIORITY
+from support.memory import MemoryTransport
+from support.messages import ANSWER, POST, RETRY_AFTER, problem
+from support.rig import MemoryNode, Rig
+
+FULL = problem(b"503 Service Unavailable", "queue full", RETRY_AFTER)
+FAST = b"POST /fast HTTP/1.1\r\nHost: balancer\r\nX-Fast-Track: true\r\nContent-Length: 2\r\n\r\n{}"
+EXPECTING = b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+
+
+def read(connection: MemoryTransport, data: bytes) -> None:
+    """Let something be read in a turn that goes on."""
+    connection._protocol.data_received(data)
+
+
+def come(rig: Rig, count: int, request: bytes = POST) -> list[MemoryTransport]:
+    """Return so many new clients who have sent a request, in a turn that goes on."""
+    clients = [rig.client() for _ in range(count)]
+    for client in clients:
+        read(client, request)
+    return clients
+
+
+def busy(rig: Rig, slots: int) -> MemoryNode:
+    """Return a node all of whose slots are taken, and behind it one request that waits."""
+    node = rig.node(slots=slots)
+    for _ in range(slots + 1):
+        rig.client().send(POST)
+    rig.run()
+    for call in node.connections:
+        call.take()
+    return node
+
+
+def serve_all(rig: Rig, node: MemoryNode) -> list[bytes]:
+    """Answer everything, and return with what each client was answered."""
+    rig.run()
+    while rig.scheduler.running:
+        for call in node.connections:
+            if call.take():
+                call.send(ANSWER)
+        rig.run()
+    return [client.take()[9:12] for client in rig.clients]
+
+
+def test_a_better_request_gets_the_slot_that_came_free_before_it_was_read() -> None:
+    with Rig() as rig:
+        node = busy(rig, slots=1)
+        call = node.connections[0]
+        read(call, ANSWER)
+        come(rig, 1, FAST)
+        assert (call.take(), rig.counts()[:2]) == (b"", (2, 0)), "the turn goes on"
+        rig.engine.flush()
+        assert call.take().startswith(b"POST /fast HTTP/1.1\r\n")
+        call.send(ANSWER)
+        assert serve_all(rig, node) == [b"200"] * 3
+
+
+def test_a_lane_is_not_full_because_of_one_that_has_a_slot() -> None:
+    with Rig(lane_limits=(1, 1, 1)) as rig:
+        node = busy(rig, slots=4)
+        for call in node.connections:
+            read(call, ANSWER)
+        come(rig, 5)
+        rig.engine.flush()
+        assert rig.clients[-1].take() == FULL, "with three slots for four new ones, one may wait, and one not"
+        assert serve_all(rig, node) == [b"200"] * 9 + [b""]
+
+
+def test_a_lane_that_is_full_refuses_though_something_was_put_off() -> None:
+    with Rig(lane_limits=(0, 1, 1)) as rig:
+        node = busy(rig, slots=1)
+        come(rig, 1, FAST)
+        [client] = come(rig, 1)
+        rig.engine.flush()
+        assert client.take() == FULL
+        node.connections[0].send(ANSWER)
+        assert serve_all(rig, node) == [b"200"] * 3 + [b""]
+
+
+def test_nobody_is_displaced_for_one_that_has_a_slot() -> None:
+    with Rig(queue_max=1) as rig:
+        node = busy(rig, slots=2)
+        for call in node.connections:
+            read(call, ANSWER)
+        come(rig, 1, FAST)
+        rig.engine.flush()
+        assert rig.scheduler.running == 2
+        assert serve_all(rig, node) == [b"200"] * 4
+
+
+def test_an_upload_is_not_refused_because_of_one_that_has_a_slot() -> None:
+    with Rig(lane_limits=(1, 1, 1)) as rig:
+        node = busy(rig, slots=1)
+        read(node.connections[0], ANSWER)
+        [client] = come(rig, 1, EXPECTING)
+        rig.engine.flush()
+        assert client.take() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        node.connections[0].send(ANSWER)
+        client.send(b"{}")
+        assert serve_all(rig, node) == [b"200"] * 3
+
+
+@pytest.mark.parametrize("is_read_first", [True, False])
+def test_a_slot_that_has_come_free_makes_no_wait_shorter_than_it_is(is_read_first: bool) -> None:
+    """A request is served in a second, and may wait for two: so with one in line, one more may join it."""
+    with Rig(estimate=WaitEstimate(3), request_timeout_s=2.0, try_timeout_s=100.0) as rig:
+        node, client = rig.node(slots=1), rig.client()
+        client.send(POST)
+        call = node.accept()
+        rig.advance(1.0)
+        call.send(ANSWER)
+        for _ in range(3):
+            rig.client().send(POST)
+        rig.advance(1.0)
+        if is_read_first:
+            read(call, ANSWER)
+            new = come(rig, 3)
+            rig.engine.flush()
+        else:
+            call.send(ANSWER)
+            new = [rig.client() for _ in range(3)]
+            for each in new:
+                each.send(POST)
+        assert [each.take()[9:12] for each in new] == [b"", b"503", b"503"]
+        for each in rig.clients:
+            each.break_off()
+        rig.run()
+
+
+def test_urgent_requests_of_one_turn_all_take_slots_of_others() -> None:
+    preemption = Preemption(frozenset({FAST_TRACK}), frozenset({LOW_PRIORITY}), 10, 0.0)
+    with Rig(
+        preemption=preemption, estimate=WaitEstimate(3), request_timeout_s=1.0, try_timeout_s=100.0
+    ) as rig:
+        node = rig.node(slots=2)
+        for _ in range(4):
+            rig.client().send(POST)
+            rig.run()
+            rig.advance(4.0)
+            for call in node.connections:
+                if call.take():
+                    call.send(ANSWER)
+        for _ in range(2):
+            rig.client().send(POST)
+        rig.run()
+        rig.advance(0.5)
+        rig.notes.take()
+        urgent = come(rig, 2, FAST)
+        rig.engine.flush()
+        rig.run()
+        assert [note[0] for note in rig.notes.take("refused", "preempted")] == ["preempted"] * 2
+        assert [client.take() for client in urgent] == [b"", b""]
+        for each in rig.clients:
+            each.break_off()
+        rig.run()
+
+
+def test_what_others_have_to_send_leaves_though_a_start_goes_wrong() -> None:
+    def broken() -> float:
+        raise RuntimeError("once")
+
+    with Rig() as rig:
+        node = busy(rig, slots=1)
+        [call], answered = node.connections, rig.clients[0]
+        read(call, ANSWER)
+        rig.engine.clock = broken
+        rig.loop.turn()
+        rig.engine.clock = rig.clock
+        assert [str(error["exception"]) for error in rig.loop.errors] == ["once"]
+        rig.loop.errors.clear()
+        assert (answered.take(), call.take()) == (b"", b"")
+        rig.loop.turn()
+        assert answered.take().startswith(b"HTTP/1.1 200 OK\r\n")
+        assert call.take().startswith(b"POST / HTTP/1.1\r\n")
+        call.send(ANSWER)
