@@ -99,6 +99,7 @@ class Attempts(Ticket):
             self._backend = None
 
     def _give_back(self, outcome: Outcome, now: float) -> Lease:
+        """End the lease; whoever is next is looked for, before the client's next request is read."""
         lease = self._lease
         assert lease is not None
         self._lease = None  # the lease knows its ticket: a circle would wait for the garbage collector
@@ -110,4 +111,5 @@ class Attempts(Ticket):
         if self._second is not None:
             self._second.cancel(now)
             self._second = None
+        self._engine.pump_later()
         return lease

@@ -235,8 +235,9 @@ class Engine:
 
     def is_full(self, lane: int, body_bytes: int, tenant: bytes, now: float) -> bool:
         """Return whether a new request would be refused because its lane is full; see `Scheduler.is_full`."""
-        is_full = self.scheduler.is_full(lane, body_bytes, tenant)
-        return is_full and not (self.catch_up(now) and not self.scheduler.is_full(lane, body_bytes, tenant))
+        if not self.scheduler.is_full(lane, body_bytes, tenant):
+            return False
+        return not self.catch_up(now) or self.scheduler.is_full(lane, body_bytes, tenant)
 
     def pump(self, now: float) -> None:
         """Start every try that can, also in place of others; when those are many, some in the next turns."""
@@ -399,22 +400,22 @@ class Engine:
     def flush(self) -> None:
         """Do everything that was put off to the end of this turn of the loop."""
         self._is_flush_booked = False
-        if self._is_pump_due:
-            self._pump_at_end()
-        unflushed, self._unflushed = self._unflushed, []
-        for connection in unflushed:
-            connection.flush()
+        try:
+            if self._is_pump_due:
+                self._pump_at_end()
+        finally:
+            unflushed, self._unflushed = self._unflushed, []
+            for connection in unflushed:
+                connection.flush()
 
     def _pump_at_end(self) -> None:
         self._is_flush_booked = True  # what is put off meanwhile leaves right afterwards
         try:
             self.catch_up(self.clock())
-        except Exception:
-            self._loop.call_soon(self.flush)  # what others have to send does not wait for whatever this is
-            raise
-        self._is_flush_booked = False
-        if self._is_pump_due:
-            self._book_pump()
+        finally:
+            self._is_flush_booked = False
+            if self._is_pump_due:
+                self._book_pump()
 
     # Time
 
@@ -452,6 +453,7 @@ class Engine:
         self._alarm = None
         self._alarm_at = now  # whatever is watched meanwhile waits for the end of this round
         try:
+            self.catch_up(now)  # whoever has a slot is not one too many
             for item in self._wheel.lapsed(now):
                 if item.lapses_at <= now:  # the lapse of one may have ended another
                     item.on_lapse(now)

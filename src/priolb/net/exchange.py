@@ -186,7 +186,6 @@ class Exchange(Attempts):
             self._backend = None
         lease = self._give_back(_NO_VERDICT, now)
         self._note_completed(stream.status, lease.node.name, now)
-        self._engine.pump_later()
 
     def withdraw(self) -> None:
         """Leave the line, as nobody waits for the answer; `client_ended` follows."""
@@ -202,7 +201,6 @@ class Exchange(Attempts):
         self.withdraw()
         if self.state == RUNNING:
             self._drop_try(Source.CLIENT)
-            engine.pump_later()
 
     def pause(self) -> None:
         """Take nothing more from the node: the client is slower."""
@@ -360,6 +358,7 @@ class Exchange(Attempts):
         assert lease is not None
         if lease.node.watched:
             self._engine.scheduler.answering(lease, now)
+            self._engine.pump_later()  # a node that is found well by it has more slots
 
     def _end_try(self, outcome: Outcome, now: float) -> None:
         """End a try that failed: back in line, or give up with the last thing a node said."""
@@ -379,7 +378,6 @@ class Exchange(Attempts):
             self._deliver_kept(now)
         else:
             self.refuse(outcome.reason or Reason.NODE_BAD_ANSWER)
-        engine.pump_later()
 
     def _complete(self, outcome: Outcome, now: float) -> None:
         """End a try whose answer has gone to the client."""
@@ -389,7 +387,6 @@ class Exchange(Attempts):
         lease = self._give_back(outcome, now)
         self._note_completed(outcome.status, lease.node.name, now)
         self._client.exchange_done(self._keep_alive, now)
-        self._engine.pump_later()
 
     def _has_good_head(self) -> bool:
         """Return whether the answer of its try has begun as it should."""
@@ -401,7 +398,6 @@ class Exchange(Attempts):
         self._drop_backend()
         self._give_back(Outcome(Source.CLIENT, phase, None, 0, True, answering=False), now)
         self.expire(Reason.DEADLINE, now)
-        self._engine.pump_later()
 
     # A second try beside the first
 
