@@ -70,7 +70,7 @@ class Service:
         self.illness = ""
         self.answered = 0
         self.begun = 0
-        self.spans: list[tuple[float, float]] = []
+        self.spans: list[tuple[float, float]] | None = None  # nobody asks for them
         self._slots = slots
         self._free_slots = slots
         self._knee = knee
@@ -107,7 +107,8 @@ class Service:
             self._waiting.remove(connection)
 
     def _end(self, connection: Connection) -> None:
-        self.spans.append((connection.begun_at, time.monotonic()))
+        if self.spans is not None:
+            self.spans.append((connection.begun_at, time.monotonic()))
         self._free_slot(connection)
         connection.answer()
 
@@ -179,7 +180,7 @@ async def print_counts(service: Service) -> None:
 async def print_spans(service: Service) -> None:
     """Print when requests began and ended, for ever."""
     while True:
-        spans, service.spans = service.spans, []
+        spans, service.spans = service.spans or [], []
         print("".join(f"{begun_at:.6f} {ended_at:.6f}\n" for begun_at, ended_at in spans), end="", flush=True)
         await asyncio.sleep(_COUNTS_S)
 

@@ -76,7 +76,8 @@ class Node:
     def spans(self) -> list[Span]:
         """Return when it served each request, seconds of the monotonic clock, in the order of their ends."""
         assert self.child is not None
-        return [Span(*map(float, line.split())) for line in self.child.log.read_text().splitlines()]
+        whole_lines = self.child.log.read_text().rpartition("\n")[0]  # behind them one may just be written
+        return [Span(*map(float, line.split())) for line in whole_lines.splitlines()]
 
     def begun(self) -> int:
         """Return how many requests it had begun with when it last told."""

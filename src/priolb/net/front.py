@@ -172,7 +172,7 @@ class FrontConnection(Reception):
         assert head is not None
         if not self._is_local:
             self._last_refused = head
-        keep_alive = head.keep_alive and not self._listener.is_draining and not self._is_sending()
+        keep_alive = self._stays_open(head)
         self._write_own(response, head.method, head.minor, keep_alive, now)
         self.exchange_done(keep_alive, now)
 
@@ -180,7 +180,7 @@ class FrontConnection(Reception):
         head = self._head
         assert head is not None
         self._last_refused = head
-        keep_alive = head.keep_alive and not self._listener.is_draining and not self._is_sending()
+        keep_alive = self._stays_open(head)
         connection = connection_field(head.minor, keep_alive)
         answer = error.answer(call_id, fields, self._engine.date(now), connection)
         self.write(answer if head.method != b"HEAD" else without_body(answer))
@@ -379,6 +379,10 @@ class FrontConnection(Reception):
         self._cancel_local = None
         if self._state == BUSY:
             self.answer(response, self._engine.clock())
+
+    def _stays_open(self, head: RequestHead) -> bool:
+        """Return whether the connection stays open behind an answer of ours to this request."""
+        return head.keep_alive and not self._listener.is_draining and not self._is_sending()
 
     def _is_sending(self) -> bool:
         """Return whether the client has not yet sent all of its request."""
