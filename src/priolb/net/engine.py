@@ -83,6 +83,7 @@ class Engine:
         "_date_until",
         "_is_flush_booked",
         "_is_pump_due",
+        "_is_turn_over",
         "_links",
         "_loop",
         "_next_node_id",
@@ -167,6 +168,7 @@ class Engine:
         self._next_node_id = 0
         self._is_pump_due: bool = False
         self._is_flush_booked: bool = False
+        self._is_turn_over: bool = False
         self._unflushed: list[Flushing] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float = inf
@@ -392,6 +394,9 @@ class Engine:
         Writes of one turn leave one right after the other. A write that wakes its reader costs more than
         all the rest of it; a reader that is still awake from the write before costs nothing.
         """
+        if self._is_turn_over:
+            connection.flush()
+            return
         self._unflushed.append(connection)
         if not self._is_flush_booked:
             self._is_flush_booked = True
@@ -399,23 +404,17 @@ class Engine:
 
     def flush(self) -> None:
         """Do everything that was put off to the end of this turn of the loop."""
-        self._is_flush_booked = False
         try:
             if self._is_pump_due:
-                self._pump_at_end()
+                self._is_turn_over = True
+                self.catch_up(self.clock())  # requests leave before answers: no slot shall wait for a client
         finally:
+            self._is_turn_over = self._is_flush_booked = False
+            if self._is_pump_due:
+                self._book_pump()
             unflushed, self._unflushed = self._unflushed, []
             for connection in unflushed:
                 connection.flush()
-
-    def _pump_at_end(self) -> None:
-        self._is_flush_booked = True  # what is put off meanwhile leaves right afterwards
-        try:
-            self.catch_up(self.clock())
-        finally:
-            self._is_flush_booked = False
-            if self._is_pump_due:
-                self._book_pump()
 
     # Time
 

@@ -71,6 +71,26 @@ def test_a_better_request_gets_the_slot_that_came_free_before_it_was_read() -> N
         assert serve_all(rig, node) == [b"200"] * 3
 
 
+def test_the_next_request_leaves_before_the_answer_whose_slot_it_gets() -> None:
+    with Rig() as rig:
+        node = busy(rig, slots=1)
+        call, answered = node.connections[0], rig.clients[0]
+        answered_by_then: list[bytes] = []
+        write = call.write
+
+        def note_and_write(data: bytes) -> None:
+            answered_by_then.append(answered.take())
+            write(data)
+
+        call.write = note_and_write  # type: ignore[method-assign,assignment]
+        read(call, ANSWER)
+        rig.engine.flush()
+        assert answered_by_then == [b""]
+        assert answered.take()[9:12] == b"200"
+        call.send(ANSWER)
+        assert serve_all(rig, node) == [b"", b"200"]
+
+
 def test_a_lane_is_not_full_because_of_one_that_has_a_slot() -> None:
     with Rig(lane_limits=(1, 1, 1)) as rig:
         node = busy(rig, slots=4)
