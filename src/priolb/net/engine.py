@@ -394,27 +394,34 @@ class Engine:
         Writes of one turn leave one right after the other. A write that wakes its reader costs more than
         all the rest of it; a reader that is still awake from the write before costs nothing.
         """
-        if self._is_turn_over:
-            connection.flush()
-            return
         self._unflushed.append(connection)
         if not self._is_flush_booked:
-            self._is_flush_booked = True
-            self._loop.call_soon(self.flush)
+            if self._is_turn_over:
+                self._unflushed.pop().flush()
+            else:
+                self._is_flush_booked = True
+                self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
         """Do everything that was put off to the end of this turn of the loop."""
+        self._is_flush_booked = False
         try:
             if self._is_pump_due:
-                self._is_turn_over = True
-                self.catch_up(self.clock())  # requests leave before answers: no slot shall wait for a client
+                self._pump_at_end()
         finally:
-            self._is_turn_over = self._is_flush_booked = False
-            if self._is_pump_due:
-                self._book_pump()
             unflushed, self._unflushed = self._unflushed, []
             for connection in unflushed:
                 connection.flush()
+
+    def _pump_at_end(self) -> None:
+        """Start every try that can; what it sends leaves before the answers: no slot shall wait for a client."""
+        self._is_turn_over = True
+        try:
+            self.catch_up(self.clock())
+        finally:
+            self._is_turn_over = False
+            if self._is_pump_due:
+                self._book_pump()
 
     # Time
 

@@ -258,9 +258,12 @@ class FrontConnection(Reception):
         ):
             # The whole body came with the head, as mostly: no detour.
             self._held_bytes = body_bytes
-            self._waiting = data[body_bytes:]
-            # Compiled, a slice of the whole is a copy.
-            self._dispatch(head, data if len(data) == body_bytes else data[:body_bytes], None)
+            if len(data) == body_bytes:  # compiled, a slice of the whole is a copy
+                self._waiting = b""
+            else:
+                self._waiting = data[body_bytes:]
+                data = data[:body_bytes]
+            self._dispatch(head, data, None)
         else:
             self._begin_body(head)
 
