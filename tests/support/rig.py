@@ -251,7 +251,7 @@ class Rig:
             RetryPolicy(max_tries),
             fleet,
             hedging=hedging,
-            admission=AdmissionControl(queue, fleet, queue_max, estimate) if has_door else None,
+            admission=AdmissionControl(queue, fleet, queue_max, estimate, shares) if has_door else None,
             shares=shares,
         )
         self.engine = Engine(

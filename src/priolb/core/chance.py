@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Chance(Protocol):
@@ -10,3 +10,14 @@ class Chance(Protocol):
 
     def random(self) -> float:
         """Return a number from 0 up to, and without, 1."""
+
+
+class _Middle:
+    __slots__ = ()
+
+    def random(self) -> float:
+        return 0.5
+
+
+MIDDLE: Final = _Middle()
+"""Chance that always falls in the middle."""

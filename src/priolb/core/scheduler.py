@@ -21,7 +21,7 @@ from collections import deque
 from math import inf
 from typing import Final
 
-from priolb.core.chance import Chance
+from priolb.core.chance import MIDDLE, Chance
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.judge import Judge
 from priolb.core.nodes.node import FIRST, OVER, REPEATED, Lease, NodeState
@@ -38,18 +38,6 @@ from priolb.core.retries.retry import RetryPolicy
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
-
-
-class _Middle:
-    """Chance that always falls in the middle, for schedulers that were given none."""
-
-    __slots__ = ()
-
-    def random(self) -> float:
-        return 0.5
-
-
-_MIDDLE: Final = _Middle()
 
 # How a try ended that was cut short for a better request: it says nothing of its node.
 PREEMPTED: Final = Outcome(Source.US, Phase.HEAD, None, 0, sent=True, answering=False)
@@ -96,7 +84,7 @@ class Scheduler:
         fleet: Fleet | None = None,
         budget: RetryBudget | None = None,
         hedging: Hedging | None = None,
-        chance: Chance = _MIDDLE,
+        chance: Chance = MIDDLE,
         admission: AdmissionControl | None = None,
         shares: Shares | None = None,
     ) -> None:
@@ -213,10 +201,8 @@ class Scheduler:
                 if self.admission is None or not self.admission.is_too_late(ticket, node, now):
                     return self._lease(ticket, node, now)
                 ticket.start_by = now
-                self.fleet.has_news = True
             self.queue.not_served(ticket)
-            ticket.state = ENDED
-            self._expired.append(ticket)
+            self._expire(ticket)
         return None
 
     def finished(self, lease: Lease, outcome: Outcome, repeatable: bool, now: float) -> bool:
@@ -321,20 +307,25 @@ class Scheduler:
     def victim_of(self, lane: int, now: float) -> Lease | None:
         """Return the lease that is to be cut short for the next ticket of `lane`; None when none is.
 
-        That is the first for which there is such a lease: who waits for a certain node holds up nobody.
+        That is the first for which there is such a lease: who waits for a certain node holds up nobody. Who
+        has too little time left for the node has expired, as in `next_dispatch`.
         """
         shares, line = self._shares, self.queue.lanes[lane]
-        if shares is None or not line.length:
-            return None
-        ticket = line.first(lambda tried: shares.victim_of(lane, tried, now) is not None)
-        if ticket is None or ticket.start_by <= now:
-            return None
-        if self.fleet.free.length and shares.may_start(lane) and self._has_node_for(ticket.tried):
-            return None
-        victim = shares.victim_of(lane, ticket.tried, now)
-        if victim is None or self.admission is None:
-            return victim
-        return None if self.admission.is_too_late(ticket, victim.node, now) else victim
+        while shares is not None and line.length:
+            ticket = line.first(lambda tried: shares.victim_of(lane, tried, now) is not None)
+            if ticket is None or ticket.start_by <= now:
+                return None
+            if self.fleet.free.length and shares.may_start(lane) and self._has_node_for(ticket.tried):
+                return None
+            victim = shares.victim_of(lane, ticket.tried, now)
+            if victim is None or self.admission is None:
+                return victim
+            if not self.admission.is_too_late(ticket, victim.node, now):
+                return victim
+            self.queue.remove(ticket)
+            ticket.start_by = now
+            self._expire(ticket)
+        return None
 
     def preempt(self, victim: Lease, lane: int, now: float) -> Lease:
         """Give the slot of a lease, whose try has been cut short, to the next ticket of `lane`.
@@ -417,6 +408,12 @@ class Scheduler:
         return due
 
     # Slots
+
+    def _expire(self, ticket: Ticket) -> None:
+        """Let go of a ticket that is not in line any more and may not start, whose `start_by` has passed."""
+        ticket.state = ENDED
+        self._expired.append(ticket)
+        self.fleet.has_news = True
 
     def _refusal_by_admission(self, ticket: Ticket) -> Reason | None:
         """Return why a new ticket may not get in line; what could take a slot at once need not wait."""

@@ -4,7 +4,7 @@ Invariants:
   1. With a limit, no new ticket makes more wait than that: each that gets in beyond it takes the place of one
      of a worse lane, the newest of the worst. Those that a node has had, and that are back in line, are
      spared: they are no more than the slots.
-  2. A ticket is refused for its wait only while no slot is free.
+  2. A ticket is refused for its wait only while no slot is free that its lane may have.
   3. What is displaced has left the line, once, when `take_displaced` hands it over.
 """
 
@@ -17,6 +17,7 @@ from typing import Final
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.node import NodeState
 from priolb.core.overload.estimate import WaitEstimate
+from priolb.core.overload.shares import Shares
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import ENDED, WAITING, Ticket
 from priolb.errors import Reason
@@ -33,14 +34,23 @@ class AdmissionControl:
         fleet: the nodes.
         limit: most tickets that may wait over all lanes, 0 for no limit.
         estimate: tells how long a new ticket will wait; None for letting all in who can still wait.
+        shares: bounds of the slots that lanes have, None for none; of the same queue and fleet.
     """
 
-    __slots__ = ("_arrivals", "_displaced", "_fleet", "_limit", "_most_kept", "_queue", "estimate")
+    __slots__ = ("_arrivals", "_displaced", "_fleet", "_limit", "_most_kept", "_queue", "_shares", "estimate")
 
-    def __init__(self, queue: PriorityQueue, fleet: Fleet, limit: int, estimate: WaitEstimate | None) -> None:
+    def __init__(
+        self,
+        queue: PriorityQueue,
+        fleet: Fleet,
+        limit: int,
+        estimate: WaitEstimate | None,
+        shares: Shares | None = None,
+    ) -> None:
         self._queue = queue
         self._fleet = fleet
         self._limit = limit
+        self._shares = shares
         self.estimate: WaitEstimate | None = estimate
         self._displaced: deque[Ticket] = deque()
         # By lane, those that may be displaced, in the order in which they came. Others are left out lazily.
@@ -94,11 +104,17 @@ class AdmissionControl:
 
     def wait_s(self, ticket: Ticket, now: float) -> float:
         """Return how long a ticket would wait that gets in line now, seconds; 0 when nothing is known."""
-        queue = self._queue
-        if self.estimate is None or self._fleet.free.length:
+        queue, lane, shares, estimate = self._queue, ticket.lane, self._shares, self.estimate
+        if estimate is None:
+            return 0.0
+        may_start = self._fleet.free.length > 0 if shares is None else shares.may_start(lane)
+        if may_start:
             return 0.0
         slots = sum([node.slots for node in self._fleet.candidates.values()])
-        return self.estimate.wait_s(queue.ahead_of(ticket), queue.overtaking(ticket.lane), slots, now)
+        ahead, overtaking = queue.ahead_of(ticket), queue.overtaking(lane)
+        if shares is None:
+            return estimate.wait_s(ahead, overtaking, slots, now)
+        return estimate.wait_within_s(lane, ahead, overtaking, slots, shares.reserved, shares.most(), now)
 
     def is_too_late(self, ticket: Ticket, node: NodeState, now: float) -> bool:
         """Return whether `node`, as fast as it answers half of its requests, is too slow for `ticket`."""

@@ -8,12 +8,13 @@ The wait of a new ticket is the work ahead of it, shared out over the slots that
 as the next slot to be free is in the middle of its service, on the average. What is ahead, and which lanes
 overtake a ticket even when their tickets come later, the discipline says. The slots that a lane keeps busy
 are the service times of its recent tries over the time (Little's law), with a memory that fades over ten
-seconds; a twentieth of all slots is always taken to be there.
+seconds; a twentieth of all slots is always taken to be there. Where slots are reserved for lanes, or lanes
+may not have all of them, `bounded_wait_s` takes the place of this quotient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import exp, inf
 from typing import Final
 
@@ -74,11 +75,86 @@ class WaitEstimate:
         busy = sum([self._busy_s[lane] for lane in overtaking]) / _MEMORY_S
         return work_s / max(slots - busy, slots * _LEAST_SHARE)
 
+    def wait_within_s(
+        self,
+        lane: int,
+        ahead: list[int],
+        overtaking: Iterable[int],
+        slots: int,
+        reserved: Sequence[int],
+        most: Sequence[int],
+        now: float,
+    ) -> float:
+        """Do as `wait_s` for a ticket of `lane` while it may have no slot, with bounds for each lane.
+
+        Args:
+            reserved: slots that are kept for each lane.
+            most: the most slots that each lane may have, one at least.
+        """
+        if not slots:
+            return 0.0
+        work_s = [count * self.service_s(each) for each, count in enumerate(ahead)]
+        work_s[lane] += 0.5 * self._overall_s
+        self._fade(now)
+        busy = sum([max(0.0, self._busy_s[each] / _MEMORY_S - reserved[each]) for each in overtaking])
+        # However many are reserved, one slot is open to all.
+        common = max(max(1, slots - sum(reserved)) - busy, slots * _LEAST_SHARE)
+        return bounded_wait_s(lane, work_s, [min(each, slots) for each in reserved], most, common)
+
     def _fade(self, now: float) -> None:
         if now > self._faded_at:
             left = exp((self._faded_at - now) / _MEMORY_S)
             self._busy_s = [busy_s * left for busy_s in self._busy_s]
             self._faded_at = now
+
+
+def bounded_wait_s(
+    lane: int, work_s: Sequence[float], reserved: Sequence[int], most: Sequence[int], common: float
+) -> float:
+    """Return when the work ahead of a ticket is done, seconds from now.
+
+    In a time t, the other lanes need min(W, M t) - min(W, R t) of the common slots, each for its work W, with
+    R slots of its own and M at most. What of the common slots they leave is for the lane of the ticket, up
+    to its own most. (A fluid model: work can be divided, and better lanes go first.)
+
+    Args:
+        lane: index of its lane.
+        work_s: service time of what is ahead of it in each lane, seconds.
+        reserved: slots that are kept for each lane, no more than there are.
+        most: the most slots that each lane may have, one at least.
+        common: slots that are reserved for no lane, more than 0.
+    """
+    left_s = work_s[lane]
+    if left_s <= 0.0:
+        return 0.0  # nobody knows
+    own, top = float(min(reserved[lane], most[lane])), float(most[lane])
+    # The slots that the other lanes need, more or fewer, from or until some time.
+    changes: list[tuple[float, float]] = [(inf, 0.0)]
+    need = 0.0
+    for each, each_s in enumerate(work_s):
+        if each != lane and each_s > 0.0:
+            kept = min(reserved[each], most[each])
+            need += most[each] - kept
+            changes.append((each_s / most[each], float(-most[each])))
+            if kept:
+                changes.append((each_s / kept, float(kept)))
+    changes.sort()
+    now_s = behind_s = 0.0
+    for change_s, change in changes:
+        # Until they have caught up, those before it leave nothing.
+        caught_up_s = now_s
+        if need >= common:
+            caught_up_s = change_s
+        elif behind_s > 0.0:
+            caught_up_s = min(change_s, now_s + behind_s / (common - need))
+        behind_s = max(0.0, behind_s + (need - common) * (change_s - now_s))
+        for until_s, slots in ((caught_up_s, own), (change_s, min(top, own + common - max(0.0, need)))):
+            if slots * (until_s - now_s) >= left_s:
+                return now_s + left_s / slots
+            left_s -= slots * (until_s - now_s)
+            now_s = until_s
+        need += change
+    return now_s
 
 
 def _averaged(mean_s: float, value_s: float) -> float:

@@ -7,6 +7,7 @@ import pytest
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.overload.admission import AdmissionControl
 from priolb.core.overload.estimate import WaitEstimate
+from priolb.core.overload.shares import Shares
 from priolb.core.queueing.codel import CodelLane
 from priolb.core.queueing.deadline_lane import DeadlineLane
 from priolb.core.queueing.fair_lane import FairLane
@@ -242,6 +243,23 @@ def test_how_long_one_would_wait() -> None:
     desk.fleet.add(node(2), 0.0)
     assert desk.admission.wait_s(new[2], 0.0) == 0.0, "with a free slot"
     assert Desk().admission.wait_s(new[2], 0.0) == 0.0
+
+
+def test_a_free_slot_that_is_kept_for_another_lane_makes_no_wait_shorter() -> None:
+    queue, fleet, estimate = new_queue(), Fleet(), WaitEstimate(3)
+    estimate.observe(2, 1.0, -1000.0)
+    shares = Shares(queue.lanes, fleet, [0, 0, 0], [100, 100, 25])
+    admission = AdmissionControl(queue, fleet, 0, estimate, shares)
+    scheduler = Scheduler(queue, RetryPolicy(1), fleet, admission=admission, shares=shares)
+    fleet.add(node(1, slots=4), 0.0)
+    assert scheduler.start_at_once(ticket("l1"), 0.0) is not None
+    tickets = [Ticket(lane, 0.0, start_by) for lane, start_by in ((2, 1.5), (2, 1.5), (2, 1.4), (1, 0.1))]
+    assert scheduler.start_at_once(tickets[0], 0.0) is None, "its lane has its one slot of four"
+    assert [admission.wait_s(each, 0.0) for each in tickets] == [0.5, 0.5, 0.5, 0.0]
+    assert [scheduler.submit(each) for each in tickets[:3]] == [None, None, Reason.WAIT_TOO_LONG]
+    assert scheduler.start_at_once(tickets[3], 0.0) is None, "somebody waits"
+    assert scheduler.submit(tickets[3]) is None
+    assert scheduler.next_dispatch(0.0) is not None
 
 
 def test_service_times_come_from_tries_that_end() -> None:

@@ -4,7 +4,7 @@ from math import exp
 
 import pytest
 
-from priolb.core.overload.estimate import WaitEstimate
+from priolb.core.overload.estimate import WaitEstimate, bounded_wait_s
 
 
 def estimate_of(*service_s: float) -> WaitEstimate:
@@ -67,3 +67,49 @@ def test_a_twentieth_of_the_slots_is_always_there() -> None:
     estimate = WaitEstimate(2)
     estimate.observe(0, 1000.0, 0.0)
     assert estimate.wait_s([1, 0], range(1), 2, 0.0) == 1500 / 0.1
+
+
+# With bounds of the slots that lanes have
+
+ANY = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("lane", "work_s", "reserved", "most", "common", "wait_s"),
+    [
+        pytest.param(1, [4, 2], [0, 0], [ANY, ANY], 4, 1.5, id="no bounds"),
+        pytest.param(1, [0, 3], [0, 0], [ANY, 1], 4, 3.0, id="it may have one"),
+        pytest.param(1, [0, 4], [2, 0], [ANY, ANY], 2, 2.0, id="two are kept for another"),
+        pytest.param(1, [4, 2], [2, 0], [ANY, ANY], 2, 2.0, id="the other has work for those"),
+        pytest.param(1, [100, 4], [0, 2], [ANY, ANY], 2, 2.0, id="two are its own"),
+        pytest.param(1, [100, 3], [0, 0], [1, ANY], 4, 1.0, id="the other may have one"),
+        pytest.param(1, [12, 2], [0, 0], [ANY, 1], 4, 5.0, id="after the other it may have one"),
+        pytest.param(1, [6, 4], [0, 0], [2, 1], 2, 7.0, id="the other has all that there are"),
+        pytest.param(1, [4, 6], [3, 0], [4, ANY], 1, 7.0, id="what is kept stays kept when its lane is done"),
+        pytest.param(1, [0, 3], [0, 4], [ANY, 1], 1, 3.0, id="more are kept for it than it may have"),
+        pytest.param(0, [0, 0], [0, 0], [ANY, ANY], 4, 0.0, id="nothing is known"),
+    ],
+)
+def test_bounds_of_lanes_make_waits_longer_or_shorter(
+    lane: int, work_s: list[float], reserved: list[int], most: list[int], common: float, wait_s: float
+) -> None:
+    assert bounded_wait_s(lane, work_s, reserved, most, common) == wait_s
+
+
+def test_what_better_lanes_do_in_their_own_slots_keeps_nobody_waiting() -> None:
+    """For ten seconds the better lane has had two slots of four, which are kept for it."""
+    estimate = WaitEstimate(2)
+    estimate.observe(0, 20.0, 0.0)
+    assert estimate.wait_within_s(1, [0, 1], range(1), 4, [2, 0], [ANY, ANY], 0.0) == 30.0 / 2
+    assert estimate.wait_within_s(1, [0, 1], range(1), 4, [1, 0], [ANY, ANY], 0.0) == 30.0 / 2
+    assert estimate.wait_within_s(1, [0, 1], range(1), 4, [0, 0], [ANY, ANY], 0.0) == 30.0 / 2
+    assert estimate.wait_within_s(0, [0, 0], range(0), 4, [2, 0], [ANY, ANY], 0.0) == 10.0 / 4
+
+
+def test_one_slot_is_open_to_all_however_many_are_kept() -> None:
+    estimate = estimate_of(1.0, 1.0)
+    assert estimate.wait_within_s(1, [0, 2], range(1), 4, [9, 0], [ANY, ANY], 0.0) == 2.5
+
+
+def test_without_a_slot_nothing_is_known_of_bounds_either() -> None:
+    assert estimate_of(1.0).wait_within_s(0, [5], range(0), 0, [1], [1], 0.0) == 0.0

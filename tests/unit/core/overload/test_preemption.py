@@ -253,18 +253,24 @@ def test_there_are_no_more_in_a_second_than_tokens() -> None:
     assert [desk.preempt(each, 60.0) is not None for each in waiting[3:]] == [True, True]
 
 
-def test_one_for_which_the_node_is_too_slow_takes_no_slot() -> None:
-    desk = Desk(slots=1)
-    fleet = desk.scheduler.fleet
-    desk.scheduler.admission = AdmissionControl(desk.scheduler.queue, fleet, 0, WaitEstimate(3))
+def test_one_for_which_the_node_is_too_slow_takes_no_slot_and_holds_up_nobody() -> None:
+    desk = Desk(slots=2)
+    scheduler, fleet = desk.scheduler, desk.scheduler.fleet
+    scheduler.admission = AdmissionControl(scheduler.queue, fleet, 0, WaitEstimate(3))
     desk.start("l1")
+    desk.start("l2")
     desk.node.service_times.add(5.0, 1.0)
-    hurried = Ticket(FAST_TRACK, 1.0, 5.9)
-    hurried.answer_by = 5.9
-    assert desk.scheduler.submit(hurried) is None
-    assert desk.preempt(hurried, 1.0) is None
-    hurried.answer_by = 6.0
-    assert desk.preempt(hurried, 1.0) is not None
+    hurried, patient = [Ticket(FAST_TRACK, 1.0, answer_by) for answer_by in (5.9, 6.0)]
+    for each in hurried, patient:
+        each.answer_by = each.start_by
+        assert scheduler.submit(each) is None
+    result = desk.preempt(patient, 1.0)
+    assert result is not None
+    assert result[1].ticket is patient
+    assert (hurried.state, scheduler.queue.lanes[FAST_TRACK].length) == (ENDED, 0)
+    assert fleet.has_news
+    assert scheduler.next_deadline() == 1.0
+    assert scheduler.take_expired(1.0) == [hurried]
 
 
 def test_a_free_slot_that_is_kept_for_another_lane_is_none() -> None:
