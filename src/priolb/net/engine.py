@@ -414,7 +414,7 @@ class Engine:
                 connection.flush()
 
     def _pump_at_end(self) -> None:
-        """Start every try that can; what it sends leaves before the answers: no slot shall wait for a client."""
+        """Start every try that can; what they send leaves before the answers: no slot waits for a client."""
         self._is_turn_over = True
         try:
             self.catch_up(self.clock())
