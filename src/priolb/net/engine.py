@@ -83,7 +83,6 @@ class Engine:
         "_date_until",
         "_is_flush_booked",
         "_is_pump_due",
-        "_is_turn_over",
         "_links",
         "_loop",
         "_next_node_id",
@@ -168,7 +167,6 @@ class Engine:
         self._next_node_id = 0
         self._is_pump_due: bool = False
         self._is_flush_booked: bool = False
-        self._is_turn_over: bool = False
         self._unflushed: list[Flushing] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float = inf
@@ -396,30 +394,30 @@ class Engine:
         """
         self._unflushed.append(connection)
         if not self._is_flush_booked:
-            if self._is_turn_over:
-                self._unflushed.pop().flush()
-            else:
-                self._is_flush_booked = True
-                self._loop.call_soon(self.flush)
+            self._is_flush_booked = True
+            self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
         """Do everything that was put off to the end of this turn of the loop."""
         self._is_flush_booked = False
+        unflushed, self._unflushed = self._unflushed, []
         try:
             if self._is_pump_due:
                 self._pump_at_end()
         finally:
-            unflushed, self._unflushed = self._unflushed, []
             for connection in unflushed:
                 connection.flush()
 
     def _pump_at_end(self) -> None:
         """Start every try that can; what they send leaves before the answers: no slot waits for a client."""
-        self._is_turn_over = True
+        self._is_flush_booked = True
         try:
             self.catch_up(self.clock())
         finally:
-            self._is_turn_over = False
+            self._is_flush_booked = False
+            started, self._unflushed = self._unflushed, []
+            for connection in started:
+                connection.flush()
             if self._is_pump_due:
                 self._book_pump()
 

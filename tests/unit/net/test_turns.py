@@ -10,7 +10,7 @@ from priolb.core.overload.estimate import WaitEstimate
 from priolb.core.overload.preemption import Preemption
 from priolb.core.queueing.classify import FAST_TRACK, LOW_PRIORITY
 from priolb.core.queueing.codel import CodelLane
-from priolb.core.queueing.discipline import FastHighLow
+from priolb.core.queueing.discipline import FastHighLow, Weighted
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
 from support.manual_loop import TICK_S
@@ -89,6 +89,24 @@ def test_the_next_request_leaves_before_the_answer_whose_slot_it_gets() -> None:
         assert answered.take()[9:12] == b"200"
         call.send(ANSWER)
         assert serve_all(rig, node) == [b"", b"200"]
+
+
+def test_what_loses_its_slot_in_the_turn_in_which_it_got_it_is_not_sent() -> None:
+    """The turn is the low lane's, and the urgent request takes the slot from it at once."""
+    lanes = [Lane(name, max_wait_s=5.0) for name in ("fast", "high", "low")]
+    preemption = Preemption(frozenset({FAST_TRACK}), frozenset({LOW_PRIORITY}), 10, 0.0)
+    with Rig(queue=PriorityQueue(lanes, Weighted([1, 1, 3])), preemption=preemption) as rig:
+        node = busy(rig, slots=1)
+        [call] = node.connections
+        read(call, ANSWER)
+        come(rig, 1, FAST)
+        rig.engine.flush()
+        rig.run()
+        assert call.take() == b"", "nothing of the low request"
+        assert rig.notes.take("preempted") == [("preempted", b"", LOW_PRIORITY, "http://node-1", b"")]
+        assert node.connections[1].take().startswith(b"POST /fast HTTP/1.1\r\n")
+        node.connections[1].send(ANSWER)
+        assert serve_all(rig, node) == [b"200"] * 3
 
 
 def test_a_lane_is_not_full_because_of_one_that_has_a_slot() -> None:
