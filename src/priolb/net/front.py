@@ -115,7 +115,7 @@ class FrontConnection(Reception):
                 self._rest()
         elif state == BUSY:
             self._waiting += data
-        if len(self._waiting) > MAX_PIPELINED_BYTES:
+        if self._waiting and len(self._waiting) > MAX_PIPELINED_BYTES:
             self._hold_back()
 
     def on_lapse(self, now: float) -> None:

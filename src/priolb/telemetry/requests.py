@@ -19,8 +19,10 @@ from priolb.telemetry.lane_words import LaneWords
 from priolb.telemetry.logs import OPEN, Logger
 from priolb.telemetry.refusals import RefusalLog
 
-# Lines kept of requests that are completed: for each lane, node, status and number of tries up to four.
+# Lines kept of requests that are completed: for each lane, status and number of tries up to four.
 _LINES_MAX: Final = 4096
+# Names of nodes that are kept as they stand in a line.
+_NODES_MAX: Final = 4096
 # Ids of requests that are under way, kept for their second line.
 _REQUEST_IDS_MAX: Final = 1024
 # Printable ASCII that stands in a line as it is: forms differ only in what they put around it.
@@ -51,21 +53,29 @@ class _CompletedLine(_Line):
 
     Args:
         status: what the client was answered.
-        node: name of the node that answered.
         tries: how many tries it took.
-        parts: as in `_Line`.
+        parts: as in `_Line`; between the last two stands the node.
         behind_lengths: as there.
+
+    `node` is the name of the node that answered last, None before the first, and `end` the end of the line
+    with it.
     """
 
-    __slots__ = ("node", "status", "tries")
+    __slots__ = ("_ends", "end", "node", "status", "tries")
 
-    def __init__(
-        self, status: int, node: str, tries: int, parts: list[bytes], behind_lengths: list[bytes]
-    ) -> None:
-        super().__init__(parts, behind_lengths)
+    def __init__(self, status: int, tries: int, parts: list[bytes], behind_lengths: list[bytes]) -> None:
+        super().__init__(parts[:-2], behind_lengths)
+        self._ends: list[bytes] = parts[-2:]
         self.status = status
-        self.node = node
         self.tries = tries
+        self.node: str | None = None
+        self.end: bytes = b""
+
+    def end_with(self, node: str, shown_node: bytes) -> None:
+        """Have the line end with this node, which stands in it like this."""
+        to_node, end = self._ends
+        self.node = node
+        self.end = b"%b%b%b" % (to_node, shown_node, end)
 
 
 class RequestLog:
@@ -91,6 +101,7 @@ class RequestLog:
         "_queued_lines",
         "_quote",
         "_render_id",
+        "_shown_nodes",
         "_stamps",
         "clients_left",
         "preemptions",
@@ -113,6 +124,7 @@ class RequestLog:
         self._queued_lines: dict[int, _Line] = {}
         self._completed_lines: dict[int, _CompletedLine] = {}
         self._line_of_completed = lru_cache(maxsize=_LINES_MAX)(self._completed_line)
+        self._shown_nodes: dict[str, bytes] = {}
 
     def queued(
         self, request_id: bytes, lane: int, payload_bytes: int, now: float, queue: PriorityQueue
@@ -173,16 +185,19 @@ class RequestLog:
         is_idle = queue.length == 0
         key = 4 * lane + 2 * is_idle if request_id else 4 * lane + 2 * is_idle + 1
         line = self._completed_lines.get(key)
-        if line is None or line.status != status or line.tries != tries or line.node != node:
-            line = self._line_of_completed(lane, request_id != b"", status, node, tries, is_idle)
+        if line is None or line.status != status or line.tries != tries:
+            line = self._line_of_completed(lane, request_id != b"", status, tries, is_idle)
             self._completed_lines[key] = line
+        if line.node is not node:
+            shown_node = self._shown_nodes.get(node)
+            line.end_with(node, self._show_node(node) if shown_node is None else shown_node)
         total_us = int((now - arrived_at) * 1e6)
         total = b"%d" % total_us
         node_time, wait = total, _NO_WAIT
         if started_at != arrived_at:
             node_time = b"%d" % int((now - started_at) * 1e6)
             wait = b"%d" % int((started_at - arrived_at) * 1e6)
-        to_stamp, to_id, to_ms, to_us, to_node_time, to_wait, to_payload, end = line.parts
+        to_stamp, to_id, to_ms, to_us, to_node_time, to_wait, to_payload = line.parts
         text = b"%b%b%b%b%b%b%b%b%b%b%b%b%b%d%b" % (
             to_stamp, self._stamps.at(now),
             to_id, self._shown(request_id) if request_id else request_id,
@@ -191,7 +206,7 @@ class RequestLog:
             to_node_time, node_time,
             to_wait, wait,
             to_payload, payload_bytes,
-            end,
+            line.end,
         )  # fmt: skip
         if not is_idle:
             text += line.lengths % self._lanes.lengths(queue, lane)
@@ -255,8 +270,15 @@ class RequestLog:
         parts = self._parts("Request added to queue", has_id, fields)
         return _Line(parts[:4], parts[4:])
 
+    def _show_node(self, node: str) -> bytes:
+        """Return the name of a node as it stands in a line, and keep it."""
+        if len(self._shown_nodes) >= _NODES_MAX:
+            self._shown_nodes.clear()
+        shown = self._shown_nodes[node] = self._logger.form.text(node).encode()
+        return shown
+
     def _completed_line(
-        self, lane: int, has_id: bool, status: int, node: str, tries: int, is_idle: bool
+        self, lane: int, has_id: bool, status: int, tries: int, is_idle: bool
     ) -> _CompletedLine:
         """Return the line of a request that is completed, with its lengths when nobody waits."""
         value = self._logger.form.value
@@ -266,12 +288,12 @@ class RequestLog:
             *self._lane(lane),
             *_open(["payloadSize"]),
             ("statusCode", value(status)),
-            ("nodeURI", value(node)),
+            *_open(["nodeURI"]),
             ("requestTries", value(tries)),
             *self._lengths("endQueueSize", lane, lengths),
         ]
         parts = self._parts("Request completed", has_id, fields)
-        return _CompletedLine(status, node, tries, parts[:8], parts[8:])
+        return _CompletedLine(status, tries, parts[:9], parts[9:])
 
     def _parts(self, message: str, has_id: bool, fields: list[tuple[str, str]]) -> list[bytes]:
         """Return a line in parts; the second value, after the time, is its id, or nothing."""

@@ -214,6 +214,17 @@ def test_each_line_tells_the_facts_of_its_own_request(open_log: OpenLog) -> None
     assert told == [*facts, facts[0]]
 
 
+def test_nodes_without_end_are_all_told_and_not_all_kept(open_log: OpenLog) -> None:
+    log = open_log()
+    requests = RequestLog(log.logger)
+    requests._shown_nodes.update({f"http://{number}": b"" for number in range(4_095)})
+    nodes = ["http://a", "http://b", "http://a", "http://a"]
+    for node in nodes:
+        requests.completed(a_ticket(2, 1), b"", 60, 200, node, 8.0, 8.5, queue_of(0, 0, 0))
+    assert [json.loads(line)["nodeURI"] for line in log.lines()] == nodes
+    assert list(requests._shown_nodes) == ["http://b", "http://a"]
+
+
 @pytest.mark.parametrize("is_json", [True, False])
 @pytest.mark.parametrize(
     "request_id",
