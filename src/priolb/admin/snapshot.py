@@ -15,7 +15,7 @@ from typing import Final
 
 _MAX_TASKS: Final = 1000
 _MAX_FRAMES: Final = 64
-_MAX_TYPES: Final = 50
+_MAX_TYPES: Final = 100
 _MAX_OBJECTS: Final = 2_000_000
 # About 2 ms of counting, after which requests have their turn.
 _OBJECTS_PER_TURN: Final = 20_000
