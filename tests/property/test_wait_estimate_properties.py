@@ -86,7 +86,7 @@ def test_without_bounds_a_wait_is_told_to_within_rounding(slots: int, line: list
     line=LINES,
     lane=st.integers(0, LANES - 1),
 )
-def test_with_bounds_a_wait_is_told_to_within_a_service_and_a_third(
+def test_with_bounds_a_wait_is_told_to_within_a_third_or_so(
     slots: int, reserved: list[int], most_percent: list[int], line: list[int], lane: int
 ) -> None:
     """Which of two slots is whose comes out only as they are given away."""
@@ -97,4 +97,4 @@ def test_with_bounds_a_wait_is_told_to_within_a_service_and_a_third(
     told_s = hall.admission.wait_s(ticket, 0.0)
     hall.submit(ticket)
     waits_s = hall.start_of(ticket)
-    assert abs(waits_s - told_s) <= SERVICE_S + waits_s / 3
+    assert abs(waits_s - told_s) <= 0.75 * SERVICE_S + 0.3 * waits_s

@@ -19,13 +19,12 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
-from typing import Final
 
 from priolb.core.chance import MIDDLE, Chance
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.judge import Judge
 from priolb.core.nodes.node import FIRST, OVER, REPEATED, Lease, NodeState
-from priolb.core.outcome import Outcome, Phase, Source
+from priolb.core.outcome import PREEMPTED, Outcome
 from priolb.core.overload.admission import AdmissionControl
 from priolb.core.overload.preemption import Preemption
 from priolb.core.overload.retry_advice import RetryAdvice
@@ -38,9 +37,6 @@ from priolb.core.retries.retry import RetryPolicy
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
-
-# How a try ended that was cut short for a better request: it says nothing of its node.
-PREEMPTED: Final = Outcome(Source.US, Phase.HEAD, None, 0, sent=True, answering=False)
 
 
 class Scheduler:
@@ -182,13 +178,15 @@ class Scheduler:
     def next_dispatch(self, now: float) -> Lease | None:
         """Reserve a slot for the next ticket; None when no ticket can go now. Call it until it says None.
 
-        Tickets found expired on the way are collected for `take_expired`.
+        Tickets found expired on the way are collected for `take_expired`. After `AT_ONCE` of them it says
+        None, too; as those are due at once, it is called again soon.
         """
         if self._joins != self.fleet.joins:
             self._joins = self.fleet.joins
             self.queue.wake(inf)  # those who rest did so because no other node was there
         shares = self._shares
-        while self.fleet.free.length:
+        late = 0
+        while self.fleet.free.length and late < AT_ONCE:
             if shares is None:
                 ticket = self.queue.pop(self._has_node_for)
             else:
@@ -203,6 +201,7 @@ class Scheduler:
                 ticket.start_by = now
             self.queue.not_served(ticket)
             self._expire(ticket)
+            late += 1
         return None
 
     def finished(self, lease: Lease, outcome: Outcome, repeatable: bool, now: float) -> bool:
@@ -229,7 +228,7 @@ class Scheduler:
         if self._shares is not None:
             self._shares.end(lease, now)
         if is_back:
-            _remember(ticket, node, outcome)
+            ticket.note_failure(node.node_id, outcome.at_fault)
             if not is_counted:
                 ticket.tries -= 1
             elif self._budget is not None:
@@ -300,27 +299,27 @@ class Scheduler:
         if self._shares is not None:
             self._shares.end(lease, now)
         if outcome.failed and is_open:
-            _remember(ticket, lease.node, outcome)
+            ticket.note_failure(lease.node.node_id, outcome.at_fault)
 
     # Slots taken from others
 
     def victim_of(self, lane: int, now: float) -> Lease | None:
         """Return the lease that is to be cut short for the next ticket of `lane`; None when none is.
 
-        That is the first for which there is such a lease: who waits for a certain node holds up nobody. Who
-        has too little time left for the node has expired, as in `next_dispatch`.
+        That is the first for which there is such a lease: who waits for a certain node holds up nobody. Nor
+        does who has too little time left for any node, and so has expired.
         """
         shares, line = self._shares, self.queue.lanes[lane]
-        while shares is not None and line.length:
+        for _ in range(AT_ONCE):
+            if shares is None or not line.length:
+                return None
             ticket = line.first(lambda tried: shares.victim_of(lane, tried, now) is not None)
             if ticket is None or ticket.start_by <= now:
                 return None
             if self.fleet.free.length and shares.may_start(lane) and self._has_node_for(ticket.tried):
                 return None
-            victim = shares.victim_of(lane, ticket.tried, now)
-            if victim is None or self.admission is None:
-                return victim
-            if not self.admission.is_too_late(ticket, victim.node, now):
+            victim = self._victim_in_time_for(ticket, shares, now)
+            if victim is not None or self.admission is None or self.admission.has_node_in_time(ticket, now):
                 return victim
             self.queue.remove(ticket)
             ticket.start_by = now
@@ -415,6 +414,15 @@ class Scheduler:
         self._expired.append(ticket)
         self.fleet.has_news = True
 
+    def _victim_in_time_for(self, ticket: Ticket, shares: Shares, now: float) -> Lease | None:
+        """Return the lease to cut short for `ticket`, at a node for which it has enough time left."""
+        passed = ticket.tried
+        while (victim := shares.victim_of(ticket.lane, passed, now)) is not None:
+            if self.admission is None or not self.admission.is_too_late(ticket, victim.node, now):
+                break
+            passed = passed | {victim.node.node_id}
+        return victim
+
     def _refusal_by_admission(self, ticket: Ticket) -> Reason | None:
         """Return why a new ticket may not get in line; what could take a slot at once need not wait."""
         admission, shares = self.admission, self._shares
@@ -480,10 +488,3 @@ class Scheduler:
             # Every usable node has been tried: one of a later tier, or else the same one again.
             node = fleet.backup_for(tried, is_free=True) or fleet.free.best(NO_NODES_TRIED, ticket)
         return node
-
-
-def _remember(ticket: Ticket, node: NodeState, outcome: Outcome) -> None:
-    """Note on `ticket` that `node` has failed it."""
-    ticket.tried = ticket.tried | {node.node_id}
-    if outcome.at_fault:
-        ticket.suspects = ticket.suspects | {node.node_id}

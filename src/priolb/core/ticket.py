@@ -70,6 +70,12 @@ class Ticket:
         self.previous: Ticket | None = None
         self.next: Ticket | None = None
 
+    def note_failure(self, node_id: int, at_fault: bool) -> None:
+        """Take note that a node has failed it, and whether that seems to be the fault of the node."""
+        self.tried = self.tried | {node_id}
+        if at_fault:
+            self.suspects = self.suspects | {node_id}
+
     def may_be_preempted(self) -> bool:
         """Return whether its try may be cut short now: it can be repeated, and its answer has not begun."""
         return True

@@ -145,6 +145,22 @@ def test_one_that_needs_its_answer_sooner_than_the_node_gives_any_is_not_sent() 
         assert client.take().startswith(b"HTTP/1.1 200 OK")
 
 
+def test_all_who_have_too_little_time_left_are_told_a_few_at_a_time() -> None:
+    with Rig(estimate=WaitEstimate(3)) as rig:
+        node, holder = rig.node(slots=1), rig.client()
+        holder.send(POST)
+        call = node.accept()
+        clients = send(rig, *[post(b"X-Request-Timeout: 2")] * 200)
+        for _ in range(3):
+            node.state.service_times.add(2.0, rig.clock())
+        rig.advance(0.5)
+        call.send(ANSWER)
+        assert rig.counts()[0] == 200 - 64
+        rig.advance(4 * TICK_S)
+        assert {client.take()[:12] for client in clients} == {b"HTTP/1.1 504"}
+        assert call.take().count(b"POST") == 1
+
+
 def test_one_that_has_too_little_time_left_when_a_slot_is_free_is_told_then() -> None:
     """Half of the answers of its node take 2 seconds, though those of its lane take but one."""
     with Rig(estimate=estimate_of(0.5)) as rig:

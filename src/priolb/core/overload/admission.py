@@ -114,7 +114,7 @@ class AdmissionControl:
         ahead, overtaking = queue.ahead_of(ticket), queue.overtaking(lane)
         if shares is None:
             return estimate.wait_s(ahead, overtaking, slots, now)
-        return estimate.wait_within_s(lane, ahead, overtaking, slots, shares.reserved, shares.most(), now)
+        return estimate.wait_within_s(lane, ahead, overtaking, slots, shares.bounds(), now)
 
     def is_too_late(self, ticket: Ticket, node: NodeState, now: float) -> bool:
         """Return whether `node`, as fast as it answers half of its requests, is too slow for `ticket`."""
@@ -123,6 +123,11 @@ class AdmissionControl:
             and ticket.answer_by < inf
             and now + node.service_times.value(now) > ticket.answer_by
         )
+
+    def has_node_in_time(self, ticket: Ticket, now: float) -> bool:
+        """Return whether any node is fast enough for `ticket`, of those that have not failed it."""
+        nodes = [node for node_id, node in self._fleet.candidates.items() if node_id not in ticket.tried]
+        return any(not self.is_too_late(ticket, node, now) for node in nodes)
 
     def _is_full_for(self, ticket: Ticket) -> bool:
         """Return whether there is no place for a new ticket, not even one of a worse ticket.

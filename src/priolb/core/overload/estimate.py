@@ -24,6 +24,27 @@ _MEMORY_S: Final = 10.0
 _LEAST_SHARE: Final = 0.05
 
 
+class Bounds:
+    """How the slots are shared out among the lanes.
+
+    Args:
+        reserved: slots that are kept for each lane.
+        most: the most slots that each lane may have, one at least.
+        in_flight: slots that each lane has.
+        has_free: whether a slot is free that is kept for nobody.
+    """
+
+    __slots__ = ("has_free", "in_flight", "most", "reserved")
+
+    def __init__(
+        self, reserved: Sequence[int], most: Sequence[int], in_flight: Sequence[int], has_free: bool
+    ) -> None:
+        self.reserved = reserved
+        self.most = most
+        self.in_flight = in_flight
+        self.has_free = has_free
+
+
 class WaitEstimate:
     """What is known of the service times of each lane.
 
@@ -76,30 +97,35 @@ class WaitEstimate:
         return work_s / max(slots - busy, slots * _LEAST_SHARE)
 
     def wait_within_s(
-        self,
-        lane: int,
-        ahead: list[int],
-        overtaking: Iterable[int],
-        slots: int,
-        reserved: Sequence[int],
-        most: Sequence[int],
-        now: float,
+        self, lane: int, ahead: list[int], overtaking: Iterable[int], slots: int, bounds: Bounds, now: float
     ) -> float:
-        """Do as `wait_s` for a ticket of `lane` while it may have no slot, with bounds for each lane.
+        """Do as `wait_s` for a ticket of `lane` that may have no slot now, where lanes have bounds.
 
         Args:
-            reserved: slots that are kept for each lane.
-            most: the most slots that each lane may have, one at least.
+            lane: index of its lane.
+            ahead: as in `wait_s`, as are all that follow.
+            overtaking: as there.
+            slots: as there.
+            bounds: of the lanes.
+            now: monotonic seconds.
         """
         if not slots:
             return 0.0
+        reserved, most = bounds.reserved, bounds.most
         work_s = [count * self.service_s(each) for each, count in enumerate(ahead)]
-        work_s[lane] += 0.5 * self._overall_s
+        # Of a lane that has all it may have, the next slot is one of its own.
+        is_at_most = bounds.in_flight[lane] >= most[lane]
+        work_s[lane] += 0.5 * (self.service_s(lane) if is_at_most else self._overall_s)
         self._fade(now)
-        busy = sum([max(0.0, self._busy_s[each] / _MEMORY_S - reserved[each]) for each in overtaking])
+        busy = 0.0
+        if not bounds.has_free:  # else those lanes are not so busy any more
+            busy = sum([max(0.0, self._busy_s[each] / _MEMORY_S - reserved[each]) for each in overtaking])
         # However many are reserved, one slot is open to all.
         common = max(max(1, slots - sum(reserved)) - busy, slots * _LEAST_SHARE)
-        return bounded_wait_s(lane, work_s, [min(each, slots) for each in reserved], most, common)
+        wait_s = bounded_wait_s(lane, work_s, reserved, most, common)
+        if sum(reserved) >= slots:  # not all of these are there
+            return max(wait_s, self.wait_s(ahead, overtaking, slots, now))
+        return wait_s
 
     def _fade(self, now: float) -> None:
         if now > self._faded_at:
@@ -113,14 +139,15 @@ def bounded_wait_s(
 ) -> float:
     """Return when the work ahead of a ticket is done, seconds from now.
 
-    In a time t, the other lanes need min(W, M t) - min(W, R t) of the common slots, each for its work W, with
-    R slots of its own and M at most. What of the common slots they leave is for the lane of the ticket, up
-    to its own most. (A fluid model: work can be divided, and better lanes go first.)
+    Of the common slots, another lane with work W, R slots of its own and M at most needs M - R until W / M;
+    if they are not there, what it is behind is done later, and until W / R its own slots go on with it, too.
+    What all others leave of the common slots is for the lane of the ticket, up to its own most. (A fluid
+    model: work can be divided, and better lanes go first.)
 
     Args:
         lane: index of its lane.
         work_s: service time of what is ahead of it in each lane, seconds.
-        reserved: slots that are kept for each lane, no more than there are.
+        reserved: slots that are kept for each lane.
         most: the most slots that each lane may have, one at least.
         common: slots that are reserved for no lane, more than 0.
     """
@@ -128,32 +155,36 @@ def bounded_wait_s(
     if left_s <= 0.0:
         return 0.0  # nobody knows
     own, top = float(min(reserved[lane], most[lane])), float(most[lane])
-    # The slots that the other lanes need, more or fewer, from or until some time.
-    changes: list[tuple[float, float]] = [(inf, 0.0)]
+    # When the other lanes need fewer common slots, and when more or fewer of their own slots help them.
+    changes: list[tuple[float, float, float]] = [(inf, 0.0, 0.0)]
     need = 0.0
     for each, each_s in enumerate(work_s):
         if each != lane and each_s > 0.0:
             kept = min(reserved[each], most[each])
             need += most[each] - kept
-            changes.append((each_s / most[each], float(-most[each])))
+            changes.append((each_s / most[each], float(kept - most[each]), float(kept)))
             if kept:
-                changes.append((each_s / kept, float(kept)))
+                changes.append((each_s / kept, 0.0, float(-kept)))
     changes.sort()
-    now_s = behind_s = 0.0
-    for change_s, change in changes:
+    now_s = behind_s = help_ = 0.0
+    for change_s, less, more in changes:
+        span_s = change_s - now_s
         # Until they have caught up, those before it leave nothing.
         caught_up_s = now_s
-        if need >= common:
+        grows = need - common - (help_ if behind_s > 0.0 else 0.0)
+        if grows >= 0.0:
             caught_up_s = change_s
         elif behind_s > 0.0:
-            caught_up_s = min(change_s, now_s + behind_s / (common - need))
-        behind_s = max(0.0, behind_s + (need - common) * (change_s - now_s))
-        for until_s, slots in ((caught_up_s, own), (change_s, min(top, own + common - max(0.0, need)))):
+            caught_up_s = min(change_s, now_s + behind_s / -grows)
+        behind_s = max(0.0, behind_s + grows * span_s)
+        left = max(0.0, common - need)
+        for until_s, slots in ((caught_up_s, own), (change_s, min(top, own + left))):
             if slots * (until_s - now_s) >= left_s:
                 return now_s + left_s / slots
             left_s -= slots * (until_s - now_s)
             now_s = until_s
-        need += change
+        need += less
+        help_ += more
     return now_s
 
 

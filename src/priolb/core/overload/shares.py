@@ -18,6 +18,7 @@ from typing import Final
 
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.node import Lease
+from priolb.core.overload.estimate import Bounds
 from priolb.core.overload.preemption import Preemption
 from priolb.core.queueing.lanes import Lane
 
@@ -37,9 +38,6 @@ class Shares:
         reserved: slots kept for each lane.
         most_percent: the most slots that each lane may have, per cent of all; at least one slot.
         preemption: whose slots may be taken for better requests, None for nobody's.
-
-    Attributes:
-        reserved: slots kept for each lane.
     """
 
     __slots__ = (
@@ -49,11 +47,11 @@ class Shares:
         "_lanes",
         "_most",
         "_most_percent",
+        "_reserved",
         "_seen",
         "_unused",
         "in_flight",
         "preemption",
-        "reserved",
     )
 
     def __init__(
@@ -67,7 +65,7 @@ class Shares:
         self.preemption: Preemption | None = preemption
         self._lanes = lanes
         self._fleet = fleet
-        self.reserved: list[int] = reserved
+        self._reserved = reserved
         self._most_percent = most_percent
         self._most: list[int] = [1] * len(lanes)
         self._free: int = 0
@@ -85,13 +83,13 @@ class Shares:
         in_flight = self.in_flight[lane]
         if not self._free or in_flight >= self._most[lane]:
             return False
-        return in_flight < self.reserved[lane] or self._free > self._unused or not self._common
+        return in_flight < self._reserved[lane] or self._free > self._unused or not self._common
 
-    def most(self) -> list[int]:
-        """Return the most slots that each lane may have now."""
+    def bounds(self) -> Bounds:
+        """Return how the slots are shared out now."""
         if self._seen != self._fleet.revision:
             self._count()
-        return self._most
+        return Bounds(self._reserved, self._most, self.in_flight, self._free > self._unused)
 
     def open_among(self, lanes: int) -> int:
         """Return which of these lanes may start a request now, all as bits; bit 0 is the best lane."""
@@ -105,7 +103,7 @@ class Shares:
     def begin(self, lease: Lease) -> None:
         """Take note of a lease that was just given."""
         lane = lease.ticket.lane
-        if self.in_flight[lane] < self.reserved[lane]:
+        if self.in_flight[lane] < self._reserved[lane]:
             self._unused -= 1
         else:
             self._common += 1
@@ -125,7 +123,7 @@ class Shares:
         """
         lane, node = lease.ticket.lane, lease.node
         self.in_flight[lane] -= 1
-        if self.in_flight[lane] < self.reserved[lane]:
+        if self.in_flight[lane] < self._reserved[lane]:
             self._unused += 1
         else:
             self._common -= 1
@@ -153,9 +151,9 @@ class Shares:
         if in_flight >= self._most[lane]:
             return None
         spared: frozenset[int] = frozenset()
-        if in_flight >= self.reserved[lane]:
+        if in_flight >= self._reserved[lane]:
             lanes = range(len(self._lanes))
-            spared = frozenset([each for each in lanes if self.in_flight[each] <= self.reserved[each]])
+            spared = frozenset([each for each in lanes if self.in_flight[each] <= self._reserved[each]])
         return self.preemption.victim_of(lane, tried, spared, now)
 
     def _count(self) -> None:

@@ -245,7 +245,7 @@ def test_how_long_one_would_wait() -> None:
     assert Desk().admission.wait_s(new[2], 0.0) == 0.0
 
 
-def test_a_free_slot_that_is_kept_for_another_lane_makes_no_wait_shorter() -> None:
+def test_a_free_slot_that_its_lane_may_not_have_makes_no_wait_shorter() -> None:
     queue, fleet, estimate = new_queue(), Fleet(), WaitEstimate(3)
     estimate.observe(2, 1.0, -1000.0)
     shares = Shares(queue.lanes, fleet, [0, 0, 0], [100, 100, 25])
@@ -260,6 +260,21 @@ def test_a_free_slot_that_is_kept_for_another_lane_makes_no_wait_shorter() -> No
     assert scheduler.start_at_once(tickets[3], 0.0) is None, "somebody waits"
     assert scheduler.submit(tickets[3]) is None
     assert scheduler.next_dispatch(0.0) is not None
+
+
+def test_slots_that_are_kept_for_another_lane_make_no_wait_shorter() -> None:
+    queue, fleet, estimate = new_queue(), Fleet(), WaitEstimate(3)
+    estimate.observe(2, 1.0, -1000.0)
+    shares = Shares(queue.lanes, fleet, [2, 0, 0], [100, 100, 100])
+    admission = AdmissionControl(queue, fleet, 0, estimate, shares)
+    scheduler = Scheduler(queue, RetryPolicy(1), fleet, admission=admission, shares=shares)
+    fleet.add(node(1, slots=4), 0.0)
+    for name in ("l1", "l2"):
+        assert scheduler.start_at_once(ticket(name), 0.0) is not None
+    tickets = [Ticket(lane, 0.0, inf) for lane in (0, 1, 2)]
+    assert [admission.wait_s(each, 0.0) for each in tickets] == [0.0, 0.25, 0.25]
+    assert scheduler.submit(tickets[2]) is None
+    assert admission.wait_s(Ticket(2, 0.0, inf), 0.0) == 0.75
 
 
 def test_service_times_come_from_tries_that_end() -> None:

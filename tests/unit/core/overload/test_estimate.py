@@ -4,7 +4,7 @@ from math import exp
 
 import pytest
 
-from priolb.core.overload.estimate import WaitEstimate, bounded_wait_s
+from priolb.core.overload.estimate import Bounds, WaitEstimate, bounded_wait_s
 
 
 def estimate_of(*service_s: float) -> WaitEstimate:
@@ -96,20 +96,67 @@ def test_bounds_of_lanes_make_waits_longer_or_shorter(
     assert bounded_wait_s(lane, work_s, reserved, most, common) == wait_s
 
 
-def test_what_better_lanes_do_in_their_own_slots_keeps_nobody_waiting() -> None:
-    """For ten seconds the better lane has had two slots of four, which are kept for it."""
+def bounds(
+    reserved: list[int],
+    most: list[int] | None = None,
+    in_flight: list[int] | None = None,
+    has_free: bool = False,
+) -> Bounds:
+    lanes = len(reserved)
+    return Bounds(reserved, most or [ANY] * lanes, in_flight or [0] * lanes, has_free)
+
+
+@pytest.mark.parametrize("reserved", [2, 1, 0])
+def test_what_better_lanes_do_in_their_own_slots_keeps_nobody_waiting(reserved: int) -> None:
+    """For ten seconds the better lane has had two slots of four: they are not there, kept for it or not."""
     estimate = WaitEstimate(2)
     estimate.observe(0, 20.0, 0.0)
-    assert estimate.wait_within_s(1, [0, 1], range(1), 4, [2, 0], [ANY, ANY], 0.0) == 30.0 / 2
-    assert estimate.wait_within_s(1, [0, 1], range(1), 4, [1, 0], [ANY, ANY], 0.0) == 30.0 / 2
-    assert estimate.wait_within_s(1, [0, 1], range(1), 4, [0, 0], [ANY, ANY], 0.0) == 30.0 / 2
-    assert estimate.wait_within_s(0, [0, 0], range(0), 4, [2, 0], [ANY, ANY], 0.0) == 10.0 / 4
+    assert estimate.wait_within_s(1, [0, 1], range(1), 4, bounds([reserved, 0]), 0.0) == 30.0 / 2
+
+
+def test_slots_of_its_own_are_there_for_a_lane() -> None:
+    estimate = estimate_of(1.0, 1.0)
+    assert estimate.wait_within_s(0, [3, 0], range(0), 4, bounds([2, 0]), 0.0) == 3.5 / 4
+    assert estimate.wait_within_s(1, [9, 3], range(1), 4, bounds([0, 2]), 0.0) == 3.5 / 2
+
+
+def test_of_what_is_kept_for_nobody_a_twentieth_of_all_slots_is_always_there() -> None:
+    estimate = WaitEstimate(2)
+    estimate.observe(0, 1000.0, 0.0)
+    assert estimate.wait_within_s(1, [0, 0], range(1), 20, bounds([10, 0]), 0.0) == 500.0 / 1.0
+
+
+def test_a_lane_that_has_all_it_may_have_waits_for_one_of_its_own() -> None:
+    estimate = estimate_of(60.0, 0.05)
+    at_most = bounds([0, 0], [ANY, 2], [0, 2], has_free=True)
+    assert estimate.wait_within_s(1, [0, 0], range(1), 8, at_most, 0.0) == 0.5 * 0.05 / 2
+
+
+def test_with_a_free_slot_that_is_kept_for_nobody_better_lanes_are_not_that_busy() -> None:
+    estimate = WaitEstimate(2)
+    for _ in range(8):
+        estimate.observe(0, 20.0, 0.0)
+    estimate.observe(1, 1.0, 0.0)
+    for has_free, wait_s in ((True, 4.5 / 2), (False, 4.5 / 0.4)):
+        at_most = bounds([0, 0], [ANY, 2], [2, 2], has_free)
+        assert estimate.wait_within_s(1, [0, 4], range(1), 8, at_most, 0.0) == pytest.approx(wait_s)
 
 
 def test_one_slot_is_open_to_all_however_many_are_kept() -> None:
     estimate = estimate_of(1.0, 1.0)
-    assert estimate.wait_within_s(1, [0, 2], range(1), 4, [9, 0], [ANY, ANY], 0.0) == 2.5
+    assert estimate.wait_within_s(1, [0, 2], range(1), 4, bounds([9, 0]), 0.0) == 2.5
+
+
+@pytest.mark.parametrize(
+    ("slots", "reserved", "ahead", "lane"),
+    [(2, [4, 2, 0], [10, 10, 0], 1), (4, [3, 3, 0], [10, 10, 0], 1), (4, [4, 4, 4], [16, 20, 0], 2)],
+)
+def test_slots_that_are_kept_and_not_there_make_no_wait_shorter(
+    slots: int, reserved: list[int], ahead: list[int], lane: int
+) -> None:
+    wait_s = estimate_of(1.0, 1.0, 1.0).wait_within_s(lane, ahead, range(0), slots, bounds(reserved), 0.0)
+    assert wait_s == (sum(ahead) + 0.5) / slots
 
 
 def test_without_a_slot_nothing_is_known_of_bounds_either() -> None:
-    assert estimate_of(1.0).wait_within_s(0, [5], range(0), 0, [1], [1], 0.0) == 0.0
+    assert estimate_of(1.0).wait_within_s(0, [5], range(0), 0, bounds([1]), 0.0) == 0.0

@@ -273,6 +273,68 @@ def test_one_for_which_the_node_is_too_slow_takes_no_slot_and_holds_up_nobody() 
     assert scheduler.take_expired(1.0) == [hurried]
 
 
+def test_a_slot_is_taken_where_there_is_time_enough_for_the_answer() -> None:
+    desk = Desk(slots=1)
+    scheduler, fleet = desk.scheduler, desk.scheduler.fleet
+    scheduler.admission = AdmissionControl(scheduler.queue, fleet, 0, WaitEstimate(3))
+    desk.start("l1")
+    slow = node(2)
+    fleet.add(slow, 0.0)
+    desk.start("l2", now=0.5)
+    slow.service_times.add(5.0, 1.0)
+    hurried = Ticket(FAST_TRACK, 1.0, 2.0)
+    hurried.answer_by = 2.0
+    assert scheduler.submit(hurried) is None
+    result = desk.preempt(hurried, 1.0)
+    assert result is not None
+    assert (result[0], result[1].node) == ("l1", desk.node), (
+        "not that of the youngest, whose node is too slow"
+    )
+
+
+def test_one_that_has_time_enough_for_another_node_stays_in_line() -> None:
+    desk = Desk(slots=1)
+    scheduler, fleet = desk.scheduler, desk.scheduler.fleet
+    scheduler.admission = AdmissionControl(scheduler.queue, fleet, 0, WaitEstimate(3))
+    high = desk.start("h1")
+    slow = node(2)
+    fleet.add(slow, 0.0)
+    desk.start("l1")
+    slow.service_times.add(5.0, 1.0)
+    hurried = Ticket(FAST_TRACK, 1.0, 2.0)
+    hurried.answer_by = 2.0
+    assert scheduler.submit(hurried) is None
+    assert desk.preempt(hurried, 1.0) is None
+    desk.end(high, now=1.05)
+    lease = scheduler.next_dispatch(1.05)
+    assert lease is not None
+    assert (lease.ticket, lease.node) == (hurried, desk.node)
+
+
+def test_no_more_than_so_many_are_found_to_be_late_at_a_time() -> None:
+    desk = Desk(slots=1)
+    scheduler, fleet = desk.scheduler, desk.scheduler.fleet
+    scheduler.admission = AdmissionControl(scheduler.queue, fleet, 0, WaitEstimate(3))
+    low = desk.start("l1")
+    desk.node.service_times.add(5.0, 1.0)
+    for _ in range(200):
+        late = Ticket(FAST_TRACK, 1.0, 5.0)
+        late.answer_by = 5.0
+        assert scheduler.submit(late) is None
+    assert scheduler.victim_of(FAST_TRACK, 1.0) is None
+    assert (scheduler.queue.length, len(scheduler.take_expired(1.0))) == (136, 64)
+    desk.end(low, now=1.0)
+    assert scheduler.next_dispatch(1.0) is None
+    assert (scheduler.queue.length, scheduler.next_deadline(), len(scheduler.take_expired(1.0))) == (
+        72,
+        1.0,
+        64,
+    )
+    assert scheduler.next_dispatch(1.0) is None
+    assert scheduler.next_dispatch(1.0) is None
+    assert (scheduler.queue.length, len(scheduler.take_expired(1.0))) == (0, 64)
+
+
 def test_a_free_slot_that_is_kept_for_another_lane_is_none() -> None:
     desk = Desk(slots=2, reserved=(0, 1, 0))
     desk.start("l1")
