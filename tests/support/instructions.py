@@ -17,7 +17,8 @@ from priolb.cli.main import version_line
 from support.lean_path import LeanPath
 
 ACCEPTED = Path(__file__).parents[1] / "accepted_cost.json"
-KINDS = {"same heads": True, "own heads": False}
+# By kind of request: whether its heads are like those before, and how many others wait; see `LeanPath`.
+KINDS = {"same heads": (True, 0), "own heads": (False, 0), "in line": (True, 3)}
 
 _OURS = str(Path(priolb.__file__).parent)
 _WARM_UP = 20
@@ -28,13 +29,14 @@ def form() -> str:
     return "compiled" if "(compiled," in version_line() else "interpreted"
 
 
-def per_request(repeats: bool) -> int:
+def per_request(kind: str) -> int:
     """Return how many instructions of our own code one request takes, from its first byte to its log lines.
 
     Args:
-        repeats: as in `LeanPath`.
+        kind: one of `KINDS`.
     """
-    return per_request_on(LeanPath(repeats))
+    repeats, waiting = KINDS[kind]
+    return per_request_on(LeanPath(repeats, waiting=waiting))
 
 
 def per_request_on(lean_path: LeanPath) -> int:
@@ -47,7 +49,7 @@ def per_request_on(lean_path: LeanPath) -> int:
 
 
 def accepted() -> dict[str, dict[str, int]]:
-    """Return what has been accepted: instructions by form and kind of heads."""
+    """Return what has been accepted: instructions by form and kind of request."""
     figures: dict[str, dict[str, int]] = json.loads(ACCEPTED.read_text())["instructions per request"]
     return figures
 
@@ -55,7 +57,7 @@ def accepted() -> dict[str, dict[str, int]]:
 def accept() -> None:
     """Accept what a request costs now, in the form that runs."""
     figures = accepted() if ACCEPTED.exists() else {}
-    figures[form()] = {kind: per_request(repeats) for kind, repeats in KINDS.items()}
+    figures[form()] = {kind: per_request(kind) for kind in KINDS}
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     saved = {"Python": python, "instructions per request": dict(sorted(figures.items()))}
     ACCEPTED.write_text(json.dumps(saved, indent=2) + "\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from priolb.core.queueing.classify import LANE_NAMES
-from priolb.core.queueing.queue import PriorityQueue
 
 
 class LaneWords:
@@ -13,13 +12,18 @@ class LaneWords:
 
     Args:
         names: names of the lanes, None for those of the original.
+
+    Attributes:
+        count: how many lanes there are.
+        tells_all: whether a line about a request tells the lengths of all three lanes, as in the original.
     """
 
-    __slots__ = ("_names", "count")
+    __slots__ = ("_names", "count", "tells_all")
 
     def __init__(self, names: Sequence[str] | None = None) -> None:
         self._names = names
         self.count: int = len(LANE_NAMES if names is None else names)
+        self.tells_all: bool = names is None
 
     @property
     def size_names(self) -> list[str]:
@@ -38,15 +42,8 @@ class LaneWords:
             return [total, f"{total}FastTrack", f"{total}HighPrio", f"{total}LowPrio"]
         return [total, f"{total}_{self._names[lane]}"]
 
-    def lengths(self, queue: PriorityQueue, lane: int) -> tuple[int, ...]:
-        """Return the lengths that `sizes` has the names of."""
-        lanes = queue.lanes
-        if self._names is None:
-            return (queue.length, lanes[0].length, lanes[1].length, lanes[2].length)
-        return (queue.length, lanes[lane].length)
-
     def lengths_alone(self, lane: int) -> tuple[int, ...]:
-        """Return the same of a queue with nobody but the one request of `lane`."""
+        """Return the lengths that `sizes` has the names of, with nobody in line but one request of `lane`."""
         if self._names is None:
             return (1, int(lane == 0), int(lane == 1), int(lane == 2))
         return (1, 1)

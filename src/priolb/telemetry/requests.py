@@ -37,15 +37,13 @@ class _Line:
         parts: between them stand the values that each such line has; the last one is the end of the line, or
             goes up to the lengths of the lanes.
         behind_lengths: what follows each of these.
-
-    `lengths` is the rest of a line that tells lengths, to be filled with them by the `%` operator.
     """
 
-    __slots__ = ("lengths", "parts")
+    __slots__ = ("behind_lengths", "parts")
 
     def __init__(self, parts: list[bytes], behind_lengths: list[bytes]) -> None:
         self.parts = parts
-        self.lengths: bytes = b"".join([b"%d" + part.replace(b"%", b"%%") for part in behind_lengths])
+        self.behind_lengths = behind_lengths
 
 
 class _CompletedLine(_Line):
@@ -103,6 +101,7 @@ class RequestLog:
         "_render_id",
         "_shown_nodes",
         "_stamps",
+        "_tells_all",
         "clients_left",
         "preemptions",
         "refusals",
@@ -112,6 +111,7 @@ class RequestLog:
     def __init__(self, logger: Logger, words: LaneWords | None = None) -> None:
         self._logger = logger
         self._lanes = LaneWords() if words is None else words
+        self._tells_all: bool = self._lanes.tells_all
         self.refusals = RefusalLog(logger, self._lanes)
         self._stamps = logger.stamps
         self._lines = logger.requests
@@ -155,7 +155,7 @@ class RequestLog:
             end,
         )
         if not is_alone:
-            text += line.lengths % self._lanes.lengths(queue, lane)
+            text = self._with_lengths(text, line, queue, lane)
         self._lines.add(text)
 
     def completed(
@@ -209,7 +209,7 @@ class RequestLog:
             line.end,
         )  # fmt: skip
         if not is_idle:
-            text += line.lengths % self._lanes.lengths(queue, lane)
+            text = self._with_lengths(text, line, queue, lane)
         self._lines.add(text)
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int, now: float) -> None:
@@ -253,6 +253,21 @@ class RequestLog:
         """Log that what a client sent was no request that could be served, or came too slowly."""
         self.rejections[status] = self.rejections.get(status, 0) + 1
         self._logger.warning("Connection rejected", peer=peer, statusCode=status, err=detail)
+
+    def _with_lengths(self, text: bytes, line: _Line, queue: PriorityQueue, lane: int) -> bytes:
+        """Return a line to its end, with the lengths that `LaneWords.sizes` has the names of."""
+        lanes = queue.lanes
+        if not self._tells_all:
+            behind_all, end = line.behind_lengths
+            return b"%b%d%b%d%b" % (text, queue.length, behind_all, lanes[lane].length, end)
+        behind_all, behind_fast, behind_high, end = line.behind_lengths
+        return b"%b%d%b%d%b%d%b%d%b" % (
+            text, queue.length,
+            behind_all, lanes[0].length,
+            behind_fast, lanes[1].length,
+            behind_high, lanes[2].length,
+            end,
+        )  # fmt: skip
 
     def _shown(self, request_id: bytes) -> bytes:
         """Return an id as it stands in a line."""
