@@ -318,9 +318,12 @@ class Scheduler:
                 return None
             if self.fleet.free.length and shares.may_start(lane) and self._has_node_for(ticket.tried):
                 return None
-            victim = self._victim_in_time_for(ticket, shares, now)
-            if victim is not None or self.admission is None or self.admission.has_node_in_time(ticket, now):
+            victim, admission = shares.victim_of(lane, ticket.tried, now), self.admission
+            if victim is None or admission is None or not admission.is_too_late(ticket, victim.node, now):
                 return victim
+            passed = ticket.tried | admission.too_slow_for(ticket, now)
+            if not self.fleet.is_every_one_in(passed):
+                return shares.victim_of(lane, passed, now)
             self.queue.remove(ticket)
             ticket.start_by = now
             self._expire(ticket)
@@ -413,15 +416,6 @@ class Scheduler:
         ticket.state = ENDED
         self._expired.append(ticket)
         self.fleet.has_news = True
-
-    def _victim_in_time_for(self, ticket: Ticket, shares: Shares, now: float) -> Lease | None:
-        """Return the lease to cut short for `ticket`, at a node for which it has enough time left."""
-        passed = ticket.tried
-        while (victim := shares.victim_of(ticket.lane, passed, now)) is not None:
-            if self.admission is None or not self.admission.is_too_late(ticket, victim.node, now):
-                break
-            passed = passed | {victim.node.node_id}
-        return victim
 
     def _refusal_by_admission(self, ticket: Ticket) -> Reason | None:
         """Return why a new ticket may not get in line; what could take a slot at once need not wait."""

@@ -124,10 +124,10 @@ class AdmissionControl:
             and now + node.service_times.value(now) > ticket.answer_by
         )
 
-    def has_node_in_time(self, ticket: Ticket, now: float) -> bool:
-        """Return whether any node is fast enough for `ticket`, of those that have not failed it."""
-        nodes = [node for node_id, node in self._fleet.candidates.items() if node_id not in ticket.tried]
-        return any(not self.is_too_late(ticket, node, now) for node in nodes)
+    def too_slow_for(self, ticket: Ticket, now: float) -> frozenset[int]:
+        """Return the ids of the usable nodes for which `ticket` is too late."""
+        nodes = self._fleet.candidates.values()
+        return frozenset([node.node_id for node in nodes if self.is_too_late(ticket, node, now)])
 
     def _is_full_for(self, ticket: Ticket) -> bool:
         """Return whether there is no place for a new ticket, not even one of a worse ticket.

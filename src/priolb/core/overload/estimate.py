@@ -103,7 +103,7 @@ class WaitEstimate:
 
         Args:
             lane: index of its lane.
-            ahead: as in `wait_s`, as are all that follow.
+            ahead: as in `wait_s`.
             overtaking: as there.
             slots: as there.
             bounds: of the lanes.
