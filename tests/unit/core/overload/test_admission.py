@@ -245,13 +245,19 @@ def test_how_long_one_would_wait() -> None:
     assert Desk().admission.wait_s(new[2], 0.0) == 0.0
 
 
-def test_a_free_slot_that_its_lane_may_not_have_makes_no_wait_shorter() -> None:
+def bounded(reserved: list[int], most_percent: list[int]) -> tuple[Scheduler, AdmissionControl]:
+    """Return a scheduler with four slots, and bounds for the lanes; services of the low one take a second."""
     queue, fleet, estimate = new_queue(), Fleet(), WaitEstimate(3)
     estimate.observe(2, 1.0, -1000.0)
-    shares = Shares(queue.lanes, fleet, [0, 0, 0], [100, 100, 25])
+    shares = Shares(queue.lanes, fleet, reserved, most_percent)
     admission = AdmissionControl(queue, fleet, 0, estimate, shares)
     scheduler = Scheduler(queue, RetryPolicy(1), fleet, admission=admission, shares=shares)
     fleet.add(node(1, slots=4), 0.0)
+    return scheduler, admission
+
+
+def test_a_free_slot_that_its_lane_may_not_have_makes_no_wait_shorter() -> None:
+    scheduler, admission = bounded([0, 0, 0], [100, 100, 25])
     assert scheduler.start_at_once(ticket("l1"), 0.0) is not None
     tickets = [Ticket(lane, 0.0, start_by) for lane, start_by in ((2, 1.5), (2, 1.5), (2, 1.4), (1, 0.1))]
     assert scheduler.start_at_once(tickets[0], 0.0) is None, "its lane has its one slot of four"
@@ -263,12 +269,7 @@ def test_a_free_slot_that_its_lane_may_not_have_makes_no_wait_shorter() -> None:
 
 
 def test_slots_that_are_kept_for_another_lane_make_no_wait_shorter() -> None:
-    queue, fleet, estimate = new_queue(), Fleet(), WaitEstimate(3)
-    estimate.observe(2, 1.0, -1000.0)
-    shares = Shares(queue.lanes, fleet, [2, 0, 0], [100, 100, 100])
-    admission = AdmissionControl(queue, fleet, 0, estimate, shares)
-    scheduler = Scheduler(queue, RetryPolicy(1), fleet, admission=admission, shares=shares)
-    fleet.add(node(1, slots=4), 0.0)
+    scheduler, admission = bounded([2, 0, 0], [100, 100, 100])
     for name in ("l1", "l2"):
         assert scheduler.start_at_once(ticket(name), 0.0) is not None
     tickets = [Ticket(lane, 0.0, inf) for lane in (0, 1, 2)]
