@@ -71,7 +71,9 @@ def test_a_better_request_gets_the_slot_that_came_free_before_it_was_read() -> N
         assert serve_all(rig, node) == [b"200"] * 3
 
 
-def test_the_next_request_leaves_before_the_answer_whose_slot_it_gets() -> None:
+def test_the_next_request_leaves_before_the_answer_whose_slot_it_gets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with Rig() as rig:
         node = busy(rig, slots=1)
         call, answered = node.connections[0], rig.clients[0]
@@ -82,7 +84,7 @@ def test_the_next_request_leaves_before_the_answer_whose_slot_it_gets() -> None:
             answered_by_then.append(answered.take())
             write(data)
 
-        call.write = note_and_write  # type: ignore[method-assign,assignment]
+        monkeypatch.setattr(call, "write", note_and_write)
         read(call, ANSWER)
         rig.engine.flush()
         assert answered_by_then == [b""]
