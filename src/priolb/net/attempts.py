@@ -34,7 +34,6 @@ class Attempts(Ticket):
         "_try_at",
         "_upload",
         "payload_bytes",
-        "upgrade",
     )
 
     # Request
@@ -42,7 +41,6 @@ class Attempts(Ticket):
     _head: RequestHead
     _upload: Upload | None
     _is_repeatable: bool
-    upgrade: bytes
     payload_bytes: int
     # Try
     _lease: Lease | None
@@ -53,6 +51,11 @@ class Attempts(Ticket):
     _second: SecondTry | None
     # Answer
     _stream: AnswerStream | None
+
+    @property
+    def upgrade(self) -> bytes:
+        """The protocols that its client would like to switch to, empty for none."""
+        return self._head.upgrade
 
     # The time that the client has given it
 

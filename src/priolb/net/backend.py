@@ -119,8 +119,9 @@ class BackendConnection(NodeConnection):
             return
         body_bytes = 0 if sink.method == b"HEAD" else head.body_bytes
         self._keep_alive = head.keep_alive and self._is_reusable
-        if 0 <= body_bytes <= len(data):
-            if len(data) > body_bytes:
+        surplus_bytes = len(data) - body_bytes
+        if body_bytes >= 0 and surplus_bytes >= 0:
+            if surplus_bytes:
                 self._keep_alive = False
                 data = data[:body_bytes]
             self._release(now)

@@ -112,10 +112,10 @@ class ClientConnection(Flushing):
         """Send what was written; read on after a rest."""
         data, self._outgoing = self._outgoing, b""
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if transport is None:
             return
         if data:
-            transport.write(data)
+            transport.write(data)  # one that is closing takes it and lets it go
         if self._rests:
             self._rests = False
             if not self._is_paused:

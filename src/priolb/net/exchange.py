@@ -96,7 +96,6 @@ class Exchange(Attempts):
         self._client = client
         self._head = head
         self.method: bytes = head.method
-        self.upgrade: bytes = head.upgrade
         self.body: bytes = body
         self._upload: Upload | None = upload
         self.payload_bytes: int = body_bytes

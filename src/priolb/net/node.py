@@ -122,18 +122,17 @@ class NodeConnection(Flushing):
 
     def flush(self) -> None:
         """Send the request that `open` or `send` was given; read on after a rest."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            self._outbox = self._long_body = b""
+        transport, request = self._transport, self._outbox
+        self._outbox = b""
+        if transport is None:
+            self._long_body = b""
             return
-        request = self._outbox
         if request:
-            self._outbox = b""
             if self._long_body:
                 transport.writelines([request, self._long_body])
                 self._long_body = b""
             else:
-                transport.write(request)
+                transport.write(request)  # one that is closing takes it and lets it go
         if self._rests:
             self._rests = False
             if not self.is_paused:

@@ -44,7 +44,6 @@ class Pipeline(ClientConnection):
 
     def _await_head(self, now: float) -> None:
         """Go on with the next request: one that waits, or of the network."""
-        self._is_head_begun = False
         self.lapses_at = now + self._listener.keepalive_timeout_s
         if self.lapses_at < self.watched_at:
             self._engine.watch(self)
@@ -105,6 +104,8 @@ class Pipeline(ClientConnection):
         heads = self._heads
         head = heads.take(data)
         self._waiting = heads.rest
+        if head is not None:
+            self._is_head_begun = False
         return head
 
     def _go_on(self) -> None:

@@ -16,7 +16,10 @@ class AnswerSink(Protocol):
     """
 
     method: bytes
-    upgrade: bytes
+
+    @property
+    def upgrade(self) -> bytes:
+        """Protocols to which the node may switch, empty for none."""
 
     def on_interim(self, head: ResponseHead) -> None:
         """Take an interim answer (1xx); another one follows."""

@@ -38,6 +38,8 @@ class NodeState:
         "adaptive",
         "answered",
         "attested",
+        "before",
+        "behind",
         "breaker",
         "busy_s",
         "checks",
@@ -69,6 +71,10 @@ class NodeState:
         "withheld_until",
         "workers",
     )
+
+    # Its neighbours in the selection, if that links nodes. Out of sight, what they are means nothing.
+    before: NodeState
+    behind: NodeState
 
     def __init__(
         self,

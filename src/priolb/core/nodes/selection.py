@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from priolb.core.nodes.node import NodeState
 from priolb.core.ticket import Ticket
 
@@ -72,34 +70,40 @@ class Selection:
 class LeastInFlight(Selection):
     """Free nodes, the one with the fewest requests in flight first; among equals the longest untouched.
 
-    Free nodes stand in buckets by their number in flight. Taking and giving back a slot moves a node by one
-    bucket: every operation is O(1), whatever the number of nodes; looking past tried nodes costs one step
-    each. Weights are not looked at; see `weighted`.
+    Free nodes stand in rings by their number in flight, linked through the nodes; a ring begins behind its
+    mark, a node that nobody gets. Taking and giving back a slot moves a node by one ring: every operation is
+    O(1), whatever the number of nodes; looking past tried nodes costs one step each. Weights are not looked
+    at; see `ordered`.
     """
 
-    __slots__ = ("_buckets", "_lowest")
+    __slots__ = ("_lowest", "_marks")
 
     def __init__(self) -> None:
         super().__init__()
-        self._buckets: list[OrderedDict[int, NodeState]] = []
+        self._marks: list[NodeState] = []
         self._lowest: int = 0
 
     def update(self, node: NodeState) -> None:
         self._hide(node)
-        while len(self._buckets) < node.slots:
-            self._buckets.append(OrderedDict())
+        while len(self._marks) < node.slots:
+            mark = NodeState(0, "", 0)
+            mark.before = mark.behind = mark
+            self._marks.append(mark)
         if node.usable:
             self._show(node)
 
     def best(self, tried: frozenset[int], ticket: Ticket | None = None) -> NodeState | None:
         if self.length:
-            buckets = self._buckets
-            while not buckets[self._lowest]:
+            marks = self._marks
+            while marks[self._lowest].behind is marks[self._lowest]:
                 self._lowest += 1
-            for bucket in range(self._lowest, len(buckets)):
-                for node_id, node in buckets[bucket].items():
-                    if node_id not in tried:
+            for number in range(self._lowest, len(marks)):
+                mark = marks[number]
+                node = mark.behind
+                while node is not mark:
+                    if node.node_id not in tried:
                         return node
+                    node = node.behind
         return None
 
     def reserve(self, node: NodeState) -> None:
@@ -109,29 +113,33 @@ class LeastInFlight(Selection):
             self._show(node)
 
     def reserve_best(self, ticket: Ticket) -> NodeState:
-        buckets = self._buckets
+        marks = self._marks
         lowest = self._lowest
-        bucket = buckets[lowest]
-        while not bucket:
+        mark = marks[lowest]
+        while (node := mark.behind) is mark:
             lowest = self._lowest = lowest + 1
-            bucket = buckets[lowest]
-        node_id, node = bucket.popitem(last=False)
+            mark = marks[lowest]
+        mark.behind = behind = node.behind
+        behind.before = mark
         in_flight = node.in_flight = lowest + 1
         if in_flight < node.slots:
-            buckets[in_flight][node_id] = node
+            # As in `_show` and below: calls cost more when interpreted than what they do.
+            node.behind = mark = marks[in_flight]
+            node.before = before = mark.before
+            before.behind = mark.before = node
         else:
             node.is_free = False
             self.length -= 1
         return node
 
     def release(self, node: NodeState) -> None:
-        in_flight = node.in_flight
-        node.in_flight = in_flight - 1
+        in_flight = node.in_flight = node.in_flight - 1
         if node.is_free:
-            buckets, node_id = self._buckets, node.node_id
-            del buckets[in_flight][node_id]
-            in_flight -= 1
-            buckets[in_flight][node_id] = node
+            before, behind = node.before, node.behind
+            before.behind, behind.before = behind, before
+            node.behind = mark = self._marks[in_flight]
+            node.before = before = mark.before
+            before.behind = mark.before = node
             if in_flight < self._lowest:
                 self._lowest = in_flight
         elif node.usable:
@@ -139,14 +147,17 @@ class LeastInFlight(Selection):
 
     def _hide(self, node: NodeState) -> None:
         if node.is_free:
-            del self._buckets[node.in_flight][node.node_id]
+            before, behind = node.before, node.behind
+            before.behind, behind.before = behind, before
             node.is_free = False
             self.length -= 1
 
     def _show(self, node: NodeState) -> None:
         in_flight = node.in_flight
         if in_flight < node.slots:
-            self._buckets[in_flight][node.node_id] = node
+            node.behind = mark = self._marks[in_flight]
+            node.before = before = mark.before
+            before.behind = mark.before = node
             node.is_free = True
             self.length += 1
             if in_flight < self._lowest:
