@@ -42,9 +42,9 @@ class Attempts(Ticket):
     _upload: Upload | None
     _is_repeatable: bool
     payload_bytes: int
-    # Try
+    # Try; where to, and since when in monotonic seconds, is not there before the first one
     _lease: Lease | None
-    _link: NodeLink | None
+    _link: NodeLink
     _backend: BackendConnection | None
     _try_at: float
     _held: HeldAnswer | None

@@ -100,7 +100,6 @@ class BackendConnection(NodeConnection):
         shared = self._shared
         sink = self._sink
         assert sink is not None
-        self._reused = False  # from here on it is no stale connection
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
@@ -231,7 +230,8 @@ class BackendConnection(NodeConnection):
 
     def _broken(self, detail: str) -> None:
         sink = self._sink
-        if self.state == AWAITING_HEAD and self._reused and sink is not None:
+        is_silent = not self._buffer and not self._interim_answers
+        if self.state == AWAITING_HEAD and self._reused and is_silent and sink is not None:
             self._sink = None
             self._close()
             sink.on_stale()

@@ -105,9 +105,7 @@ class Exchange(Attempts):
         self._kept: tuple[ResponseHead, bytes, str] | None = None
         # Try
         self._lease: Lease | None = None
-        self._link: NodeLink | None = None
         self._backend: BackendConnection | None = None
-        self._try_at: float = 0.0
         self._held: HeldAnswer | None = None
         self._second: SecondTry | None = None
         # Answer
@@ -306,12 +304,10 @@ class Exchange(Attempts):
     # Tries
 
     def _send(self, fresh: bool) -> None:
-        link = self._link
-        assert link is not None
         until = self._try_at + self._engine.try_timeout_s
         if self._head.is_special:
             until = self.try_until(self._try_at)
-        self._backend = self.start_on(link, self, until, fresh)
+        self._backend = self.start_on(self._link, self, until, fresh)
 
     def start_on(self, link: NodeLink, sink: AnswerSink, until: float, fresh: bool) -> BackendConnection:
         """Send the request to a node, whose answer goes to `sink`; otherwise as `NodeLink.start`."""

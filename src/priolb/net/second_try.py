@@ -32,10 +32,12 @@ class SecondTry(Lapsing):
         engine: runs both.
         delay_s: how long the first try may take before there is a second one, seconds.
 
-    `lease`, `link` and `backend` are those of the second node, once it runs.
+    `lease`, `link` and `backend` are those of the second node; there is no link before it runs.
     """
 
     __slots__ = ("_delay_s", "_engine", "_exchange", "_held", "backend", "lease", "link", "method", "upgrade")
+
+    link: NodeLink
 
     def __init__(self, exchange: Exchange, engine: Engine, delay_s: float) -> None:
         super().__init__()
@@ -45,7 +47,6 @@ class SecondTry(Lapsing):
         self.method: bytes = exchange.method
         self.upgrade: bytes = b""
         self.lease: Lease | None = None
-        self.link: NodeLink | None = None
         self.backend: BackendConnection | None = None
         self._held: HeldAnswer | None = None
 
@@ -69,7 +70,7 @@ class SecondTry(Lapsing):
             self.wait(now)
         else:
             self.link = self._engine.link_of(self.lease.node)
-            self._send(self.lease, self.link, fresh=False)
+            self._send(self.lease, fresh=False)
 
     def cancel(self, now: float) -> None:
         """End it, because its exchange has ended."""
@@ -134,8 +135,8 @@ class SecondTry(Lapsing):
 
     def on_stale(self) -> None:
         # The node may have been removed meanwhile, and what it has in flight goes on.
-        assert self.lease is not None and self.link is not None
-        self._send(self.lease, self.link, fresh=True)
+        assert self.lease is not None
+        self._send(self.lease, fresh=True)
 
     def _win(self, held: HeldAnswer, now: float) -> None:
         """Let the exchange go on with the answer that was held."""
@@ -145,9 +146,9 @@ class SecondTry(Lapsing):
         if held.size_bytes:
             exchange.on_body(held.body())
 
-    def _send(self, lease: Lease, link: NodeLink, fresh: bool) -> None:
+    def _send(self, lease: Lease, fresh: bool) -> None:
         until = self._exchange.try_until(lease.started_at)
-        self.backend = self._exchange.start_on(link, self, until, fresh)
+        self.backend = self._exchange.start_on(self.link, self, until, fresh)
 
     def _fail(self, outcome: Outcome, now: float) -> None:
         assert self.lease is not None

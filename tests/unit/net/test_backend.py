@@ -134,12 +134,15 @@ def test_a_fresh_connection_that_is_closed_without_an_answer_is_a_failed_try() -
         ]
 
 
-def test_a_used_connection_that_is_closed_after_the_first_byte_of_an_answer_is_a_failed_try() -> None:
+@pytest.mark.parametrize("start", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n"])
+def test_a_used_connection_that_is_closed_after_the_first_byte_of_an_answer_is_a_failed_try(
+    start: bytes,
+) -> None:
     with Rig(max_tries=1) as rig:
         node, client = rig.node(), rig.client()
         call = serve_one(rig, node)
         client.send(POST)
-        call.send(b"H")
+        call.send(start)
         call.break_off()
         rig.run()
         assert client.take() == UNREACHABLE
