@@ -120,6 +120,15 @@ def _growth(result: Result) -> str:
     return curves("A request as there is more, in memory", "CPU us", "how many", list(lines.items()))
 
 
+def _scale(result: Result) -> str:
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for row in result.rows:
+        count, cpu_us = _number(row["count"]), _number(row["cpu_us"])
+        assert count is not None and cpu_us is not None
+        lines.setdefault(f"{row['peer']}, {row['what']}", []).append((count, cpu_us))
+    return curves("A request as there is more, over sockets", "CPU us", "how many", list(lines.items()))
+
+
 def _memory(result: Result) -> str:
     kinds = (("idle connection", "kb_per_idle"), ("queued request", "kb_per_request"))
     groups = [(kind, [(str(row["peer"]), _number(row[key])) for row in result.rows]) for kind, key in kinds]
@@ -130,7 +139,12 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-CHARTS: Final[dict[str, Callable[[Result], str]]] = {"proxy": _cost, "growth": _growth, "memory": _memory}
+CHARTS: Final[dict[str, Callable[[Result], str]]] = {
+    "proxy": _cost,
+    "growth": _growth,
+    "scale": _scale,
+    "memory": _memory,
+}
 
 
 def charts() -> dict[str, str]:

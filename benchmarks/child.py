@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from benchmarks.cpu import on_cores
 ROOT: Final = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S: Final = 15.0
 STOP_TIMEOUT_S: Final = 5.0
+_FIRST_PORT: Final = 20_000
+_LAST_PORT: Final = 30_000
 
 
 class BenchmarkError(Exception):
@@ -127,3 +130,20 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def free_ports(count: int) -> int:
+    """Return the first of `count` TCP ports in a row that nobody listens on, below those given to clients.
+
+    Raises:
+        BenchmarkError: there are none.
+    """
+    for first in range(_FIRST_PORT, _LAST_PORT - count, count):
+        with ExitStack() as probes:
+            try:
+                for port in range(first, first + count):
+                    probes.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+            return first
+    raise BenchmarkError(f"no {count} ports in a row are free between {_FIRST_PORT} and {_LAST_PORT}")

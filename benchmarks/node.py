@@ -3,7 +3,8 @@
     python -m benchmarks.node --port 9000 --slots 8 --service-s 0.02
 
 Answers every POST with 200: a small call with a small result, a large one with a large one, and one that
-asks for it with a huge one. With a service time, `slots` requests are served at once and the others wait
+asks for it with a huge one. With `--ports N` it listens on N ports, the given one and those that follow, as
+if it were as many nodes. With a service time, `slots` requests are served at once and the others wait
 here, first come first served: a balancer that sends more than `slots` at once gains nothing by it. A request
 whose connection is closed is not served on. Health checks are answered at once.
 
@@ -24,7 +25,7 @@ import random
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Final, cast
 
 import uvloop
@@ -185,14 +186,17 @@ async def print_spans(service: Service) -> None:
         await asyncio.sleep(_COUNTS_S)
 
 
-async def serve(port: int, service: Service, illness: str, report: Report | None) -> None:
-    """Serve on loopback for ever."""
+async def serve(ports: Sequence[int], service: Service, illness: str, report: Report | None) -> None:
+    """Serve on these ports of loopback for ever."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, setattr, service, "illness", illness)
     reporting = loop.create_task(report(service)) if report else None
-    server = await loop.create_server(lambda: Connection(service), "127.0.0.1", port, backlog=4096)
+    servers = [
+        await loop.create_server(lambda: Connection(service), "127.0.0.1", port, backlog=4096)
+        for port in ports
+    ]
     try:
-        await server.serve_forever()
+        await servers[0].serve_forever()
     finally:
         if reporting is not None:
             reporting.cancel()
@@ -202,6 +206,7 @@ def main() -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.node")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--ports", type=int, default=1)
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--service-s", type=float, default=0.0)
     parser.add_argument("--knee", type=int, default=0)
@@ -214,7 +219,8 @@ def main() -> None:
     # Nothing here makes cycles, and a collection would show up as somebody's p99.
     gc.disable()
     service = Service(options.slots, options.service_s, options.knee, options.spread)
-    uvloop.run(serve(options.port, service, options.illness, options.report))
+    ports = range(options.port, options.port + options.ports)
+    uvloop.run(serve(ports, service, options.illness, options.report))
 
 
 if __name__ == "__main__":

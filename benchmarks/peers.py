@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.child import Child, free_port, python_module
+from benchmarks.child import Child, free_port, free_ports, python_module
 from benchmarks.forms import FORMS, INTERPRETED
 from benchmarks.machine import program
 from benchmarks.payloads import PROBE_CALL, http_request
@@ -59,6 +59,7 @@ class Task:
         has_priorities: requests with `X-High-Priority: true` go first.
         store: where priolb keeps its list of nodes.
         low_max: most requests without priority that may wait, where a balancer can bound them; 0 for none.
+        nodes: how many there are, on as many ports in a row.
     """
 
     node_port: int
@@ -68,6 +69,11 @@ class Task:
     has_priorities: bool = False
     store: str = "dev"
     low_max: int = 0
+    nodes: int = 1
+
+    @property
+    def node_ports(self) -> range:
+        return range(self.node_port, self.node_port + self.nodes)
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,13 @@ class Peer:
     child: Child
 
 
-def start_node(workbench: Workbench, slots: int = 1, service_s: float = 0.0) -> int:
-    """Start a node on the cores of the load and return its port."""
-    port = free_port()
-    command = python_module("benchmarks.node", "--port", port, "--slots", slots, "--service-s", service_s)
+def start_node(workbench: Workbench, slots: int = 1, service_s: float = 0.0, ports: int = 1) -> int:
+    """Start a node on the cores of the load and return its port, or the first of them."""
+    port = free_port() if ports == 1 else free_ports(ports)
+    command = python_module(
+        "benchmarks.node",
+        *("--port", port, "--ports", ports, "--slots", slots, "--service-s", service_s),
+    )
     child = workbench.start("node", command, workbench.cores.others)
     child.wait_until_answering(port, PROBE)
     return port
@@ -117,14 +126,14 @@ def _start(workbench: Workbench, task: Task, name: str) -> Peer:
 
 
 def _priolb(_workbench: Workbench, task: Task, port: int) -> Command:
-    node = f"http://127.0.0.1:{task.node_port}"
-    options = ("-http", f"127.0.0.1:{port}", "-nodes", node, "-redis", task.store, "-log-prod")
+    nodes = ",".join(f"http://127.0.0.1:{node_port}" for node_port in task.node_ports)
+    options = ("-http", f"127.0.0.1:{port}", "-nodes", nodes, "-redis", task.store, "-log-prod")
     return python_module("priolb", *options), {
         "NUM_NODE_WORKERS": str(task.slots),
         "REQUEST_TIMEOUT": str(task.queue_timeout_s),
         "ITEMS_LOWPRIO_MAX": str(task.low_max),
         "REQUEST_PROXY_TIMEOUT": str(task.try_timeout_s),
-        "ProxyMaxIdleConns": "512",
+        "ProxyMaxIdleConns": str(max(512, 2 * task.nodes)),
         "ProxyMaxConnsPerHost": "512",
         "ProxyMaxIdleConnsPerHost": "512",
     }
@@ -176,7 +185,8 @@ def _haproxy_configuration(task: Task, port: int, mode: str) -> str:
         f"  bind 127.0.0.1:{port} backlog 4096",
         *[f"  {line}" for line in http_lines],
         *([f"  {priority}"] if task.has_priorities else []),
-        f"  server node 127.0.0.1:{task.node_port} maxconn {task.slots}",
+        *(["  balance leastconn"] if task.nodes > 1 else []),
+        *[f"  server node-{at} 127.0.0.1:{at} maxconn {task.slots}" for at in task.node_ports],
     ]
     return "\n".join([*lines, ""])
 

@@ -7,13 +7,10 @@ the machine does falls on all alike; the figures are medians over the rounds.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks.cpu import cpu_time
-from benchmarks.load import generator_name, run_load
+from benchmarks.load import generator_name
 from benchmarks.machine import this_machine
 from benchmarks.payloads import HUGE_BYTES, HUGE_CALL, LARGE_CALL, SMALL_CALL
 from benchmarks.peers import (
@@ -22,12 +19,12 @@ from benchmarks.peers import (
     PRIOLB,
     PRIOLB_INTERPRETED,
     TCP_RELAY,
-    Peer,
     Task,
     start_node,
     start_peers,
 )
 from benchmarks.results import Cell, Column, Result, Target
+from benchmarks.sample import Sample, take_sample
 from benchmarks.workbench import Workbench, raise_open_files_limit
 
 SLOTS: Final = 256
@@ -55,17 +52,6 @@ COLUMNS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One balancer under one load in one round."""
-
-    cpu_us: float
-    requests_per_s: float
-    core_busy_percent: float
-    core_missed_percent: float
-    failed: int
-
-
 def run(quick: bool) -> Result:
     """Measure every installed balancer.
 
@@ -87,10 +73,10 @@ def run(quick: bool) -> Result:
             has_own_heads = body == OWN_HEADS
             for clients in CLIENTS[body]:
                 for peer in peers:
-                    _sample(workbench, peer, clients, 1.0, body_file, has_own_heads)  # warm-up
+                    take_sample(workbench, peer, clients, 1.0, body_file, has_own_heads)  # warm-up
                 for _ in range(rounds):
                     for peer in peers:
-                        sample = _sample(workbench, peer, clients, duration_s, body_file, has_own_heads)
+                        sample = take_sample(workbench, peer, clients, duration_s, body_file, has_own_heads)
                         samples[body, clients, peer.name].append(sample)
     rows = [_row(*key, samples) for key in samples]
     return Result(
@@ -100,23 +86,6 @@ def run(quick: bool) -> Result:
         columns=COLUMNS,
         rows=rows,
         targets=_targets(samples),
-    )
-
-
-def _sample(
-    workbench: Workbench, peer: Peer, clients: int, duration_s: float, body_file: Path, own_heads: bool
-) -> Sample:
-    before = cpu_time(peer.child.pid)
-    count = run_load(workbench, peer.port, clients, duration_s, body_file, own_heads)
-    cpu = cpu_time(peer.child.pid) - before
-    peer.child.check_running()
-    peer.child.forget_log()
-    return Sample(
-        cpu_us=cpu.used_ns / 1e3 / max(count.requests, 1),
-        requests_per_s=count.requests / count.duration_s,
-        core_busy_percent=cpu.used_ns / 1e7 / count.duration_s,
-        core_missed_percent=cpu.waited_ns / 1e7 / count.duration_s,
-        failed=count.failed,
     )
 
 

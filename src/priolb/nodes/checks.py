@@ -113,5 +113,6 @@ class Checks:
 
     async def _pause(self, pause_s: float | None) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._is_wanted.wait(), pause_s)
+            async with asyncio.timeout(pause_s):
+                await self._is_wanted.wait()
         self._is_wanted.clear()

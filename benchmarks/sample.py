@@ -1,0 +1,49 @@
+"""One balancer under one load: what a request costs it, and how many there were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.cpu import cpu_time
+from benchmarks.load import run_load
+from benchmarks.peers import Peer
+from benchmarks.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One balancer under one load in one round."""
+
+    cpu_us: float
+    requests_per_s: float
+    core_busy_percent: float
+    core_missed_percent: float
+    failed: int
+
+
+def take_sample(
+    workbench: Workbench,
+    peer: Peer,
+    clients: int,
+    duration_s: float,
+    body_file: Path,
+    own_heads: bool = False,
+) -> Sample:
+    """Load a balancer for a while; the arguments are those of `run_load`.
+
+    Raises:
+        BenchmarkError: the balancer or the load generator failed.
+    """
+    before = cpu_time(peer.child.pid)
+    count = run_load(workbench, peer.port, clients, duration_s, body_file, own_heads)
+    cpu = cpu_time(peer.child.pid) - before
+    peer.child.check_running()
+    peer.child.forget_log()
+    return Sample(
+        cpu_us=cpu.used_ns / 1e3 / max(count.requests, 1),
+        requests_per_s=count.requests / count.duration_s,
+        core_busy_percent=cpu.used_ns / 1e7 / count.duration_s,
+        core_missed_percent=cpu.waited_ns / 1e7 / count.duration_s,
+        failed=count.failed,
+    )
