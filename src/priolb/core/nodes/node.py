@@ -17,7 +17,19 @@ REPEATED: Final = 1
 OVER: Final = 2
 
 
-class NodeState:
+class Linked:
+    """What stands in a ring of the selection: a node, or the mark at which the ring begins.
+
+    What a node is linked to while it is not in sight means nothing.
+    """
+
+    __slots__ = ("before", "behind")
+
+    before: Linked
+    behind: Linked
+
+
+class NodeState(Linked):
     """The facts about a node, each with one writer.
 
     A node may be used when it is `healthy and enabled and attested` and its breaker is not open. All of these
@@ -38,8 +50,6 @@ class NodeState:
         "adaptive",
         "answered",
         "attested",
-        "before",
-        "behind",
         "breaker",
         "busy_s",
         "checks",
@@ -71,10 +81,6 @@ class NodeState:
         "withheld_until",
         "workers",
     )
-
-    # Its neighbours in the selection, if that links nodes. Out of sight, what they are means nothing.
-    before: NodeState
-    behind: NodeState
 
     def __init__(
         self,

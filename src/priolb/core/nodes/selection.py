@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from priolb.core.nodes.node import NodeState
+from priolb.core.nodes.node import Linked, NodeState
 from priolb.core.ticket import Ticket
 
 
@@ -70,23 +70,22 @@ class Selection:
 class LeastInFlight(Selection):
     """Free nodes, the one with the fewest requests in flight first; among equals the longest untouched.
 
-    Free nodes stand in rings by their number in flight, linked through the nodes; a ring begins behind its
-    mark, a node that nobody gets. Taking and giving back a slot moves a node by one ring: every operation is
-    O(1), whatever the number of nodes; looking past tried nodes costs one step each. Weights are not looked
-    at; see `ordered`.
+    Free nodes stand in rings by their number in flight, linked through the nodes; each begins behind its
+    mark. Taking and giving back a slot moves a node by one ring: every operation is O(1), whatever the number
+    of nodes; looking past tried nodes costs one step each. Weights are not looked at; see `ordered`.
     """
 
     __slots__ = ("_lowest", "_marks")
 
     def __init__(self) -> None:
         super().__init__()
-        self._marks: list[NodeState] = []
+        self._marks: list[Linked] = []
         self._lowest: int = 0
 
     def update(self, node: NodeState) -> None:
         self._hide(node)
         while len(self._marks) < node.slots:
-            mark = NodeState(0, "", 0)
+            mark = Linked()
             mark.before = mark.behind = mark
             self._marks.append(mark)
         if node.usable:
@@ -101,6 +100,7 @@ class LeastInFlight(Selection):
                 mark = marks[number]
                 node = mark.behind
                 while node is not mark:
+                    assert isinstance(node, NodeState)
                     if node.node_id not in tried:
                         return node
                     node = node.behind
@@ -119,6 +119,7 @@ class LeastInFlight(Selection):
         while (node := mark.behind) is mark:
             lowest = self._lowest = lowest + 1
             mark = marks[lowest]
+        assert isinstance(node, NodeState)
         mark.behind = behind = node.behind
         behind.before = mark
         in_flight = node.in_flight = lowest + 1

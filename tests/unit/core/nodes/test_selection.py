@@ -1,5 +1,7 @@
 """The order of preference among free nodes."""
 
+import tracemalloc
+
 import pytest
 
 from priolb.core.nodes.node import NodeState
@@ -172,3 +174,16 @@ def test_a_slot_costs_the_same_under_much_load_as_under_little() -> None:
         take_and_give_back()
         costs.append(lines_run(take_and_give_back))
     assert costs[0] == costs[1]
+
+
+def test_slots_cost_hardly_any_memory() -> None:
+    """For each a ring begins somewhere, for a node of 10,000 as well, of which a change is one step."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        kept = free_nodes(0, slots=10_000)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept[0].length == 1
+    assert after - before < 1_500_000
