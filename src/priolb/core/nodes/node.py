@@ -20,7 +20,7 @@ OVER: Final = 2
 class Linked:
     """What stands in a ring of the selection: a node, or the mark at which the ring begins.
 
-    What a node is linked to while it is not in sight means nothing.
+    A node that is not in sight is linked to a mark: it may be so for days, and shall keep no other node.
     """
 
     __slots__ = ("before", "behind")

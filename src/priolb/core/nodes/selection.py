@@ -129,6 +129,7 @@ class LeastInFlight(Selection):
             node.before = before = mark.before
             before.behind = mark.before = node
         else:
+            node.before = node.behind = mark
             node.is_free = False
             self.length -= 1
         return node
@@ -150,6 +151,7 @@ class LeastInFlight(Selection):
         if node.is_free:
             before, behind = node.before, node.behind
             before.behind, behind.before = behind, before
+            node.before = node.behind = self._marks[0]
             node.is_free = False
             self.length -= 1
 

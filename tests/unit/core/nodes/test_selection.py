@@ -1,5 +1,6 @@
 """The order of preference among free nodes."""
 
+import sys
 import tracemalloc
 
 import pytest
@@ -174,6 +175,20 @@ def test_a_slot_costs_the_same_under_much_load_as_under_little() -> None:
         take_and_give_back()
         costs.append(lines_run(take_and_give_back))
     assert costs[0] == costs[1]
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_node_out_of_sight_keeps_no_other_one_in_memory(is_full: bool) -> None:
+    """It may be so for days, in which others come and go."""
+    selection, nodes = free_nodes(0, 0, slots=1)
+    other = nodes[1]
+    in_sight = sys.getrefcount(other)
+    if is_full:
+        assert selection.reserve_best(FRESH) is nodes[0]
+    else:
+        set_usable(selection, nodes[0], False)
+    set_usable(selection, other, False)
+    assert sys.getrefcount(other) == in_sight - 2
 
 
 def test_slots_cost_hardly_any_memory() -> None:
