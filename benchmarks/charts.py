@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.child import ROOT
-from benchmarks.results import Result, load_results
+from benchmarks.results import Cell, Result, load_results
 
 DIRECTORY: Final = ROOT / "docs" / "charts"
 
@@ -112,21 +112,21 @@ def _cost(result: Result) -> str:
 
 
 def _growth(result: Result) -> str:
-    lines: dict[str, list[tuple[float, float]]] = {}
-    for row in result.rows:
-        count, cpu_us = _number(row["count"]), _number(row["cpu_us"])
-        assert count is not None and cpu_us is not None
-        lines.setdefault(str(row["what"]), []).append((count, cpu_us))
-    return curves("A request as there is more, in memory", "CPU us", "how many", list(lines.items()))
+    return _by_count(result, "A request as there is more, in memory", lambda row: str(row["what"]))
 
 
 def _scale(result: Result) -> str:
+    title = "A request as there is more, over sockets"
+    return _by_count(result, title, lambda row: f"{row['peer']}, {row['what']}")
+
+
+def _by_count(result: Result, title: str, name: Callable[[dict[str, Cell]], str]) -> str:
     lines: dict[str, list[tuple[float, float]]] = {}
     for row in result.rows:
         count, cpu_us = _number(row["count"]), _number(row["cpu_us"])
         assert count is not None and cpu_us is not None
-        lines.setdefault(f"{row['peer']}, {row['what']}", []).append((count, cpu_us))
-    return curves("A request as there is more, over sockets", "CPU us", "how many", list(lines.items()))
+        lines.setdefault(name(row), []).append((count, cpu_us))
+    return curves(title, "CPU us", "how many", list(lines.items()))
 
 
 def _memory(result: Result) -> str:

@@ -191,12 +191,13 @@ async def serve(ports: Sequence[int], service: Service, illness: str, report: Re
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, setattr, service, "illness", illness)
     reporting = loop.create_task(report(service)) if report else None
+    # The first one last: whoever is answered there finds all others.
     servers = [
         await loop.create_server(lambda: Connection(service), "127.0.0.1", port, backlog=4096)
-        for port in ports
+        for port in reversed(ports)
     ]
     try:
-        await servers[0].serve_forever()
+        await servers[-1].serve_forever()
     finally:
         if reporting is not None:
             reporting.cancel()

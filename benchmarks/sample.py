@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Final
 
 from benchmarks.cpu import cpu_time
 from benchmarks.load import run_load
 from benchmarks.peers import Peer
+from benchmarks.results import Cell, Column
 from benchmarks.workbench import Workbench
+
+LOAD_COLUMNS: Final = (
+    Column("cpu_us_min", "lowest", 1),
+    Column("cpu_us_max", "highest", 1),
+    Column("requests_per_s", "requests/s"),
+    Column("core_busy_percent", "core busy %"),
+    Column("core_missed_percent", "core missed %"),
+    Column("failed", "failed"),
+)
+"""What stands in a table behind the CPU time of a request and its ratio to another."""
 
 
 @dataclass(frozen=True)
@@ -47,3 +60,21 @@ def take_sample(
         core_missed_percent=cpu.waited_ns / 1e7 / count.duration_s,
         failed=count.failed,
     )
+
+
+def cpu_us(samples: list[Sample]) -> float:
+    """Return the CPU time of a request over all rounds, microseconds."""
+    return median(sample.cpu_us for sample in samples)
+
+
+def cells(samples: list[Sample]) -> dict[str, Cell]:
+    """Return what a row says of these samples: `cpu_us`, and `LOAD_COLUMNS`."""
+    return {
+        "cpu_us": cpu_us(samples),
+        "cpu_us_min": min(sample.cpu_us for sample in samples),
+        "cpu_us_max": max(sample.cpu_us for sample in samples),
+        "requests_per_s": median(sample.requests_per_s for sample in samples),
+        "core_busy_percent": median(sample.core_busy_percent for sample in samples),
+        "core_missed_percent": median(sample.core_missed_percent for sample in samples),
+        "failed": sum(sample.failed for sample in samples),
+    }

@@ -24,7 +24,7 @@ from benchmarks.peers import (
     start_peers,
 )
 from benchmarks.results import Cell, Column, Result, Target
-from benchmarks.sample import Sample, take_sample
+from benchmarks.sample import LOAD_COLUMNS, Sample, cells, cpu_us, take_sample
 from benchmarks.workbench import Workbench, raise_open_files_limit
 
 SLOTS: Final = 256
@@ -43,12 +43,7 @@ COLUMNS: Final = (
     Column("peer", "balancer"),
     Column("cpu_us", "CPU us per request", 1),
     Column("cpu_ratio", "HAProxy = 1", 2),
-    Column("cpu_us_min", "lowest", 1),
-    Column("cpu_us_max", "highest", 1),
-    Column("requests_per_s", "requests/s"),
-    Column("core_busy_percent", "core busy %"),
-    Column("core_missed_percent", "core missed %"),
-    Column("failed", "failed"),
+    *LOAD_COLUMNS,
 )
 
 
@@ -92,31 +87,20 @@ def run(quick: bool) -> Result:
 def _row(
     body: str, clients: int, peer: str, samples: dict[tuple[str, int, str], list[Sample]]
 ) -> dict[str, Cell]:
-    own = samples[body, clients, peer]
     return {
         "body": body,
         "clients": clients,
         "peer": peer,
-        "cpu_us": _cpu_us(own),
         "cpu_ratio": _ratio_to_haproxy(body, clients, peer, samples),
-        "cpu_us_min": min(sample.cpu_us for sample in own),
-        "cpu_us_max": max(sample.cpu_us for sample in own),
-        "requests_per_s": median(sample.requests_per_s for sample in own),
-        "core_busy_percent": median(sample.core_busy_percent for sample in own),
-        "core_missed_percent": median(sample.core_missed_percent for sample in own),
-        "failed": sum(sample.failed for sample in own),
+        **cells(samples[body, clients, peer]),
     }
-
-
-def _cpu_us(samples: list[Sample]) -> float:
-    return median(sample.cpu_us for sample in samples)
 
 
 def _ratio_to_haproxy(
     body: str, clients: int, peer: str, samples: dict[tuple[str, int, str], list[Sample]]
 ) -> float | None:
     own, haproxy = samples.get((body, clients, peer)), samples.get((body, clients, HAPROXY))
-    return _cpu_us(own) / _cpu_us(haproxy) if own and haproxy else None
+    return cpu_us(own) / cpu_us(haproxy) if own and haproxy else None
 
 
 def _targets(samples: dict[tuple[str, int, str], list[Sample]]) -> list[Target]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from statistics import median
 from typing import Final
 
 from benchmarks.load import generator_name
@@ -17,7 +16,7 @@ from benchmarks.machine import this_machine
 from benchmarks.payloads import SMALL_CALL
 from benchmarks.peers import HAPROXY, PRIOLB, Task, start_node, start_peers
 from benchmarks.results import Cell, Column, Result, Target
-from benchmarks.sample import Sample, take_sample
+from benchmarks.sample import LOAD_COLUMNS, Sample, cells, cpu_us, take_sample
 from benchmarks.workbench import Workbench, raise_open_files_limit
 
 CLIENTS: Final = "clients in line"
@@ -36,11 +35,7 @@ COLUMNS: Final = (
     Column("peer", "balancer"),
     Column("cpu_us", "CPU us per request", 1),
     Column("growth", "fewest = 1", 2),
-    Column("cpu_us_min", "lowest", 1),
-    Column("cpu_us_max", "highest", 1),
-    Column("requests_per_s", "requests/s"),
-    Column("core_busy_percent", "core busy %"),
-    Column("failed", "failed"),
+    *LOAD_COLUMNS,
 )
 
 # By what there is more of, how many, and the balancer.
@@ -128,24 +123,14 @@ def _place(key: tuple[str, int, str]) -> tuple[int, int, int]:
 
 
 def _row(what: str, count: int, peer: str, samples: Samples) -> dict[str, Cell]:
-    own = samples[what, count, peer]
     return {
         "what": what,
         "count": count,
         "peer": peer,
-        "cpu_us": _cpu_us(own),
         "growth": _growth(what, count, peer, samples),
-        "cpu_us_min": min(sample.cpu_us for sample in own),
-        "cpu_us_max": max(sample.cpu_us for sample in own),
-        "requests_per_s": median(sample.requests_per_s for sample in own),
-        "core_busy_percent": median(sample.core_busy_percent for sample in own),
-        "failed": sum(sample.failed for sample in own),
+        **cells(samples[what, count, peer]),
     }
 
 
 def _growth(what: str, count: int, peer: str, samples: Samples) -> float:
-    return _cpu_us(samples[what, count, peer]) / _cpu_us(samples[what, COUNTS[what][0], peer])
-
-
-def _cpu_us(samples: list[Sample]) -> float:
-    return median(sample.cpu_us for sample in samples)
+    return cpu_us(samples[what, count, peer]) / cpu_us(samples[what, COUNTS[what][0], peer])
