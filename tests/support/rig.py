@@ -47,6 +47,9 @@ class Notes:
     def __init__(self) -> None:
         self.notes: list[Note] = []
 
+    def node_name(self, name: str) -> bytes:
+        return name.encode()
+
     def queued(
         self, request_id: bytes, lane: int, payload_bytes: int, now: float, queue: PriorityQueue
     ) -> None:
@@ -60,12 +63,12 @@ class Notes:
         request_id: bytes,
         payload_bytes: int,
         status: int,
-        node: str,
+        node: bytes,
         started_at: float,
         now: float,
         queue: PriorityQueue,
     ) -> None:
-        self.notes.append(("completed", request_id, status, node, ticket.tries))
+        self.notes.append(("completed", request_id, status, node.decode(), ticket.tries))
 
     def refused(self, request_id: bytes, lane: int, reason: str, status: int, now: float) -> None:
         self.notes.append(("refused", request_id, reason, status))

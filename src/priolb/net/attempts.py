@@ -101,7 +101,7 @@ class Attempts(Ticket):
             self._backend.abort()
             self._backend = None
 
-    def _give_back(self, outcome: Outcome, now: float) -> Lease:
+    def _give_back(self, outcome: Outcome, now: float) -> None:
         """End the lease; whoever is next is looked for, before the client's next request is read."""
         lease = self._lease
         assert lease is not None
@@ -115,4 +115,3 @@ class Attempts(Ticket):
             self._second.cancel(now)
             self._second = None
         self._engine.pump_later()
-        return lease

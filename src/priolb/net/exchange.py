@@ -102,7 +102,7 @@ class Exchange(Attempts):
         self._is_repeatable: bool = upload is None and head.method in engine.retry_methods
         self.request_id: bytes = head.request_id
         self.size_at_start: int = 1
-        self._kept: tuple[ResponseHead, bytes, str] | None = None
+        self._kept: tuple[ResponseHead, bytes, bytes] | None = None
         # Try
         self._lease: Lease | None = None
         self._backend: BackendConnection | None = None
@@ -181,8 +181,8 @@ class Exchange(Attempts):
         if self._backend is not None:
             self._backend.finish(now)
             self._backend = None
-        lease = self._give_back(_NO_VERDICT, now)
-        self._note_completed(stream.status, lease.node.name, now)
+        self._give_back(_NO_VERDICT, now)
+        self._note_completed(stream.status, self._link.told_name, now)
 
     def withdraw(self) -> None:
         """Leave the line, as nobody waits for the answer; `client_ended` follows."""
@@ -363,11 +363,11 @@ class Exchange(Attempts):
             self._take_over(outcome, now)
             engine.pump_later()
             return
-        lease = self._give_back(outcome, now)
+        self._give_back(outcome, now)
         if self.state == WAITING:
             engine.expect(self.start_by)
         elif self._stream is not None:
-            self._note_completed(self._stream.status, lease.node.name, now)
+            self._note_completed(self._stream.status, self._link.told_name, now)
             self._client.cut(self._stream.until_close)
         elif self._kept is not None:
             self._deliver_kept(now)
@@ -379,8 +379,8 @@ class Exchange(Attempts):
         hedging = self._engine.scheduler.hedging
         if hedging is not None and self.tries == 1:
             hedging.answered(self.lane, now - self._try_at)
-        lease = self._give_back(outcome, now)
-        self._note_completed(outcome.status, lease.node.name, now)
+        self._give_back(outcome, now)
+        self._note_completed(outcome.status, self._link.told_name, now)
         self._client.exchange_done(self._keep_alive, now)
 
     def _has_good_head(self) -> bool:
@@ -453,8 +453,7 @@ class Exchange(Attempts):
 
     def _keep_answer(self, head: ResponseHead, body: bytes) -> None:
         if len(body) <= MAX_KEPT_ANSWER_BYTES:
-            assert self._lease is not None
-            self._kept = (head, body, self._lease.node.name)
+            self._kept = (head, body, self._link.told_name)
 
     def _deliver_kept(self, now: float) -> None:
         assert self._kept is not None
@@ -481,7 +480,7 @@ class Exchange(Attempts):
         if is_long:
             client.write(body)
 
-    def _note_completed(self, status: int, node: str, now: float) -> None:
+    def _note_completed(self, status: int, node: bytes, now: float) -> None:
         queue = self._engine.scheduler.queue
         self._engine.instrument.completed(
             self, self.request_id, self.payload_bytes, status, node, self._try_at, now, queue

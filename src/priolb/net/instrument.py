@@ -11,6 +11,9 @@ from priolb.core.ticket import Ticket
 class Instrument(Protocol):
     """What is told of requests. Called on the path of a request: it must be cheap and must not raise."""
 
+    def node_name(self, name: str) -> bytes:
+        """Return the name of a node as `completed` takes it; asked once for each node."""
+
     def queued(
         self, request_id: bytes, lane: int, payload_bytes: int, now: float, queue: PriorityQueue
     ) -> None:
@@ -22,7 +25,7 @@ class Instrument(Protocol):
         request_id: bytes,
         payload_bytes: int,
         status: int,
-        node: str,
+        node: bytes,
         started_at: float,
         now: float,
         queue: PriorityQueue,

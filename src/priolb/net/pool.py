@@ -48,7 +48,7 @@ class NodeLink:
         target: where its URI points.
         shared: what the connections to all nodes share.
 
-    `last_head` is that of the last answer of the node.
+    `last_head` is that of the last answer of the node; `told_name` is its name as the instrument is told it.
     """
 
     __slots__ = (
@@ -62,6 +62,7 @@ class NodeLink:
         "shared",
         "target",
         "tls",
+        "told_name",
     )
 
     def __init__(
@@ -79,6 +80,7 @@ class NodeLink:
         self.tls = tls
         self.target = target
         self.shared = shared
+        self.told_name: bytes = shared.instrument.node_name(node.name)
         self.last_head: ResponseHead | None = None
         self._idle: list[BackendConnection] = []
         self._connections: dict[NodeConnection, None] = {}  # all that are open, idle or not

@@ -21,8 +21,6 @@ from priolb.telemetry.refusals import RefusalLog
 
 # Lines kept of requests that are completed: for each lane, status and number of tries up to four.
 _LINES_MAX: Final = 4096
-# Names of nodes that are kept as they stand in a line.
-_NODES_MAX: Final = 4096
 # Ids of requests that are under way, kept for their second line.
 _REQUEST_IDS_MAX: Final = 1024
 # Printable ASCII that stands in a line as it is: forms differ only in what they put around it.
@@ -31,49 +29,25 @@ _NO_WAIT: Final = b"0"
 
 
 class _Line:
-    """What is the same in all lines about one lane.
+    """What is the same in many lines about one lane.
 
     Args:
         parts: between them stand the values that each such line has; the last one is the end of the line, or
             goes up to the lengths of the lanes.
         behind_lengths: what follows each of these.
+        status: what the client was answered, of a request that is completed.
+        tries: how many tries it took.
     """
 
-    __slots__ = ("behind_lengths", "parts")
+    __slots__ = ("behind_lengths", "parts", "status", "tries")
 
-    def __init__(self, parts: list[bytes], behind_lengths: list[bytes]) -> None:
+    def __init__(
+        self, parts: list[bytes], behind_lengths: list[bytes], status: int = 0, tries: int = 0
+    ) -> None:
         self.parts = parts
         self.behind_lengths = behind_lengths
-
-
-class _CompletedLine(_Line):
-    """The same of a request that is completed, with the facts that it shares with the one before, as mostly.
-
-    Args:
-        status: what the client was answered.
-        tries: how many tries it took.
-        parts: as in `_Line`; between the last two stands the node.
-        behind_lengths: as there.
-
-    `node` is the name of the node that answered last, None before the first, and `end` the end of the line
-    with it.
-    """
-
-    __slots__ = ("_ends", "end", "node", "status", "tries")
-
-    def __init__(self, status: int, tries: int, parts: list[bytes], behind_lengths: list[bytes]) -> None:
-        super().__init__(parts[:-2], behind_lengths)
-        self._ends: list[bytes] = parts[-2:]
         self.status = status
         self.tries = tries
-        self.node: str | None = None
-        self.end: bytes = b""
-
-    def end_with(self, node: str, shown_node: bytes) -> None:
-        """Have the line end with this node, which stands in it like this."""
-        to_node, end = self._ends
-        self.node = node
-        self.end = b"%b%b%b" % (to_node, shown_node, end)
 
 
 class RequestLog:
@@ -99,7 +73,6 @@ class RequestLog:
         "_queued_lines",
         "_quote",
         "_render_id",
-        "_shown_nodes",
         "_stamps",
         "_tells_all",
         "clients_left",
@@ -122,9 +95,13 @@ class RequestLog:
         self._render_id = lru_cache(maxsize=_REQUEST_IDS_MAX)(self._as_text)
         # For each lane four: with an id or without, and with lengths that are known or not.
         self._queued_lines: dict[int, _Line] = {}
-        self._completed_lines: dict[int, _CompletedLine] = {}
+        # With the status and the tries of the one before, which are mostly the same.
+        self._completed_lines: dict[int, _Line] = {}
         self._line_of_completed = lru_cache(maxsize=_LINES_MAX)(self._completed_line)
-        self._shown_nodes: dict[str, bytes] = {}
+
+    def node_name(self, name: str) -> bytes:
+        """Return the name of a node as it stands in a line, and as `completed` takes it."""
+        return self._logger.form.text(name).encode()
 
     def queued(
         self, request_id: bytes, lane: int, payload_bytes: int, now: float, queue: PriorityQueue
@@ -164,7 +141,7 @@ class RequestLog:
         request_id: bytes,
         payload_bytes: int,
         status: int,
-        node: str,
+        node: bytes,
         started_at: float,
         now: float,
         queue: PriorityQueue,
@@ -176,7 +153,7 @@ class RequestLog:
             request_id: as in `queued`.
             payload_bytes: length of the request's body.
             status: what the client was answered.
-            node: name of the node that answered.
+            node: the node that answered, by what `node_name` has made of its name.
             started_at: monotonic seconds of the start of the last try.
             now: monotonic seconds.
             queue: where others wait now.
@@ -188,17 +165,14 @@ class RequestLog:
         if line is None or line.status != status or line.tries != tries:
             line = self._line_of_completed(lane, request_id != b"", status, tries, is_idle)
             self._completed_lines[key] = line
-        if line.node is not node:
-            shown_node = self._shown_nodes.get(node)
-            line.end_with(node, self._show_node(node) if shown_node is None else shown_node)
         total_us = int((now - arrived_at) * 1e6)
         total = b"%d" % total_us
         node_time, wait = total, _NO_WAIT
         if started_at != arrived_at:
             node_time = b"%d" % int((now - started_at) * 1e6)
             wait = b"%d" % int((started_at - arrived_at) * 1e6)
-        to_stamp, to_id, to_ms, to_us, to_node_time, to_wait, to_payload = line.parts
-        text = b"%b%b%b%b%b%b%b%b%b%b%b%b%b%d%b" % (
+        to_stamp, to_id, to_ms, to_us, to_node_time, to_wait, to_payload, to_node, end = line.parts
+        text = b"%b%b%b%b%b%b%b%b%b%b%b%b%b%d%b%b%b" % (
             to_stamp, self._stamps.at(now),
             to_id, self._shown(request_id) if request_id else request_id,
             to_ms, decimal(total_us // 1000),
@@ -206,7 +180,8 @@ class RequestLog:
             to_node_time, node_time,
             to_wait, wait,
             to_payload, payload_bytes,
-            line.end,
+            to_node, node,
+            end,
         )  # fmt: skip
         if not is_idle:
             text = self._with_lengths(text, line, queue, lane)
@@ -285,16 +260,7 @@ class RequestLog:
         parts = self._parts("Request added to queue", has_id, fields)
         return _Line(parts[:4], parts[4:])
 
-    def _show_node(self, node: str) -> bytes:
-        """Return the name of a node as it stands in a line, and keep it."""
-        if len(self._shown_nodes) >= _NODES_MAX:
-            self._shown_nodes.clear()
-        shown = self._shown_nodes[node] = self._logger.form.text(node).encode()
-        return shown
-
-    def _completed_line(
-        self, lane: int, has_id: bool, status: int, tries: int, is_idle: bool
-    ) -> _CompletedLine:
+    def _completed_line(self, lane: int, has_id: bool, status: int, tries: int, is_idle: bool) -> _Line:
         """Return the line of a request that is completed, with its lengths when nobody waits."""
         value = self._logger.form.value
         lengths = (0,) * len(self._lanes.sizes("", lane)) if is_idle else None
@@ -308,7 +274,7 @@ class RequestLog:
             *self._lengths("endQueueSize", lane, lengths),
         ]
         parts = self._parts("Request completed", has_id, fields)
-        return _CompletedLine(status, tries, parts[:9], parts[9:])
+        return _Line(parts[:9], parts[9:], status, tries)
 
     def _parts(self, message: str, has_id: bool, fields: list[tuple[str, str]]) -> list[bytes]:
         """Return a line in parts; the second value, after the time, is its id, or nothing."""

@@ -5,6 +5,7 @@ from math import inf
 
 import pytest
 
+from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import Ticket
 from priolb.telemetry.lane_words import LaneWords
 from priolb.telemetry.requests import RequestLog
@@ -21,6 +22,22 @@ def a_ticket(lane: int, tries: int) -> Ticket:
     return ticket
 
 
+def complete(
+    requests: RequestLog,
+    ticket: Ticket,
+    request_id: bytes,
+    payload_bytes: int,
+    status: int,
+    node: str,
+    started_at: float,
+    now: float,
+    queue: PriorityQueue,
+) -> None:
+    """Log that a request is completed by a node of this name."""
+    node_name = requests.node_name(node)
+    requests.completed(ticket, request_id, payload_bytes, status, node_name, started_at, now, queue)
+
+
 @pytest.mark.parametrize(
     ("lane", "is_high", "is_fast"), [(0, False, True), (1, True, False), (2, False, False)]
 )
@@ -28,7 +45,7 @@ def test_lines_tell_the_lane(open_log: OpenLog, lane: int, is_high: bool, is_fas
     log = open_log()
     requests = RequestLog(log.logger)
     requests.queued(b"", lane, 60, 7.5, queue_of(1, 20, 300))
-    requests.completed(a_ticket(lane, 1), b"", 60, 200, "http://a", 8.125, 8.5, queue_of(0, 20, 300))
+    complete(requests, a_ticket(lane, 1), b"", 60, 200, "http://a", 8.125, 8.5, queue_of(0, 20, 300))
     requests.refused(b"", lane, "queue_full", 503, 8.5)
     priority = {"requestIsHighPrio": is_high, "requestIsFastTrack": is_fast}
     queued, completed, refused = (json.loads(line) for line in log.lines())
@@ -75,8 +92,8 @@ def test_readable_lines(open_log: OpenLog) -> None:
     log = open_log(json=False, service="lb")
     requests = RequestLog(log.logger)
     requests.queued(b"my id", 0, 60, 7.5, queue_of(1, 0, 0))
-    requests.completed(
-        a_ticket(1, 2), b"id-7", 60, 200, "http://a/?_workers=8", 8.125, 8.25, queue_of(1, 0, 0)
+    complete(
+        requests, a_ticket(1, 2), b"id-7", 60, 200, "http://a/?_workers=8", 8.125, 8.25, queue_of(1, 0, 0)
     )
     requests.client_left(b"id-7", 1, 2, 60)
     requests.node_failed(b"id-7", "http://a", "node_unreachable", "Connection refused", 1)
@@ -117,8 +134,8 @@ def test_node_and_service_with_percent_signs_stay_as_they_are(
     log = open_log(service="100% %d lb")
     requests = RequestLog(log.logger)
     for _ in range(2):
-        requests.completed(
-            a_ticket(2, 1), request_id, 1, 200, "http://a/%20%d%%b", 8.125, 9.25, queue_of(*sizes)
+        complete(
+            requests, a_ticket(2, 1), request_id, 1, 200, "http://a/%20%d%%b", 8.125, 9.25, queue_of(*sizes)
         )
     found = [json.loads(line) for line in log.lines()]
     assert [line["service"] for line in found] == ["100% %d lb"] * 2
@@ -142,7 +159,7 @@ def test_who_is_alone_in_line_is_told_as_everybody_else(
 def test_lanes_of_other_names_and_number_are_told_by_name(open_log: OpenLog, sizes: tuple[int, ...]) -> None:
     log = open_log()
     requests = RequestLog(log.logger, LaneWords(["a", "b"]))
-    requests.completed(a_ticket(1, 1), b"", 0, 200, "http://a", 8.0, 9.5, queue_of(*sizes))
+    complete(requests, a_ticket(1, 1), b"", 0, 200, "http://a", 8.0, 9.5, queue_of(*sizes))
     [line] = [json.loads(line) for line in log.lines()]
     assert "requestIsHighPrio" not in line
     assert list(line.items())[-2:] == [("endQueueSize", sum(sizes)), ("endQueueSize_b", sizes[1])]
@@ -151,7 +168,7 @@ def test_lanes_of_other_names_and_number_are_told_by_name(open_log: OpenLog, siz
 
 def test_a_request_that_began_at_once_has_not_waited(open_log: OpenLog) -> None:
     log = open_log()
-    RequestLog(log.logger).completed(a_ticket(2, 1), b"", 0, 200, "http://a", 8.0, 9.5, queue_of(0, 0, 0))
+    complete(RequestLog(log.logger), a_ticket(2, 1), b"", 0, 200, "http://a", 8.0, 9.5, queue_of(0, 0, 0))
     [line] = [json.loads(line) for line in log.lines()]
     names = ("durationMs", "durationUs", "simDurationUs", "queueDurationUs")
     assert [line[name] for name in names] == [1500, 1500000, 1500000, 0]
@@ -185,7 +202,7 @@ def test_an_id_of_any_byte_is_told_as_the_logger_would_tell_it(
     requests = RequestLog(log.logger)
     ids = [bytes([byte]) for byte in range(first_byte, first_byte + 64)]
     for request_id in ids:
-        requests.completed(a_ticket(2, 1), request_id, 7, 200, "http://a", 8.0, 8.0, queue_of(0, 0, 0))
+        complete(requests, a_ticket(2, 1), request_id, 7, 200, "http://a", 8.0, 8.0, queue_of(0, 0, 0))
         log.logger.info(
             "Request completed",
             reqID=request_id.decode("utf-8", "replace"),
@@ -208,21 +225,10 @@ def test_each_line_tells_the_facts_of_its_own_request(open_log: OpenLog) -> None
     requests = RequestLog(log.logger)
     facts = [(200, "http://a", 1), (404, "http://a", 1), (404, "http://b", 1), (404, "http://b", 2)]
     for status, node, tries in [*facts, facts[0]]:
-        requests.completed(a_ticket(2, tries), b"", 60, status, node, 8.0, 8.5, queue_of(0, 0, 0))
+        complete(requests, a_ticket(2, tries), b"", 60, status, node, 8.0, 8.5, queue_of(0, 0, 0))
     lines = [json.loads(line) for line in log.lines()]
     told = [(line["statusCode"], line["nodeURI"], line["requestTries"]) for line in lines]
     assert told == [*facts, facts[0]]
-
-
-def test_nodes_without_end_are_all_told_and_not_all_kept(open_log: OpenLog) -> None:
-    log = open_log()
-    requests = RequestLog(log.logger)
-    requests._shown_nodes.update({f"http://{number}": b"" for number in range(4_095)})
-    nodes = ["http://a", "http://b", "http://a", "http://a"]
-    for node in nodes:
-        requests.completed(a_ticket(2, 1), b"", 60, 200, node, 8.0, 8.5, queue_of(0, 0, 0))
-    assert [json.loads(line)["nodeURI"] for line in log.lines()] == nodes
-    assert list(requests._shown_nodes) == ["http://b", "http://a"]
 
 
 @pytest.mark.parametrize("is_json", [True, False])
@@ -234,7 +240,7 @@ def test_request_id_cannot_forge_a_line(open_log: OpenLog, is_json: bool, reques
     log = open_log(json=is_json)
     requests = RequestLog(log.logger)
     requests.queued(request_id, 2, 1, 7.5, queue_of(0, 0, 1))
-    requests.completed(a_ticket(2, 1), request_id, 1, 200, "http://a", 8.0, 8.0, queue_of(0, 0, 0))
+    complete(requests, a_ticket(2, 1), request_id, 1, 200, "http://a", 8.0, 8.0, queue_of(0, 0, 0))
     requests.refused(request_id, 2, "deadline", 504, 8.0)
     requests.client_left(request_id, 2, 1, 1)
     requests.node_failed(request_id, "http://a", "node_timeout", "", 1)
@@ -276,7 +282,7 @@ def test_what_gets_through_is_not_counted_by_the_log(open_log: OpenLog) -> None:
     log = open_log()
     requests = RequestLog(log.logger, LaneWords(["a", "b"]))
     requests.queued(b"", 0, 60, 7.5, queue_of(1, 0))
-    requests.completed(a_ticket(0, 1), b"", 0, 200, "http://a", 8.0, 8.5, queue_of(0, 0))
+    complete(requests, a_ticket(0, 1), b"", 0, 200, "http://a", 8.0, 8.5, queue_of(0, 0))
     requests.node_failed(b"", "http://a", "node_timeout", "late", 1)
     assert (requests.refusals.totals(), requests.rejections, requests.clients_left) == ({}, {}, [0, 0])
     assert len(log.lines()) == 3
