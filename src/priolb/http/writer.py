@@ -12,8 +12,12 @@ from priolb.http.numbers import NUMBERS, THREE_DIGITS, decimal
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+# As RFC 9110 has it, section 15.5. Before Python 3.13, the standard library has the phrases of older RFCs.
+_PHRASES: Final = {413: "Content Too Large", 414: "URI Too Long"}
+
 _STATUS_LINES: Final[dict[int, bytes]] = {
-    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status, _PHRASES.get(status, status.phrase).encode())
+    for status in HTTPStatus
 }
 
 

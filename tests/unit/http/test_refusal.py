@@ -224,7 +224,6 @@ def test_only_the_id_of_the_request_itself_counts(body: bytes, request_id: objec
         b'{"method":"\xff","id":1}',
         b"\xef\xbb\xbf" + b'{"method":"a","id":1}',
         b'{"method":"a","id":' + b"9" * 5000 + b"}",
-        b'{"method":"a","params":' + b"[" * 30000 + b"]" * 30000 + b',"id":1}',
         b"[" * 60000,
         b'{"a":' * 10000,
     ],
@@ -233,6 +232,16 @@ def test_only_the_id_of_the_request_itself_counts(body: bytes, request_id: objec
 def test_what_is_no_json_rpc_gets_a_problem_document(body: bytes) -> None:
     """Malformed, too deep, not a request: the answer must still be one that its reader can parse."""
     assert rpc_id(body) is PROBLEM
+
+
+def test_a_call_that_is_too_deep_for_python_gets_a_problem_document() -> None:
+    """Python 3.14 takes what is too deep for those before."""
+    body = b'{"method":"a","params":' + b"[" * 30000 + b"]" * 30000 + b',"id":1}'
+    try:
+        expected = json.loads(body)["id"]
+    except RecursionError:
+        expected = PROBLEM
+    assert rpc_id(body) is expected
 
 
 @pytest.mark.parametrize(

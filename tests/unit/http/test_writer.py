@@ -14,12 +14,21 @@ from priolb.http.writer import (
     is_chunked_to_client,
     last_chunk,
     local_response,
+    status_line,
     timing_fields,
     via_field,
     without_body,
 )
 
 JSON = b"Content-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "phrase"),
+    [(400, b"Bad Request"), (413, b"Content Too Large"), (414, b"URI Too Long"), (504, b"Gateway Timeout")],
+)
+def test_phrases_are_those_of_rfc_9110_whatever_python_has(status: int, phrase: bytes) -> None:
+    assert status_line(status) == b"HTTP/1.1 %d %s\r\n" % (status, phrase)
 
 
 def head(

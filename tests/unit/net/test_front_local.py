@@ -141,7 +141,7 @@ def test_a_body_for_the_program_itself_is_bounded_more_tightly() -> None:
     with Rig(local=desk) as rig:
         client = rig.client()
         client.send(b"POST /own HTTP/1.1\r\nHost: balancer\r\nContent-Length: 65537\r\n\r\n")
-        assert client.take() == problem(b"413 Request Entity Too Large", "Payload too large", CLOSE)
+        assert client.take() == problem(b"413 Content Too Large", "Payload too large", CLOSE)
         assert desk.requests == []
 
 

@@ -29,7 +29,7 @@ def test_a_body_over_the_bound_is_refused_before_it_is_read() -> None:
         client.send(
             b"POST / HTTP/1.1\r\nHost: balancer\r\nExpect: 100-continue\r\nContent-Length: 1025\r\n\r\n"
         )
-        assert client.writes == [problem(b"413 Request Entity Too Large", "Payload too large", CLOSE)]
+        assert client.writes == [problem(b"413 Content Too Large", "Payload too large", CLOSE)]
         assert client.calls == ["write_eof"]
         assert rig.counts() == (0, 0, 0)
         assert rig.notes.take() == [("rejected", "192.0.2.1", 413, "payload_too_large")]
@@ -54,7 +54,7 @@ def test_a_chunked_body_is_refused_as_soon_as_it_is_over_the_bound() -> None:
         client.send(b"1\r\n")
         assert client.take() == b""
         client.send(b"e")
-        assert client.take() == problem(b"413 Request Entity Too Large", "Payload too large", CLOSE)
+        assert client.take() == problem(b"413 Content Too Large", "Payload too large", CLOSE)
         assert rig.counts() == (0, 0, 0)
 
 
@@ -130,7 +130,7 @@ def test_a_refused_head_request_gets_no_body() -> None:
     with Rig(max_body_bytes=4) as rig:
         client = rig.client()
         client.send(b"HEAD / HTTP/1.1\r\nHost: balancer\r\nContent-Length: 5\r\n\r\n")
-        whole = problem(b"413 Request Entity Too Large", "Payload too large", CLOSE)
+        whole = problem(b"413 Content Too Large", "Payload too large", CLOSE)
         assert client.take() == whole[: whole.index(b"\r\n\r\n") + 4]
 
 

@@ -93,7 +93,7 @@ def test_a_name_that_is_not_known_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_name_that_cannot_be_one_is_named() -> None:
     """The codec for names raises an error of its own, before anything is looked up."""
-    with pytest.raises(ConfigError, match=r"^cannot listen on a\.\.b:80: encoding with 'idna' codec failed"):
+    with pytest.raises(ConfigError, match=r"^cannot listen on a\.\.b:80: .*'idna' codec"):
         listen("a..b", 80)
 
 
