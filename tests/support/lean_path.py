@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from ipaddress import ip_network
 from itertools import count
+from random import Random
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -102,9 +103,9 @@ class LeanPath:
             that no other has had.
         clock: monotonic seconds; None for a time that stands still, in the log too.
         nodes: how many nodes take turns.
-        waiting: how many clients stand in line; 0 for one whose requests go at once. As many others rest: one
-            of them, at random, takes the place of whoever has got an answer, so that what is in line lies
-            anywhere in memory, as it does in a program that has run for long.
+        waiting: how many clients stand in line; 0 for one whose requests go at once. As many others rest, in
+            no order: the one that has rested longest takes the place of whoever has got an answer, so that
+            what is in line lies anywhere in memory, as it does in a program that has run for long.
         queue: where requests wait, None for the original's lanes.
         door: looks at every request, None for none.
         callers: for how many callers the client asks, a proxy that is trusted: each time for one of them, at
@@ -148,8 +149,10 @@ class LeanPath:
         slots = 1 if waiting else 64
         for _ in range(nodes):
             self._rig.node(slots=slots)
-        for _ in range(max(nodes, waiting + 1)):
-            self._asking.append(self._connected())
+        clients = [self._connected() for _ in range(max(nodes, waiting + 1) + waiting)]
+        Random(_SEED).shuffle(clients)
+        for _ in range(len(clients) - waiting):
+            self._asking.append(clients.pop())
             self._asking[-1].data_received(self._request())
         self._rig.run()  # connects to every node
         engine._loop = cast(asyncio.AbstractEventLoop, self._turn)
@@ -158,7 +161,8 @@ class LeanPath:
             self._to_nodes.append(_ToNode(connection, self._asked))
             connection.connection_made(self._to_nodes[-1])
             self._asked.append(connection)
-        self._resting = [self._connected() for _ in range(waiting)]
+        self._resting = clients
+        self._longest_resting = 0
         if not self._resting:
             while self._asked:
                 self._answer_next()
@@ -174,10 +178,11 @@ class LeanPath:
     def exchange(self) -> None:
         """Bring one request to a node, and the answer of one to its client."""
         if self._resting:
-            chosen = self._any_of(len(self._resting))
-            answered, client = self._asking.popleft(), self._resting[chosen]
+            place = self._longest_resting
+            self._longest_resting = (place + 1) % len(self._resting)
+            answered, client = self._asking.popleft(), self._resting[place]
             self._asking.append(client)
-            self._resting[chosen] = answered
+            self._resting[place] = answered
             self._asked.popleft().data_received(self._answer())
             self._turn.end()
             self._ask(client)
