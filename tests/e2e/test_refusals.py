@@ -95,8 +95,11 @@ def test_legacy_errors_gives_status_500_and_plain_text(
     assert answer.field("Content-Type") == "text/plain; charset=utf-8"
 
 
-def test_a_body_too_large_is_413_and_with_legacy_errors_400(launch: Launch, connect: Connect) -> None:
-    too_large = request("POST", "/", b"", "Content-Length: 2000")
+@pytest.mark.parametrize("body", [b"", b"x" * 2000], ids=["head alone", "whole"])
+def test_a_body_too_large_is_413_and_with_legacy_errors_400(
+    launch: Launch, connect: Connect, body: bytes
+) -> None:
+    too_large = request("POST", "/", body, *(() if body else ("Content-Length: 2000",)))
     answer = connect(launch(PAYLOAD_MAX_KB="1")).ask(too_large)
     assert (answer.status, json.loads(answer.body)["detail"]) == (413, "Payload too large")
     legacy = connect(launch(PAYLOAD_MAX_KB="1", LEGACY_ERRORS="1")).ask(too_large)

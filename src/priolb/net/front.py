@@ -254,6 +254,7 @@ class FrontConnection(Reception):
         if (
             0 < body_bytes <= len(data)
             and body_bytes <= self._listener.replay_max_bytes
+            and not self._is_local
             and self._engine.body_budget.take(body_bytes)
         ):
             # The whole body came with the head, as mostly: no detour.
@@ -329,7 +330,7 @@ class FrontConnection(Reception):
                 self._state = BUSY
                 if not self._writing_paused:
                     self.lapses_at = inf
-            elif upload.has_trailers or upload.held_bytes > self._replay_max_bytes():
+            elif self._passes(upload):
                 self._let_pass(upload)
             else:
                 self._held_bytes = upload.held_bytes
@@ -342,6 +343,10 @@ class FrontConnection(Reception):
             self._pause_reading()
         elif not self._is_paused and not self._writing_paused:
             self.lapses_at = upload.due_at(self._engine.clock())
+
+    def _passes(self, upload: Upload) -> bool:
+        """Return whether a body that is complete is passed on as it came, rather than collected."""
+        return (upload.has_trailers and not self._is_local) or upload.held_bytes > self._replay_max_bytes()
 
     def _let_pass(self, upload: Upload) -> None:
         """Take up a request whose body will be passed on as it comes, once a node is there to take it."""

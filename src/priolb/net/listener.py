@@ -102,7 +102,8 @@ class Listener:
         self.head_limits = head_limits
         self.forwarding = forwarding
         self.max_body_bytes = max_body_bytes
-        self.replay_max_bytes = replay_max_bytes
+        # Nothing longer than what may come at all is held, so that to look at one of the bounds is enough.
+        self.replay_max_bytes = min(replay_max_bytes, max_body_bytes) if max_body_bytes else replay_max_bytes
         self.body_min_bytes_per_s = body_min_bytes_per_s
         self.head_timeout_s = head_timeout_s
         self.keepalive_timeout_s = keepalive_timeout_s

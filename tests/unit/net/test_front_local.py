@@ -136,13 +136,26 @@ def test_http_1_0_and_head_are_answered_in_their_own_way() -> None:
         assert client.is_lost
 
 
-def test_a_body_for_the_program_itself_is_bounded_more_tightly() -> None:
+@pytest.mark.parametrize("sent", [b"", b"x" * 65537], ids=["head alone", "whole"])
+def test_a_body_for_the_program_itself_is_bounded_more_tightly(sent: bytes) -> None:
     desk = Desk()
     with Rig(local=desk) as rig:
         client = rig.client()
-        client.send(b"POST /own HTTP/1.1\r\nHost: balancer\r\nContent-Length: 65537\r\n\r\n")
+        client.send(b"POST /own HTTP/1.1\r\nHost: balancer\r\nContent-Length: 65537\r\n\r\n" + sent)
         assert client.take() == problem(b"413 Content Too Large", "Payload too large", CLOSE)
         assert desk.requests == []
+
+
+def test_a_body_with_trailers_for_the_program_itself_comes_decoded() -> None:
+    desk = Desk()
+    with Rig(local=desk) as rig:
+        client = rig.client()
+        client.send(
+            b"POST /own HTTP/1.1\r\nHost: balancer\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\n{}\r\n0\r\nX-T: 1\r\n\r\n"
+        )
+        rig.run()
+        assert [body for _, _, body, _ in desk.requests] == [b"{}"]
 
 
 def test_a_listener_that_forwards_nothing_hands_everything_to_the_handler() -> None:
