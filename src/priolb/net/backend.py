@@ -43,10 +43,12 @@ class BackendConnection(NodeConnection):
         self._shared.watch(self)
 
     def pause(self) -> None:
-        """Read no more for now: the client is slower than the node."""
+        """Read no more of a body for now: the client is slower than the node."""
+        if self.is_paused or self.state != IN_BODY:
+            return  # before its answer begins the node is waited for, however slow the client
         self.is_paused = True
         self.lapses_at = inf
-        if self._transport is not None and self.state == IN_BODY:
+        if self._transport is not None:
             self._transport.pause_reading()
 
     def resume(self, now: float) -> None:

@@ -85,6 +85,11 @@ class ClientConnection(Flushing):
         self._last_model: RequestHead | None = None
         self._last_way: bytes = b""
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether the client reads slower than it is sent to: more waits for it than the transport likes."""
+        return self._writing_paused
+
     def write(self, data: bytes) -> None:
         """Send a part of an answer, at the end of this turn of the loop; a long one at once."""
         if len(data) > SHORT_MAX_BYTES:

@@ -225,6 +225,7 @@ class Exchange(Attempts):
         own = own_fields(self._engine, self, head, self._try_at, now) + self._client.limit_fields
         self._client.write(b"%s%s\r\n" % (start, own))
         self._note_answering(now)
+        self._heed_client()
         self._client.switch_protocols(backend)
 
     def on_answer(self, head: ResponseHead, body: bytes, now: float) -> None:
@@ -286,7 +287,7 @@ class Exchange(Attempts):
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
         self._backend = None
-        if reason is Reason.NODE_TIMEOUT and self.is_out_of_time(now) and not self._has_good_head():
+        if reason is Reason.NODE_TIMEOUT and self.is_out_of_time(now) and not self.has_good_head():
             self.run_out_of_time(phase, now)
             return
         lease = self._lease
@@ -383,7 +384,7 @@ class Exchange(Attempts):
         self._note_completed(outcome.status, self._link.told_name, now)
         self._client.exchange_done(self._keep_alive, now)
 
-    def _has_good_head(self) -> bool:
+    def has_good_head(self) -> bool:
         """Return whether the answer of its try has begun as it should."""
         return self._stream is not None or (self._held is not None and not self._held.is_failing)
 
@@ -419,6 +420,7 @@ class Exchange(Attempts):
         self._second = None
         self._lease, self._link, self._backend = second.lease, second.link, second.backend
         self._try_at = second.lease.started_at
+        self._held = second.held
         if self._backend is not None:
             self._backend.hand_over(self)
         self._engine.scheduler.end_aside(lease, outcome, now)
@@ -435,8 +437,14 @@ class Exchange(Attempts):
         if stream.until_close:
             self._keep_alive = False
         self._write(head, body_bytes, b"", now)
+        self._heed_client()
         if self._engine.scheduler.hedging is not None:
             self._engine.pump_later()  # the slot of a try that was given up for this one is free
+
+    def _heed_client(self) -> None:
+        """Read the node slowly from the start, if the client has not yet read what was sent to it before."""
+        if self._client.is_slow:
+            self.pause()
 
     def _let_go(self, held: HeldAnswer, now: float) -> None:
         """Let the client see an answer that was held: it is a good one."""

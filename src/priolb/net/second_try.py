@@ -32,10 +32,11 @@ class SecondTry(Lapsing):
         engine: runs both.
         delay_s: how long the first try may take before there is a second one, seconds.
 
-    `lease`, `link` and `backend` are those of the second node; there is no link before it runs.
+    `lease`, `link` and `backend` are those of the second node; there is no link before it runs. `held` is
+    what has come of its answer, as long as that may be an error that means the node.
     """
 
-    __slots__ = ("_delay_s", "_engine", "_exchange", "_held", "backend", "lease", "link", "method", "upgrade")
+    __slots__ = ("_delay_s", "_engine", "_exchange", "backend", "held", "lease", "link", "method", "upgrade")
 
     link: NodeLink
 
@@ -48,7 +49,7 @@ class SecondTry(Lapsing):
         self.upgrade: bytes = b""
         self.lease: Lease | None = None
         self.backend: BackendConnection | None = None
-        self._held: HeldAnswer | None = None
+        self.held: HeldAnswer | None = None
 
     @property
     def is_running(self) -> bool:
@@ -103,20 +104,20 @@ class SecondTry(Lapsing):
             self.backend.abort()
             self._fail(answered(head.status, False), now)
         elif self._exchange.may_be_node_error(head, body_bytes):
-            self._held = HeldAnswer(head, body_bytes, is_failing=False)
+            self.held = HeldAnswer(head, body_bytes, is_failing=False)
         else:
             self._exchange.give_up_first_try(now)
             self._exchange.on_head(head, body_bytes, now)
 
     def on_body(self, data: bytes) -> None:
-        held = self._held
+        held = self.held
         assert held is not None
         held.add(data)
         if not self._engine.node_errors.may_become(held.start, held.size_bytes):
             self._win(held, self._engine.clock())
 
     def on_end(self, trailers: bytes, now: float) -> None:
-        held = self._held
+        held = self.held
         assert held is not None
         self.backend = None
         outcome = self._exchange.outcome_of(held.head, held.body())
@@ -127,9 +128,10 @@ class SecondTry(Lapsing):
             self._exchange.on_end(trailers, now)
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
-        if reason is Reason.NODE_TIMEOUT and self._exchange.is_out_of_time(now):
+        exchange = self._exchange
+        if reason is Reason.NODE_TIMEOUT and exchange.is_out_of_time(now) and not exchange.has_good_head():
             self.backend = None
-            self._exchange.run_out_of_time(phase, now)
+            exchange.run_out_of_time(phase, now)
             return
         self._fail(Outcome(Source.NODE, phase, reason, 0, phase is not Phase.CONNECT, answering=False), now)
 
@@ -141,6 +143,7 @@ class SecondTry(Lapsing):
     def _win(self, held: HeldAnswer, now: float) -> None:
         """Let the exchange go on with the answer that was held."""
         exchange = self._exchange
+        self.held = None
         exchange.give_up_first_try(now)
         exchange.on_head(held.head, held.body_bytes, now)
         if held.size_bytes:

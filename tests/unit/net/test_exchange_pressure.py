@@ -4,6 +4,7 @@ import pytest
 
 from priolb.net.backend import BackendConnection
 from priolb.net.flushing import LONG_READ_BYTES
+from support.memory import MemoryTransport
 from support.messages import (
     ANSWER,
     POST,
@@ -86,6 +87,56 @@ def test_an_answer_that_ends_while_the_client_does_not_read_leaves_a_connection_
         call.send(ANSWER)
         assert quick.take() == answer_at_client()
         assert node.is_quiet()
+
+
+def stopped_reader(rig: Rig, other: MemoryTransport | None = None) -> MemoryTransport:
+    """Return a client that asks three times and takes nothing of its answers.
+
+    Two have come: with the end of the second more waits for it than may, when its third request is on its
+    way, or in line behind that of `other`.
+    """
+    client = rig.client()
+    client.stop_reading()
+    client.send(3 * POST)
+    [node] = rig.nodes.values()
+    call = node.accept()
+    call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + b"x" * 60_000)
+    if other is not None:
+        other.send(POST)
+    call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8000\r\n\r\n" + b"x" * 8_000)
+    return client
+
+
+def test_a_node_that_does_not_begin_to_answer_is_late_even_if_its_client_does_not_read() -> None:
+    with Rig(max_tries=1) as rig:
+        node = rig.node()
+        client = stopped_reader(rig)
+        [call] = node.connections
+        rig.advance(2.9)
+        assert not call.is_closing()
+        rig.advance(0.2)
+        assert call.is_lost
+        client.read()
+        assert b"HTTP/1.1 504 Gateway Timeout" in client.take()
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["at its node", "in line"])
+def test_a_client_that_stopped_reading_before_its_answer_began_pauses_its_node(waits: bool) -> None:
+    with Rig() as rig:
+        node, other = rig.node(slots=1), rig.client()
+        client = stopped_reader(rig, other if waits else None)
+        [call] = node.connections
+        if waits:
+            call.send(ANSWER)
+            assert other.take().endswith(b"\r\n\r\n[]")
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000)
+        assert call.calls == ["pause_reading"]
+        call.send(b"x" * 999_000)
+        assert client.get_write_buffer_size() < 80_000
+        client.read()
+        rig.run()
+        assert call.calls == ["pause_reading", "resume_reading"]
+        assert client.take().endswith(b"x" * 1_000_000)
 
 
 @pytest.mark.parametrize(

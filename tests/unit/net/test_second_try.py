@@ -290,6 +290,47 @@ def test_a_second_answer_that_breaks_off_while_it_is_held_lets_the_first_go_on()
         assert client.take().endswith(b"\r\n\r\n[]")
 
 
+@pytest.mark.parametrize("how", ["length", "chunks"])
+def test_the_second_answer_goes_on_that_is_held_when_the_first_try_fails(how: str) -> None:
+    body = b'{"id":1,"result":2}'
+    with Rig(hedging=hedging(), node_errors=frozenset({-32005}), max_tries=1) as rig:
+        client, first, second = hedged(rig)
+        if how == "length":
+            second.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body[:8]))
+            rest = body[8:]
+        else:
+            second.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n%s\r\n" % body[:8])
+            rest = b"b\r\n%s\r\n0\r\n\r\n" % body[8:]
+        first.send(FAILURE)
+        assert client.take() == b""
+        second.send(rest)
+        expected = body if how == "length" else b"13\r\n%s\r\n0\r\n\r\n" % body
+        assert client.take().endswith(b"\r\n\r\n" + expected)
+        assert rig.notes.take("completed") == [("completed", b"", 200, "http://node-2", 2)]
+
+
+def test_the_second_answer_is_an_error_that_is_held_when_the_first_try_fails() -> None:
+    with Rig(hedging=hedging(), node_errors=frozenset({-32005}), max_tries=1) as rig:
+        client, first, second = hedged(rig)
+        second.send(LIMITED_HEAD + LIMITED[:9])
+        first.send(FAILURE)
+        second.send(LIMITED[9:])
+        assert client.take().endswith(b"\r\n\r\n" + LIMITED)
+        assert [node.state.record.failed for node in rig.nodes.values()] == [1, 1]
+
+
+def test_a_second_try_that_is_late_does_not_end_a_first_answer_that_has_begun() -> None:
+    request = POST.replace(b"Host", b"X-Request-Timeout: 1\r\nHost")
+    with Rig(hedging=hedging(), node_errors=frozenset({-32005}), max_tries=1) as rig:
+        client, first, second = hedged(rig, request)
+        first.send(LIMITED_HEAD)
+        rig.advance(1)
+        assert second.was_aborted
+        assert client.take() == b""
+        first.send(b"x" * len(LIMITED))
+        assert client.take().endswith(b"\r\n\r\n" + b"x" * len(LIMITED))
+
+
 # When one of them fails
 
 
