@@ -21,18 +21,20 @@ class Request:
         head: its head.
         caller: who asks.
         body: its body; of a long one the beginning, None when none of it has come yet.
+        body_bytes: how long the body is, or may become; 0 when that is what the head says, or has come.
 
     `lane` is the one that it goes to, and `wanted` the one that it asks for, which its caller may not use;
     both are less than 0 until they are known. `rule` is the index of the rule that has chosen, or NO_RULE or
     BY_FUNCTION.
     """
 
-    __slots__ = ("_is_read", "_rpc", "body", "caller", "head", "lane", "rule", "wanted")
+    __slots__ = ("_is_read", "_rpc", "body", "body_bytes", "caller", "head", "lane", "rule", "wanted")
 
-    def __init__(self, head: RequestHead, caller: Caller, body: bytes | None) -> None:
+    def __init__(self, head: RequestHead, caller: Caller, body: bytes | None, body_bytes: int = 0) -> None:
         self.head = head
         self.caller = caller
         self.body = body
+        self.body_bytes = max(head.body_bytes, body_bytes, len(body) if body else 0)
         self.lane: int = -1
         self.wanted: int = -1
         self.rule: int = NO_RULE

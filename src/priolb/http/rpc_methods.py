@@ -54,7 +54,9 @@ def methods_in(body: bytes) -> RpcMethods | None:
     text = body[:LOOKED_AT_BYTES].decode("utf-8", "replace")
     start = _START.match(text)
     if start is None:
-        return None
+        # What begins behind more blanks than are looked at may be anything, also a batch.
+        is_hidden = len(body) >= LOOKED_AT_BYTES and not text.strip("\ufeff \t\r\n")
+        return RpcMethods([], is_batch=True, is_all=False) if is_hidden else None
     is_batch = start[1] == "["
     names: list[bytes] = []
     try:

@@ -10,13 +10,14 @@ from priolb.http.rpc_methods import LOOKED_AT_BYTES
 def calls_of(request: Request) -> Calls:
     """Return what a request asks for, as far as its beginning tells.
 
-    Of a batch that is longer than what is looked at, the rest counts as if it were the same again and again.
-    Of a single call, the method counts that it has named by then; when it has named none, any may follow.
+    Of a batch that is longer than what is looked at, the rest counts as if it were the same again and again,
+    for as long as it may become. Of a single call, the method counts that it has named by then; when it has
+    named none, any may follow.
     """
-    head, body, rpc = request.head, request.body or b"", request.rpc()
+    rpc = request.rpc()
     if rpc is None:
-        return Calls((head.method,))
+        return Calls((request.head.method,))
     if not rpc.is_batch:
         return Calls(rpc.names, is_all=bool(rpc.names))
-    times = -(-max(head.body_bytes, len(body)) // LOOKED_AT_BYTES)
+    times = -(-request.body_bytes // LOOKED_AT_BYTES)
     return Calls(rpc.names, rpc.is_all or (times > 1 and bool(rpc.names)), times)

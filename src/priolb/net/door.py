@@ -64,18 +64,21 @@ class Door:
             function is not None or rules.decide or (limiter is not None and limiter.reads_methods)
         )
 
-    def admit(self, head: RequestHead, peer: Peer, body: bytes, now: float) -> Admission | Excess:
+    def admit(
+        self, head: RequestHead, peer: Peer, body: bytes, body_bytes: int, now: float
+    ) -> Admission | Excess:
         """Let a request in, or return why not.
 
         Args:
             head: its head.
             peer: the other end of the connection that it came by.
             body: its body, or what has come of a long one.
+            body_bytes: how long that is, or may become.
             now: monotonic seconds.
         """
         limiter, calls = self._limiter, _NO_CALLS
         if self.looks_closer:
-            request = self.decide(head, peer, body)
+            request = self.decide(head, peer, body, body_bytes)
             caller, lane = request.caller, request.lane
             if limiter is not None and limiter.reads_methods:
                 calls = calls_of(request)
@@ -95,12 +98,12 @@ class Door:
             return None
         return self._limiter.refuses(self._callers.caller_of(head, peer), now)
 
-    def decide(self, head: RequestHead, peer: Peer, body: bytes | None) -> Request:
+    def decide(self, head: RequestHead, peer: Peer, body: bytes | None, body_bytes: int = 0) -> Request:
         """Return a request with the lane that it goes to, and why; the arguments are those of `admit`.
 
         Without a body, its lane is NO_LANE when that hangs on the body.
         """
-        request = Request(head, self._callers.caller_of(head, peer), body)
+        request = Request(head, self._callers.caller_of(head, peer), body, body_bytes)
         wanted = NO_LANE
         if self._function is not None:
             wanted = self._function.lane_of(request)

@@ -138,7 +138,9 @@ class Reception(Pipeline):
         if engine.door is None:
             lane = own_lane(head)
         else:
-            begun = body if upload is None else upload.beginning(LOOKED_AT_BYTES)
+            begun, body_bytes = body, len(body)
+            if upload is not None:
+                begun, body_bytes = upload.beginning(LOOKED_AT_BYTES), upload.longest_bytes
             denial = self._denial
             if denial is not None:
                 call_id = denial.id_of(head, begun, now)
@@ -146,7 +148,7 @@ class Reception(Pipeline):
                     self.answer_call(denial.error, call_id, b"", now)
                     return None
                 self._denial = None
-            admission = engine.door.admit(head, self._known_peer(), begun, now)
+            admission = engine.door.admit(head, self._known_peer(), begun, body_bytes, now)
             if isinstance(admission, Excess):
                 self._deny(engine.door, admission, head, begun, now)
                 return None

@@ -103,6 +103,13 @@ class Upload:
         return self._reader.done
 
     @property
+    def longest_bytes(self) -> int:
+        """How long it may become, as far as its framing tells; of what has no bound, what has come."""
+        if not self._is_chunked or self.is_complete:
+            return self.received_bytes
+        return self._max_bytes or self.received_bytes
+
+    @property
     def is_flowing(self) -> bool:
         """Whether a node takes what comes."""
         return self._sink is not None

@@ -52,3 +52,11 @@ def test_what_is_longer_than_is_looked_at_counts_by_its_beginning() -> None:
     )
     assert asked(b"[{" + LONG + b',"method":"a"}]') == ([], False, 2)
     assert asked(b"x" * 3 * LOOKED_AT_BYTES) == ([b"POST"], True, 1)
+
+
+def test_what_begins_behind_more_blanks_than_are_looked_at_may_be_anything() -> None:
+    blanks = b" \t\r\n" * (LOOKED_AT_BYTES // 4)
+    assert asked(blanks + b'[{"method":"a"}]') == ([], False, 2)
+    assert asked(b"\xef\xbb\xbf" + blanks + b'[{"method":"a"}]') == ([], False, 2)
+    assert asked(blanks[:-1] + b"x") == ([b"POST"], True, 1)
+    assert asked(blanks[:-1]) == ([b"POST"], True, 1)

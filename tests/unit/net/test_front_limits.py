@@ -5,6 +5,7 @@ import json
 import pytest
 
 from priolb.core.queueing.classify import LANE_NAMES
+from priolb.core.quotas.costs import Costs
 from priolb.core.quotas.limiter import BY_NETWORK, Limiter, LimitRule
 from priolb.core.quotas.rate_limits import ConcurrencyLimit, RateLimit
 from priolb.http.callers import Callers
@@ -252,3 +253,20 @@ def test_a_tunnel_counts_as_long_as_it_is_open() -> None:
         client.end()
         rig.run()
         assert slots._counts == {}
+
+
+@pytest.mark.parametrize(("burst", "status"), [(19, b"429"), (20, b"200")])
+def test_a_batch_in_chunks_counts_as_long_as_it_may_become(burst: int, status: bytes) -> None:
+    batch = b'[{"method":"a"},{"method":"a"},{"params":[' + b"0," * 100
+    with Rig(replay_max_bytes=200, max_body_bytes=10 * 65536) as rig:
+        limit = RateLimit("api", 1, 60, burst)
+        policy = policy_item("api", burst, 60)
+        rule = LimitRule(limit, BY_NETWORK, frozenset(), 32, 64, Costs({"*": 1}), False, policy)
+        rig.engine.door = Door(Callers(), Rules([], NO_LANE), limiter=Limiter([rule], LANE_NAMES))
+        node, client = rig.node(), rig.client()
+        client.send(b"POST / HTTP/1.1\r\nHost: balancer\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(b"%x\r\n%s\r\n" % (len(batch), batch))
+        if status == b"200":
+            node.accept().send(ANSWER)
+        assert client.take().startswith(b"HTTP/1.1 " + status)
+        assert (limit.passed, limit.refused) == ((1, 0) if status == b"200" else (0, 1))
