@@ -193,7 +193,7 @@ class NodeConnection(Flushing):
         self._upload = None
         if self.state == AWAITING_HEAD and self._transport is not None:
             self._unread_bytes = unread_bytes(self._transport)
-            self._expect_within(self._shared.try_timeout_s)
+            self._await_answer(self._shared.clock())
 
     # What the event loop tells it
 
@@ -227,7 +227,7 @@ class NodeConnection(Flushing):
 
     def on_lapse(self, now: float) -> None:
         if self.state == AWAITING_HEAD and self._is_read_on():
-            self._expect_within(self._shared.try_timeout_s)
+            self._await_answer(now)
         else:
             self.cut()
 
@@ -274,6 +274,18 @@ class NodeConnection(Flushing):
         if self.state == AWAITING_HEAD and self._sink is not None and self._sink.upgrade:
             return True  # once the node agrees, what follows is no answer alone
         return self._transport is not None and self._transport.get_write_buffer_size() > 0
+
+    def _await_answer(self, now: float) -> None:
+        """Give the node its time for the answer to a body that was passed on, but no longer than the client.
+
+        Once the client's time is over, what the node still reads is not interrupted.
+        """
+        until = now + self._shared.try_timeout_s
+        sink = self._sink
+        if sink is not None and (now < sink.answer_by or not self._unread_bytes):
+            until = min(until, max(now, sink.answer_by))
+        self.lapses_at = until
+        self._shared.watch(self)
 
     def _is_read_on(self) -> bool:
         """Return whether the node has read more of a body that was passed on, and not had all of it before.

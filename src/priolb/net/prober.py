@@ -29,7 +29,7 @@ class Probe:
         "_name",
         "_result",
         "_status",
-        "_until",
+        "answer_by",
         "method",
         "upgrade",
     )
@@ -39,7 +39,7 @@ class Probe:
         self.method = check.method
         self.upgrade = b""
         self._name: str = ""
-        self._until: float = 0.0
+        self.answer_by: float = 0.0
         self._status: int = 0
         self._body: bytes = b""
         self._result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -50,8 +50,8 @@ class Probe:
         check = self._check
         request = link.target.request(check.method, check.path, check.query, b"", check.fields, check.body)
         self._name = link.node.name
-        self._until = link.shared.clock() + timeout_s
-        self._connection = link.start(self, request, self._until, fresh=True)
+        self.answer_by = link.shared.clock() + timeout_s
+        self._connection = link.start(self, request, self.answer_by, fresh=True)
         try:
             await self._result
         finally:
@@ -72,7 +72,7 @@ class Probe:
             return
         self._status = head.status
         assert self._connection is not None
-        self._connection.limit_body(self._until)
+        self._connection.limit_body(self.answer_by)
 
     def on_body(self, data: bytes) -> None:
         self._body += data

@@ -36,7 +36,18 @@ class SecondTry(Lapsing):
     what has come of its answer, as long as that may be an error that means the node.
     """
 
-    __slots__ = ("_delay_s", "_engine", "_exchange", "backend", "held", "lease", "link", "method", "upgrade")
+    __slots__ = (
+        "_delay_s",
+        "_engine",
+        "_exchange",
+        "answer_by",
+        "backend",
+        "held",
+        "lease",
+        "link",
+        "method",
+        "upgrade",
+    )
 
     link: NodeLink
 
@@ -47,6 +58,7 @@ class SecondTry(Lapsing):
         self._delay_s = delay_s
         self.method: bytes = exchange.method
         self.upgrade: bytes = b""
+        self.answer_by: float = exchange.answer_by
         self.lease: Lease | None = None
         self.backend: BackendConnection | None = None
         self.held: HeldAnswer | None = None

@@ -16,6 +16,8 @@ class AnswerSink(Protocol):
     """
 
     method: bytes
+    answer_by: float
+    """When nobody waits for the answer any more, monotonic seconds; infinity when that is not known."""
 
     @property
     def upgrade(self) -> bytes:

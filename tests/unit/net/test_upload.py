@@ -98,6 +98,40 @@ def test_a_client_that_is_held_while_it_rests_is_not_read_on_at_the_end_of_the_t
         client.break_off()
 
 
+# How long it is waited for
+
+IN_A_SECOND = CHUNKED.replace(HOST, HOST + b"X-Request-Timeout: 1\r\n")
+LATE = b"HTTP/1.1 504 Gateway Timeout\r\n"
+
+
+@pytest.mark.parametrize("rest", [b"", b"X-T: 1\r\n"], ids=["long", "with a trailer"])
+def test_the_time_of_a_client_ends_a_try_whose_body_is_complete(rest: bytes) -> None:
+    body = b"2\r\n{}\r\n" if rest else b"65\r\n%s\r\n" % START
+    with rig(max_tries=1) as rig_:
+        node, client = rig_.node(), rig_.client()
+        client.send(IN_A_SECOND + body + b"0\r\n%s\r\n" % rest)
+        call = node.accept()
+        rig_.advance(0.9)
+        assert client.take() == b""
+        rig_.advance(0.2)
+        assert client.take().startswith(LATE)
+        assert call.was_aborted
+        assert node.state.record.failed == 0
+
+
+def test_a_body_that_still_comes_is_not_interrupted_and_its_end_is() -> None:
+    with rig(max_tries=1) as rig_:
+        node, client = rig_.node(), rig_.client()
+        client.send(IN_A_SECOND + b"65\r\n%s\r\n" % START)
+        call = node.accept()
+        rig_.advance(1.5)
+        assert not call.is_closing()
+        client.send(b"0\r\n\r\n")
+        rig_.advance(0.1)
+        assert client.take().startswith(LATE)
+        assert call.was_aborted
+
+
 # What passes through, and how
 
 
