@@ -319,7 +319,10 @@ class Fleet:
 
     def resize(self, node: NodeState, now: float) -> None:
         """Bring up to date what follows from a change in the slots of `node` alone."""
-        self._admit(node, "", now)
+        if node.node_id in self.nodes:
+            self._admit(node, "", now)
+        else:
+            node.slots = self._slots_of(node, now)  # and in no order: nobody would take it out again
 
     def _classify(self, node: NodeState) -> None:
         node_id = node.node_id

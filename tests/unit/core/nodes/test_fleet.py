@@ -140,6 +140,24 @@ def test_a_verdict_on_a_node_that_was_removed_does_not_bring_it_back_into_sight(
     assert (affinity._nodes, affinity.length, only.attested) == ({}, 0, late)
 
 
+@pytest.mark.parametrize("when", ["before it is added", "after it is removed"])
+def test_a_node_that_takes_no_part_changes_no_order(when: str) -> None:
+    """One that could not be added is never removed either: it would stand in the order for ever."""
+    members, stranger = nodes(4), NodeState(9, "http://node-9", 8, True)
+    order = Affinity(LeastInFlight())
+    fleet = Fleet(order)
+    for node in members:
+        fleet.add(node, NOW)
+    if when == "after it is removed":
+        fleet.add(stranger, NOW)
+        fleet.remove(stranger, NOW)
+    before = dict(order._nodes)
+    fleet.set_workers(stranger, 4, AdaptiveSlots(4, 64, NOW), NOW)
+    fleet.set_weight(stranger, 1, NOW)
+    fleet.resize(stranger, NOW)
+    assert order._nodes == before == dict.fromkeys(members, 1)
+
+
 def test_a_node_that_proves_itself_again_has_what_it_had() -> None:
     """Its health is another fact: there is no slow start, and no clean slate."""
     one, two = nodes(2)
