@@ -377,9 +377,8 @@ class Exchange(Attempts):
 
     def _complete(self, outcome: Outcome, now: float) -> None:
         """End a try whose answer has gone to the client."""
-        hedging = self._engine.scheduler.hedging
-        if hedging is not None and self.tries == 1:
-            hedging.answered(self.lane, now - self._try_at)
+        if self._engine.scheduler.hedging is not None and (self.tries == 1 or self._second is not None):
+            self._teach(now)
         self._give_back(outcome, now)
         self._note_completed(outcome.status, self._link.told_name, now)
         self._client.exchange_done(self._keep_alive, now)
@@ -411,6 +410,7 @@ class Exchange(Attempts):
         if self._backend is not None:
             self._backend.abort()
         self._held = None
+        self._teach(now)
         self._take_over(GIVEN_UP, now)
 
     def _take_over(self, outcome: Outcome, now: float) -> None:
@@ -430,6 +430,8 @@ class Exchange(Attempts):
     def _begin_answer(self, head: ResponseHead, body_bytes: int, now: float) -> None:
         """Let the client see an answer whose body follows: no other one will come."""
         if self._second is not None:
+            if self._second.is_running:
+                self._teach(now)
             self._second.cancel(now)
             self._second = None
         minor = self._head.minor

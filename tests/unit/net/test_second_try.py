@@ -482,6 +482,49 @@ def test_first_tries_teach_how_long_is_unusual() -> None:
         assert learning.delay_s(LOW) == 0.5
 
 
+def learned(learning: Hedging) -> list[float]:
+    """Return how long tries have taken that were told since `hedging`, in seconds."""
+    return learning._lanes[LOW]._latencies_s[64:]
+
+
+@pytest.mark.parametrize("answer", [ANSWER, ANSWER[:-1]], ids=["whole", "stream"])
+@pytest.mark.parametrize("is_second_better", [False, True])
+def test_a_first_try_beside_which_there_was_a_second_teaches_how_long_it_took_at_least(
+    is_second_better: bool, answer: bytes
+) -> None:
+    """Else all that take long would be left out, and what is unusual would become more and more usual."""
+    learning = hedging()
+    with Rig(hedging=learning) as rig:
+        client, *calls = hedged(rig)
+        rig.advance(0.5 - DELAY_S - 2 * TICK_S)
+        calls[is_second_better].send(answer)
+        if answer != ANSWER:
+            calls[is_second_better].send(ANSWER[-1:])
+        assert client.take().endswith(b"\r\n\r\n[]")
+        assert learned(learning) == [0.5]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        POST.replace(b"POST", b"PATCH"),
+        GET.replace(b"Host", b"Connection: Upgrade\r\nUpgrade: x\r\nHost"),
+        POST.replace(b"Content-Length: 2\r\n\r\n{}", b"Transfer-Encoding: chunked\r\n\r\n0\r\nT: 1\r\n\r\n"),
+    ],
+    ids=["a method that must not be repeated", "another protocol", "a body that passes through"],
+)
+def test_those_that_get_no_second_try_teach_nothing(request_: bytes) -> None:
+    learning = hedging()
+    with Rig(hedging=learning) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(request_)
+        call = node.accept()
+        rig.advance(1)
+        call.send(ANSWER)
+        assert client.take().startswith(b"HTTP/1.1 200 OK")
+        assert learned(learning) == []
+
+
 @pytest.mark.parametrize("is_second_better", [False, True])
 def test_the_slot_of_the_worse_try_serves_who_waits_while_the_answer_streams(is_second_better: bool) -> None:
     with Rig(hedging=hedging()) as rig:
