@@ -37,6 +37,7 @@ class Reason(Enum):
     NO_NODES = "no_nodes"
     DEADLINE = "deadline"
     NODE_TIMEOUT = "node_timeout"
+    NODE_DRAINED = "node_drained"
     NODE_UNREACHABLE = "node_unreachable"
     NODE_BAD_ANSWER = "node_bad_answer"
     NODE_UNATTESTED = "node_unattested"

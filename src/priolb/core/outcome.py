@@ -59,11 +59,12 @@ class Outcome:
     - `good`: a whole answer with a status below 400.
     - `failed`: no answer, a broken one, a status of 400 and above, or a `node_error`. A retry may help.
     - `at_fault`: failed in a way that speaks against the node and not against the request: all of the above
-      but the statuses 400 to 499, and `is_unproven`.
+      but the statuses 400 to 499, `is_unproven` and `is_cut`.
     - `is_absence`: nobody was there. The connection was refused or the host is unreachable, so that no
       request was tried at all.
     - `is_unproven`: the node has not proven what it runs, and was sent nothing, or nothing more. Whether it
       is healthy nobody knows.
+    - `is_cut`: we have ended it because the node is to leave.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class Outcome:
         "failed",
         "good",
         "is_absence",
+        "is_cut",
         "is_unproven",
         "node_error",
         "phase",
@@ -104,7 +106,9 @@ class Outcome:
         is_broken = reason is not None or node_error
         self.failed: bool = source is Source.NODE and (is_broken or status >= 400)
         self.is_unproven: bool = source is Source.NODE and reason is Reason.NODE_UNATTESTED
-        self.at_fault: bool = source is Source.NODE and (is_broken or status >= 500) and not self.is_unproven
+        self.is_cut: bool = source is Source.NODE and reason is Reason.NODE_DRAINED
+        is_its_fault = not (self.is_unproven or self.is_cut)
+        self.at_fault: bool = source is Source.NODE and (is_broken or status >= 500) and is_its_fault
         self.good: bool = source is Source.NODE and phase is Phase.DONE and not is_broken and status < 400
         self.is_absence: bool = (
             source is Source.NODE and phase is Phase.CONNECT and reason is Reason.NODE_UNREACHABLE

@@ -77,6 +77,7 @@ _ANSWERS: Final[dict[Reason, _Answer]] = {
     Reason.DEADLINE: _Answer(
         504, "request timeout hit before processing", _RESOURCE_UNAVAILABLE, 500, _LIMIT_REACHED),
     Reason.NODE_TIMEOUT: _Answer(504, "node timeout", _RESOURCE_UNAVAILABLE, 500, b"http_response_timeout"),
+    Reason.NODE_DRAINED: _Answer(504, "node timeout", _RESOURCE_UNAVAILABLE, 500, b"http_response_timeout"),
     Reason.NODE_UNREACHABLE: _Answer(502, "node unreachable", _INTERNAL_ERROR, 500, _UNAVAILABLE),
     Reason.NODE_BAD_ANSWER: _Answer(
         502, "bad answer from node", _INTERNAL_ERROR, 500, b"http_protocol_error"),

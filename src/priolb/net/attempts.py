@@ -8,7 +8,8 @@ from priolb.core.nodes.node import Lease
 from priolb.core.outcome import Outcome, Phase, Source
 from priolb.core.ticket import Ticket
 from priolb.http.messages import RequestHead
-from priolb.net.answer import AnswerStream, HeldAnswer
+from priolb.net.answer import SWITCHING_PROTOCOLS, AnswerStream, HeldAnswer
+from priolb.net.node import CONNECTING
 from priolb.net.upload import Upload
 
 if TYPE_CHECKING:
@@ -56,6 +57,21 @@ class Attempts(Ticket):
     def upgrade(self) -> bytes:
         """The protocols that its client would like to switch to, empty for none."""
         return self._head.upgrade
+
+    @property
+    def is_connecting(self) -> bool:
+        """Whether the connection to its node is still being made."""
+        return self._backend is not None and self._backend.state == CONNECTING
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a part of an answer has gone to the client."""
+        return self._stream is not None
+
+    @property
+    def has_switched(self) -> bool:
+        """Whether its client and its node speak another protocol by now."""
+        return self._stream is not None and self._stream.status == SWITCHING_PROTOCOLS
 
     # The time that the client has given it
 

@@ -31,7 +31,6 @@ from priolb.net.answer import (
 from priolb.net.attempts import Attempts
 from priolb.net.backend import BackendConnection
 from priolb.net.flushing import SHORT_MAX_BYTES
-from priolb.net.node import CONNECTING
 from priolb.net.own_fields import own_fields
 from priolb.net.second_try import GIVEN_UP, SecondTry, plan_second_try
 from priolb.net.upload import Upload
@@ -45,6 +44,8 @@ if TYPE_CHECKING:
 
 # How a connection ended that had switched protocols: nothing that says anything of its node.
 _NO_VERDICT: Final = Outcome(Source.CLIENT, Phase.DONE, None, SWITCHING_PROTOCOLS, sent=True, answering=True)
+# Why one ends whose time is over: both sides were silent for too long, or its node leaves.
+_OVER: Final = (Reason.NODE_TIMEOUT, Reason.NODE_DRAINED)
 
 
 class Exchange(Attempts):
@@ -162,27 +163,16 @@ class Exchange(Attempts):
 
     # What the client's connection tells it
 
-    @property
-    def is_connecting(self) -> bool:
-        """Whether the connection to its node is still being made."""
-        return self._backend is not None and self._backend.state == CONNECTING
-
-    @property
-    def is_answering(self) -> bool:
-        """Whether a part of an answer has gone to the client."""
-        return self._stream is not None
-
     def client_ended(self, now: float) -> None:
         """Take note that the client sends no more: it has left, or ends what a switch of protocols began."""
-        stream = self._stream
-        if stream is None or stream.status != SWITCHING_PROTOCOLS:
+        if not self.has_switched:
             self.client_gone(now)
             return
         if self._backend is not None:
             self._backend.finish(now)
             self._backend = None
         self._give_back(_NO_VERDICT, now)
-        self._note_completed(stream.status, self._link.told_name, now)
+        self._note_completed(SWITCHING_PROTOCOLS, self._link.told_name, now)
 
     def withdraw(self) -> None:
         """Leave the line, as nobody waits for the answer; `client_ended` follows."""
@@ -282,11 +272,13 @@ class Exchange(Attempts):
         assert stream is not None
         if stream.is_chunked:
             self._client.write(last_chunk(trailers))
-        is_tunnel = stream.status == SWITCHING_PROTOCOLS
-        self._complete(_NO_VERDICT if is_tunnel else answered(stream.status, True), now)
+        self._complete(_NO_VERDICT if self.has_switched else answered(stream.status, True), now)
 
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
         self._backend = None
+        if self.has_switched and reason in _OVER:
+            self._complete(_NO_VERDICT, now)
+            return
         if reason is Reason.NODE_TIMEOUT and self.is_out_of_time(now) and not self.has_good_head():
             self.run_out_of_time(phase, now)
             return

@@ -229,10 +229,17 @@ class NodeConnection(Flushing):
         if self.state == AWAITING_HEAD and self._is_read_on():
             self._await_answer(now)
         else:
-            self.cut()
+            self._expire()
 
     def cut(self) -> None:
-        """Let the time be over of whatever is under way."""
+        """Let the time be over of whatever is under way, as the node is to leave."""
+        phases = {CONNECTING: Phase.CONNECT, AWAITING_HEAD: Phase.HEAD, IN_BODY: Phase.BODY}
+        if self.state in phases:
+            self._fail(Reason.NODE_DRAINED, phases[self.state], "cut off at the end of its drain")
+        else:
+            self._close()
+
+    def _expire(self) -> None:
         if self.state in {IDLE, CLOSING}:
             self._close()
         elif self.state == CONNECTING:

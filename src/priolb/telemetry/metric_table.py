@@ -21,8 +21,17 @@ from priolb.errors import Reason
 from priolb.telemetry.metric import Facts, Kind, Metric, Series, Spread
 from priolb.telemetry.pulse import STALL_BOUNDS_S
 
-REFUSALS: Final = tuple([reason for reason in Reason if reason is not Reason.RATE_LIMITED])
-"""Why requests are refused in their lanes: those over a limit are counted there."""
+# Who is refused before there is a lane counts as a rejection; who is over a limit is counted there.
+_WITHOUT_LANE: Final = (
+    Reason.BAD_REQUEST,
+    Reason.PAYLOAD_TOO_LARGE,
+    Reason.TOO_MANY_CONNECTIONS,
+    Reason.RATE_LIMITED,
+    Reason.LOOP,
+    Reason.UPGRADES_FULL,
+)
+REFUSALS: Final = tuple([reason for reason in Reason if reason not in _WITHOUT_LANE])
+"""Why requests are refused in their lanes."""
 
 
 def _of_node(name: str, kind: Kind, meaning: str, value: Callable[[NodeState], float]) -> Metric:

@@ -340,6 +340,7 @@ def test_a_request_that_waits_for_a_drained_node_is_tried_elsewhere_at_its_end()
         assert call.is_lost
         staying.accept().send(ANSWER)
         assert client.take()[-7:] == answer_at_client()[-7:]
+        assert leaving.state.record.failed == 0, "we have ended it, and not the node"
         assert leaving.state.status.value == "drained"
 
 

@@ -221,6 +221,25 @@ def test_a_switch_of_protocols_says_nothing_of_how_fast_a_node_is() -> None:
         assert (node.state.answered, node.state.busy_s, node.state.record.failed) == (0, 0.0, 0)
 
 
+@pytest.mark.parametrize("how", ["silence", "a drain"])
+def test_a_switch_of_protocols_whose_time_is_over_ends_and_is_nobodys_fault(how: str) -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(b"GET /a HTTP/1.1\r\nHost: b\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+        call = node.accept()
+        call.send(b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+        rig.notes.take()
+        if how == "silence":
+            rig.advance(601)
+        else:
+            rig.engine.fleet.drain(node.state, 1.0, rig.clock.now)
+            rig.engine.settle()
+            rig.advance(2)
+        assert (call.is_lost, client.is_lost) == (True, True)
+        assert (node.state.in_flight, node.state.record.failed) == (0, 0)
+        assert rig.notes.take() == [("completed", b"", 101, "http://node-1", 1)]
+
+
 def test_the_time_that_a_client_takes_to_send_is_not_the_nodes() -> None:
     with Rig(replay_max_bytes=1) as rig:
         node, client = rig.node(), rig.client()

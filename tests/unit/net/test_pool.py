@@ -160,7 +160,7 @@ def test_a_cut_ends_everything_under_way_and_leaves_idle_connections_alone() -> 
         idle.send(ANSWER)
         assert [client.take() for client in clients] == [answer_at_client()] * 2
         assert rig.notes.take("node_failed") == [
-            ("node_failed", b"", "http://node-2", "node_timeout", "no answer in time", 1)
+            ("node_failed", b"", "http://node-2", "node_drained", "cut off at the end of its drain", 1)
         ]
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from priolb import __version__
 from priolb.core.nodes.status import NodeStatus
-from priolb.errors import Reason
 from priolb.telemetry.metric import Kind, Metric, Spread
 from priolb.telemetry.metric_table import METRICS
 from support.facts import some_facts
@@ -29,7 +28,12 @@ NO_FAILURES: Values = {
     )
 }
 NO_REFUSALS: Values = {
-    (lane, reason.value): 0 for lane in LANES for reason in Reason if reason is not Reason.RATE_LIMITED
+    (lane, reason): 0
+    for lane in LANES
+    for reason in (
+        *("queue_full", "wait_too_long", "displaced", "shed", "no_nodes", "deadline", "node_timeout"),
+        *("node_drained", "node_unreachable", "node_bad_answer", "node_unattested", "shutting_down"),
+    )
 }
 
 EXPECTED: dict[str, Values] = {

@@ -30,7 +30,7 @@ def test_reference_lists_the_words_of_every_label_of_a_closed_set() -> None:
     ) in page
     assert "- `verdict`: `accepted`, `warned`, `refused`\n" in page
     assert "- `reason` of a failed try: `node_unreachable`, `node_timeout`, " in page
-    assert "- `reason` of a refused request: `bad_request`, `payload_too_large`, " in page
+    assert "- `reason` of a refused request: `queue_full`, `wait_too_long`, " in page
     assert "- `reason` of a refused proof: `verifier_failed`, `certificate_malformed`, " in page
 
 

@@ -63,7 +63,7 @@ class Judge:
             for node_id in ticket.suspects:
                 if node_id != node.node_id and node_id in fleet.nodes:
                     self._proven(fleet.nodes[node_id], ticket, now)
-        elif outcome.failed:
+        elif outcome.failed and not outcome.is_cut:
             node.record.fail(outcome.failure, str(outcome), node.answered, now)
         if node.node_id not in fleet.nodes:
             return
