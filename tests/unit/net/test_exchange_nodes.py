@@ -235,7 +235,7 @@ def test_a_switch_of_protocols_whose_time_is_over_ends_and_is_nobodys_fault(how:
             rig.engine.fleet.drain(node.state, 1.0, rig.clock.now)
             rig.engine.settle()
             rig.advance(2)
-        assert (call.is_lost, client.is_lost) == (True, True)
+        assert (call.is_lost, client.is_ended) == (True, True)
         assert (node.state.in_flight, node.state.record.failed) == (0, 0)
         assert rig.notes.take() == [("completed", b"", 101, "http://node-1", 1)]
 
