@@ -24,7 +24,7 @@ BUSY: Final = 3  # a request is in line, at a node, or with the admin API
 LINGERING: Final = 4  # answered; what still comes is thrown away, so that the answer is not lost to a reset
 CLOSING: Final = 5  # the last bytes are on their way out
 
-_LINGER_S: Final = 2.0
+LINGER_S: Final = 2.0
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for no time: what is not sent is lost, and the peer is told
 
 
@@ -189,11 +189,20 @@ class ClientConnection(Flushing):
             self._unsent_bytes = self._transport.get_write_buffer_size()
             self._lapse_in(self._listener.stall_timeout_s)
 
+    def _has_unsent(self) -> bool:
+        """Return whether the client is waited for to read what it was sent, rather than for what it sends."""
+        transport = self._transport
+        if transport is None:
+            return False
+        if self._state == LINGERING:
+            return transport.get_write_buffer_size() > 0
+        return self._writing_paused or self._state == CLOSING
+
     def _drop_if_stuck(self) -> None:
         """Reset the connection of a client that has read nothing of its answer since the last look."""
         assert self._transport is not None
         # More than before: what the node had sent by then was added, and for once tells nothing.
-        if self._transport.get_write_buffer_size() != self._unsent_bytes and self._state != LINGERING:
+        if self._transport.get_write_buffer_size() != self._unsent_bytes:
             self._watch_unsent()
             return
         self._reject(0, "a client that does not read its answer")
@@ -218,7 +227,10 @@ class ClientConnection(Flushing):
         self._resume_reading()
         transport.write_eof()
         self._state = LINGERING
-        self._lapse_in(_LINGER_S)
+        if transport.get_write_buffer_size():
+            self._watch_unsent()  # which a client may take its time to read
+        else:
+            self._lapse_in(LINGER_S)
 
     def _close(self) -> None:
         """Close once all is sent."""

@@ -13,7 +13,7 @@ from priolb.http.call_error import CallError
 from priolb.http.framing import CHUNKED
 from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
 from priolb.http.writer import CONTINUE, connection_field, without_body
-from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING
+from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGER_S, LINGERING, PASSING
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.own_lane import own_lane
@@ -98,7 +98,9 @@ class FrontConnection(Reception):
             self.lapses_at = inf
         elif self._state == AT_HEAD:
             self._await_head(self._engine.clock())
-        elif self._state != LINGERING:
+        elif self._state == LINGERING:
+            self._lapse_in(LINGER_S)
+        else:
             self._lapse_in(self._listener.stall_timeout_s)
             if self._is_paused:
                 self._read_on()
@@ -119,7 +121,7 @@ class FrontConnection(Reception):
             self._hold_back()
 
     def on_lapse(self, now: float) -> None:
-        if self._transport is not None and (self._writing_paused or self._state == CLOSING):
+        if self._has_unsent():
             self._drop_if_stuck()
         elif self._state == AT_HEAD and not self._waiting:
             self._close()
@@ -154,9 +156,10 @@ class FrontConnection(Reception):
     def exchange_done(self, keep_alive: bool, now: float) -> None:
         """The answer is complete: next request, or the end."""
         if not keep_alive:
-            is_sending = self._is_sending()
+            has_more = self._is_sending() or self._is_paused or self._waiting
             self._end_request()
-            if is_sending:
+            if has_more:
+                self._waiting = b""
                 self._linger()
             else:
                 self._close()

@@ -107,7 +107,7 @@ def test_http_1_0_is_closed_after_its_answer() -> None:
         call.send(ANSWER)
         assert client.take() == answer_at_client(connection=CLOSE, is_json=False)
         rig.run()
-        assert client.is_lost
+        assert client.is_ended
         assert call.take() == b""
 
 

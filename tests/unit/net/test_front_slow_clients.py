@@ -1,5 +1,7 @@
 """Clients that take their time: with a head, with a body, with reading their answer."""
 
+import pytest
+
 from support.messages import (
     ANSWER,
     CLOSE,
@@ -151,6 +153,43 @@ def test_a_slow_reader_of_its_last_answer_that_stops_is_cut_off_after_30_seconds
         assert rig.notes.take("rejected") == [
             ("rejected", "192.0.2.1", 0, "a client that does not read its answer")
         ]
+
+
+@pytest.mark.parametrize("more", [1, 3000], ids=["taken in", "left in the kernel"])
+def test_who_has_sent_more_than_is_answered_gets_the_last_answer_whole(more: int) -> None:
+    """To close over requests that nobody has read would reset the connection, and lose what is on its way."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(POST)
+        client.send(more * (GET % 1))
+        rig.listener.drain()
+        body = b"x" * 100_000
+        node.accept().send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + body)
+        assert client.is_reading() and "close" not in client.calls
+        for _ in range(50):
+            client.read(1000)
+            rig.advance(29)
+        assert not client.was_aborted
+        client.read()
+        assert client.take() == answer_at_client(body, connection=CLOSE)
+        assert client.is_ended and not client.was_reset
+        client.end()
+        assert client.calls[-1] == "close"
+
+
+def test_who_has_sent_more_and_reads_nothing_of_the_last_answer_is_cut_off_after_30_seconds() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(POST)
+        client.send(GET % 1)
+        rig.listener.drain()
+        node.accept().send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000)
+        rig.advance(29.9)
+        assert not client.is_lost
+        rig.advance(0.2)
+        assert client.was_reset
 
 
 def test_what_an_answer_adds_after_the_pause_does_not_hide_that_the_client_reads() -> None:

@@ -73,7 +73,7 @@ def test_draining_lets_what_waits_and_what_runs_finish_and_closes_with_the_answe
         call.send(ANSWER)
         rig.run()
         assert waiting.take() == answer_at_client(connection=CLOSE)
-        assert waiting.is_lost
+        assert waiting.is_ended
 
 
 def test_draining_in_the_middle_of_an_answer_closes_with_its_end() -> None:
