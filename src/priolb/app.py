@@ -173,6 +173,7 @@ class _Balancer:
                 settings.proxy_max_idle_conns,
                 settings.proxy_max_idle_conns_per_host,
                 settings.proxy_idle_conn_timeout_s,
+                settings.proxy_max_conns_per_host,
             ),
             self._requests,
             time.monotonic,

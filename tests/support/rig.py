@@ -211,6 +211,7 @@ class Rig:
         max_idle: int = 100,
         max_idle_per_node: int = 100,
         idle_timeout_s: float = 90.0,
+        max_open_per_node: int = 0,
         request_timeout_s: float = 5.0,
         try_timeout_s: float = 3.0,
         head_limits: HeadLimits | None = None,
@@ -260,7 +261,7 @@ class Rig:
         self.engine = Engine(
             self.scheduler,
             ByteBudget(body_budget_bytes),
-            IdleBudget(max_idle, max_idle_per_node, idle_timeout_s),
+            IdleBudget(max_idle, max_idle_per_node, idle_timeout_s, max_open_per_node),
             self.notes,
             self.clock,
             lambda: NOON,

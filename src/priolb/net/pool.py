@@ -26,14 +26,16 @@ class IdleBudget:
         total: over all nodes, 0 for no limit.
         per_node: of one node, 0 for no limit.
         timeout_s: seconds a connection may stay idle, 0 for no limit.
+        open_per_node: open ones of one node, in use or idle, beyond which none stays idle; 0 for no limit.
     """
 
-    __slots__ = ("count", "per_node", "timeout_s", "total")
+    __slots__ = ("count", "open_per_node", "per_node", "timeout_s", "total")
 
-    def __init__(self, total: int, per_node: int, timeout_s: float) -> None:
+    def __init__(self, total: int, per_node: int, timeout_s: float, open_per_node: int = 0) -> None:
         self.total: int = total or sys.maxsize
         self.per_node: int = per_node or sys.maxsize
         self.timeout_s: float = timeout_s or inf
+        self.open_per_node: int = open_per_node or sys.maxsize
         self.count: int = 0
 
 
@@ -112,6 +114,8 @@ class NodeLink:
             if connection.send(sink, request, long_body, until):
                 return connection
             connection.abort()
+        if self._idle and len(self._connections) >= self.shared.idle.open_per_node:
+            self._idle[0].abort()  # which has rested longest
         connection = BackendConnection(self)
         self._connections[connection] = None
         connection.open(sink, request, upload, long_body, until)

@@ -164,6 +164,17 @@ def test_a_cut_ends_everything_under_way_and_leaves_idle_connections_alone() -> 
         ]
 
 
+def test_no_more_connections_of_a_node_are_open_than_may_be() -> None:
+    """A method that may not be repeated takes a new one each time, however many are idle."""
+    with Rig(max_open_per_node=2) as rig:
+        node, client = rig.node(), rig.client()
+        for _ in range(4):
+            client.send(POST.replace(b"POST", b"PATCH"))
+            node.accept().send(ANSWER)
+        rig.run()
+        assert [call.is_lost for call in node.connections] == [True, True, False, False]
+
+
 def test_a_connection_that_is_closed_is_not_remembered() -> None:
     with Rig() as rig:
         node = rig.node()
