@@ -1,6 +1,7 @@
 """Who may see and change what of the program itself, and where."""
 
 import json
+import sys
 
 import pytest
 
@@ -10,6 +11,8 @@ from support.scripted_node import always
 from support.wire import Client, post, request
 
 STRANGERS_ONLY = {"ADMIN_ALLOW": "192.0.2.0/24"}
+# Python 3.14 reads as deep as 64 KB can go, and finds no end.
+TOO_DEEP = b"the body is nested too deep" if sys.version_info < (3, 14) else b"the body is not JSON"
 BEARER = "Authorization: Bearer s3cret"
 
 
@@ -134,7 +137,7 @@ def test_the_admin_listener_proxies_nothing(
         (b'["http://foo"]', b"the body is not a JSON object"),
         (b"{}", b'"uri" is missing'),
         (b'{"uri":1}', b'"uri" is not a string'),
-        (b"[" * 60_000, b"the body is nested too deep"),
+        (b"[" * 60_000, TOO_DEEP),
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
