@@ -41,7 +41,7 @@ def parser() -> OptionParser:
     options.add_option("key", "NAME", "the API key that it has, by name: nobody here knows the secret")
     options.add_option("body", "TEXT", "its body, default none", "")
     options.add_option("config", "FILE", "the configuration file, default $CONFIG_FILE or priolb.toml")
-    add_instance(options)
+    add_instance(options, without="none: then nothing is said of nodes")
     return options
 
 

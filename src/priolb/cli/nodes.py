@@ -107,9 +107,9 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def add_instance(options: OptionParser) -> None:
-    """Add the options that say which instance is meant."""
-    options.add_option("url", "URL", f"where the instance listens, default $PRIOLB_URL or {_DEFAULT_URL}")
+def add_instance(options: OptionParser, without: str = _DEFAULT_URL) -> None:
+    """Add the options that say which instance is meant, `without` that being said."""
+    options.add_option("url", "URL", f"where the instance listens, default $PRIOLB_URL or {without}")
     options.add_option("token", "TOKEN", "its ADMIN_TOKEN, default $ADMIN_TOKEN")
 
 

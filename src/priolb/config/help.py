@@ -52,7 +52,7 @@ _PAGE_HEAD: Final = """\
 A flag (`-flag value` or `-flag=value`, one dash or two) beats its environment variable, which beats the
 [configuration file](#the-configuration-file), which beats the default. A variable that is set to nothing
 counts as unset, but for `REDIS_PREFIX`. A value that cannot be read stops the program before it listens, with
-exit status 2 and a line that names the setting and the value.
+exit status 2 and a line that says what is wrong: the setting and the value, or the file or the node.
 
 """
 

@@ -125,9 +125,9 @@ class Decimal:
         return float(text)
 
 
-def seconds(minimum: float = 0.001) -> Decimal:
+def seconds(minimum: float = 0.001, maximum: int = SECONDS_MAX) -> Decimal:
     """Return the kind of a duration in seconds; with a minimum of 0 the setting says what 0 means."""
-    return Decimal("a number of seconds", minimum, SECONDS_MAX)
+    return Decimal("a number of seconds", minimum, maximum)
 
 
 @dataclass(frozen=True, slots=True)

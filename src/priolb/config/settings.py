@@ -40,6 +40,7 @@ from priolb.config.record import setting, settings_of
 from priolb.config.rule_kinds import FunctionName
 from priolb.config.tables import ARRIVAL, ORDERS, LaneSpec, Policy
 from priolb.config.words import escaped
+from priolb.core.nodes.policy import MAX_HARD_STOP_S
 from priolb.core.queueing.classify import LANE_NAMES
 
 # One setting is one short paragraph of the table; a line for each argument would make it twice as long.
@@ -82,7 +83,7 @@ class Settings:
     )
     node_workers: int = setting(
         Count(1, 10_000), "NUM_NODE_WORKERS", "8", "requests", flag="node-workers",
-        meaning="Requests that a node works on at the same time, unless its URI says ?_workers=N.",
+        meaning="Slots of a node, unless its URI says ?_workers=N; never above ProxyMaxConnsPerHost.",
     )
     mock_node: bool = setting(
         Switch(), None, "false", "switch", flag="mock-node",
@@ -164,7 +165,7 @@ class Settings:
     # Deadlines
     request_timeout_s: float = setting(
         seconds(), "REQUEST_TIMEOUT", "5", "seconds",
-        meaning="From a request's arrival to the start of its answer, waiting and all tries included.",
+        meaning="From a request's arrival to the start of its last try: waiting and the tries before it.",
     )
     request_proxy_timeout_s: float = setting(
         seconds(), "REQUEST_PROXY_TIMEOUT", "3", "seconds",
@@ -261,7 +262,7 @@ class Settings:
     )
     proxy_max_conns_per_host: int = setting(
         Count(), "ProxyMaxConnsPerHost", "100", "connections",
-        meaning="Connections to one node, used and unused; 0 = no limit.",
+        meaning="Connections to one node, used and unused, and so its slots; 0 = no limit.",
     )
     proxy_max_idle_conns_per_host: int = setting(
         Count(), "ProxyMaxIdleConnsPerHost", "100", "connections",
@@ -425,7 +426,7 @@ class Settings:
         meaning="When no node is fit, use all of them rather than hold requests until their time is over.",
     )
     hard_stop_after_s: float = setting(
-        seconds(0), "HARD_STOP_AFTER", "30", "seconds",
+        seconds(0, MAX_HARD_STOP_S), "HARD_STOP_AFTER", "30", "seconds",
         meaning="What a drained node has in flight is cut off after it, unless the order says otherwise.",
     )
 

@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Final
 
+from priolb.core.nodes.policy import MAX_HARD_STOP_S
 from priolb.errors import ConfigError
 
 MAX_WORKERS: Final = 10_000
 MAX_WEIGHT: Final = 100
 MAX_TIER: Final = 9
-MAX_HARD_STOP_S: Final = 86_400.0
 
 AUTO: Final = "auto"
 ACTIVE: Final = "active"
@@ -171,4 +171,4 @@ def _whole(name: str, value: object, maximum: int) -> int:
 def _seconds(name: str, value: object) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= MAX_HARD_STOP_S:
         return float(value)
-    raise ConfigError(f"{name} must be a number of seconds from 0 to {MAX_HARD_STOP_S:.0f}")
+    raise ConfigError(f"{name} must be a number of seconds from 0 to {MAX_HARD_STOP_S}")

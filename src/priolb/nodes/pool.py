@@ -20,6 +20,7 @@ from priolb.nodes.parameters import ACTIVE, CORDONED, parse_order
 from priolb.nodes.ports import Log, NodeStore, Traffic
 from priolb.nodes.report import Detail, detail_of, detail_of_unusable, log_change
 from priolb.nodes.slots import Slots
+from priolb.nodes.uri import NodeURI
 from priolb.tasks import Tasks
 
 _SYNC_INTERVAL_S: Final = 0.5
@@ -118,7 +119,7 @@ class NodePool:
         parsed = self._links.parse(uri)
         if uri in self._members:
             return
-        link = self._links.make(parsed)
+        link = self._make(parsed)
         is_kept = False
         try:
             await self._links.check(link, self._rhythm.timeout_s)
@@ -221,11 +222,19 @@ class NodePool:
     def _join(self, uri: str) -> _Member:
         """Take up a node of the list, checked in the background."""
         try:
-            link = self._links.make(self._links.parse(uri))
+            link = self._make(self._links.parse(uri))
         except ConfigError as error:
             self._log.warning("Node of the store cannot be used; it is kept in the list", err=str(error))
             return _Member(None, str(error))
         return self._attach(link, has_passed=False)
+
+    def _make(self, uri: NodeURI) -> Link:
+        link = self._links.make(uri)
+        missing, slots = self._slots.missing(uri.parameters), link.node.slots
+        if missing:
+            words = "Node has fewer slots than asked for: ProxyMaxConnsPerHost bounds them"
+            self._log.warning(words, nodeURI=link.node.name, asked=slots + missing, slots=slots)
+        return link
 
     def _attach(self, link: Link, has_passed: bool) -> _Member:
         node = link.node

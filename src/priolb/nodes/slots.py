@@ -30,6 +30,12 @@ class Slots:
         slots = parameters.workers or self.default
         return min(slots, self.most) if self.most else slots
 
+    def missing(self, parameters: NodeParameters) -> int:
+        """Return how many of the slots that are asked for a node does not get, as none may have so many."""
+        if self.is_adaptive_for(parameters):
+            return 0
+        return (parameters.workers or self.default) - self.of(parameters)
+
     def is_adaptive_for(self, parameters: NodeParameters) -> bool:
         """Return whether a node finds its slots by itself."""
         return parameters.is_auto or (self.is_adaptive and parameters.workers is None)

@@ -101,16 +101,24 @@ def test_a_stored_uri_that_cannot_be_used_stays_in_the_list_and_can_be_removed()
 
 
 @pytest.mark.parametrize(
-    ("uri", "default_slots", "max_slots", "slots"),
-    [(A, 8, 0, 8), (f"{A}?_workers=3", 8, 0, 3), (A, 8, 4, 4), (f"{A}?_workers=50", 8, 20, 20)],
+    ("uri", "default_slots", "max_slots", "slots", "told"),
+    [
+        (A, 8, 0, 8, []),
+        (f"{A}?_workers=3", 8, 0, 3, []),
+        (A, 8, 4, 4, [8]),
+        (f"{A}?_workers=50", 8, 20, 20, [50]),
+        (f"{A}?_workers=auto", 8, 6, 4, []),
+    ],
 )
-def test_slots_are_the_nodes_own_or_the_default_and_bounded(
-    uri: str, default_slots: int, max_slots: int, slots: int
+def test_slots_are_the_nodes_own_or_the_default_and_bounded_which_is_told(
+    uri: str, default_slots: int, max_slots: int, slots: int, told: list[int]
 ) -> None:
     async def main() -> None:
         async with desk(uri, default_slots=default_slots, max_slots=max_slots) as at:
             await at.pool.start([])
             assert [node.slots for node in at.traffic.linked] == [slots]
+            words = "Node has fewer slots than asked for: ProxyMaxConnsPerHost bounds them"
+            assert [line[2]["asked"] for line in at.log.lines if line[1] == words] == told
 
     run(main)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+MAX_HARD_STOP_S: Final = 86_400
+"""The longest time after which what a drained node still has in flight is cut off, seconds."""
+
 
 class HealthPolicy:
     """When a node is down, when it is ejected, and how it comes back.
