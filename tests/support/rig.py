@@ -82,8 +82,8 @@ class Notes:
     def node_failed(self, request_id: bytes, node: str, reason: str, detail: str, tries: int) -> None:
         self.notes.append(("node_failed", request_id, node, reason, detail, tries))
 
-    def rejected(self, peer: str, status: int, detail: str) -> None:
-        self.notes.append(("rejected", peer, status, detail))
+    def rejected(self, request_id: bytes, peer: str, status: int, detail: str) -> None:
+        self.notes.append(("rejected", *([request_id] if request_id else []), peer, status, detail))
 
     def take(self, *kinds: str) -> list[Note]:
         """Return what happened of these kinds (all, if none is named), and forget everything."""

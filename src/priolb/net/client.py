@@ -214,8 +214,8 @@ class ClientConnection(Flushing):
         """Send a whole answer of our own; the other arguments are those of `writer.local_response`."""
         self.write(local_response(response, method, minor, keep_alive, self._engine.date(now)))
 
-    def _reject(self, status: int, detail: str) -> None:
-        self._engine.instrument.rejected(self.peer_address, status, detail)
+    def _reject(self, status: int, detail: str, request_id: bytes = b"") -> None:
+        self._engine.instrument.rejected(request_id, self.peer_address, status, detail)
 
     def _linger(self) -> None:
         """Send all, and read what still comes for a while, so that the answer is not lost to a reset."""

@@ -417,7 +417,8 @@ class FrontConnection(Reception):
     def _refuse(self, reason: Reason, detail: str = "", status: int = 0) -> None:
         """Answer a request that is not read to its end with the reason."""
         response = self._engine.refusals.answer(reason, b"", detail, status)
-        self._reject(response.status, detail or reason.value)
+        request_id = b"" if self._head is None else self._head.request_id
+        self._reject(response.status, detail or reason.value, request_id)
         self._turn_away(response)
 
     def _turn_away(self, response: LocalResponse) -> None:

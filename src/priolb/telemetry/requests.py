@@ -224,10 +224,12 @@ class RequestLog:
             requestTries=tries,
         )
 
-    def rejected(self, peer: str, status: int, detail: str) -> None:
+    def rejected(self, request_id: bytes, peer: str, status: int, detail: str) -> None:
         """Log that what a client sent was no request that could be served, or came too slowly."""
         self.rejections[status] = self.rejections.get(status, 0) + 1
-        self._logger.warning("Connection rejected", peer=peer, statusCode=status, err=detail)
+        self._logger.warning(
+            "Connection rejected", **_id(request_id), peer=peer, statusCode=status, err=detail
+        )
 
     def _with_lengths(self, text: bytes, line: _Line, queue: PriorityQueue, lane: int) -> bytes:
         """Return a line to its end, with the lengths that `LaneWords.sizes` has the names of."""

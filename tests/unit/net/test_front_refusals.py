@@ -39,10 +39,10 @@ def test_a_body_over_the_bound_is_refused_before_it_is_read() -> None:
 def test_a_body_over_the_bound_that_comes_with_its_head_is_refused_too() -> None:
     with Rig(max_body_bytes=1024) as rig:
         node, client = rig.node(), rig.client()
-        client.send(post(b"x" * 1025))
+        client.send(post(b"x" * 1025).replace(b"Host", b"X-Request-ID: id-7\r\nHost"))
         assert client.writes == [problem(b"413 Content Too Large", "Payload too large", CLOSE)]
         assert rig.counts() == (0, 0, 0)
-        assert rig.notes.take() == [("rejected", "192.0.2.1", 413, "payload_too_large")]
+        assert rig.notes.take() == [("rejected", b"id-7", "192.0.2.1", 413, "payload_too_large")]
         assert node.is_quiet()
 
 

@@ -98,7 +98,8 @@ def test_readable_lines(open_log: OpenLog) -> None:
     requests.client_left(b"id-7", 1, 2, 60)
     requests.node_failed(b"id-7", "http://a", "node_unreachable", "Connection refused", 1)
     requests.node_failed(b"", "http://a", "node_timeout", "", 3)
-    requests.rejected("127.0.0.1", 431, "head too long")
+    requests.rejected(b"", "127.0.0.1", 431, "head too long")
+    requests.rejected(b"id-7", "127.0.0.1", 413, "payload_too_large")
     queued, completed, *others = log.lines()
     assert queued == (
         f'{STAMP} INFO  Request added to queue  service=lb reqID="my id" '
@@ -117,6 +118,7 @@ def test_readable_lines(open_log: OpenLog) -> None:
         'reqID=id-7 nodeURI=http://a reason=node_unreachable err="Connection refused" requestTries=1',
         'nodeURI=http://a reason=node_timeout err="" requestTries=3',
         'peer=127.0.0.1 statusCode=431 err="head too long"',
+        "reqID=id-7 peer=127.0.0.1 statusCode=413 err=payload_too_large",
     ]
 
 
@@ -258,7 +260,7 @@ def test_what_does_not_get_through_is_counted(open_log: OpenLog) -> None:
     for lane, reason in ((0, "queue_full"), (2, "queue_full"), (2, "deadline"), (2, "queue_full")):
         requests.refused(b"", lane, reason, 503, 8.0)
     for status in (400, 431, 400, 0):
-        requests.rejected("127.0.0.1", status, "because")
+        requests.rejected(b"", "127.0.0.1", status, "because")
     for lane in (1, 1, 2):
         requests.client_left(b"", lane, 1, 60)
     assert requests.refusals.totals() == {(0, "queue_full"): 1, (2, "queue_full"): 2, (2, "deadline"): 1}
