@@ -326,7 +326,7 @@ def test_7_8_silence_in_both_directions_ends_it_after_its_time(speaks: str) -> N
                 call.send(b"x")
         assert client.is_lost is (speaks == "nobody")
         rig.advance(601)
-        assert client.is_lost and call.is_lost
+        assert client.is_ended and call.is_lost
 
 
 def test_7_8_so_many_may_be_upgraded_at_a_time() -> None:
