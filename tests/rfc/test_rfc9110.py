@@ -1,6 +1,5 @@
 """What an intermediary does, section by section of RFC 9110, on the wire."""
 
-from http import HTTPStatus
 from ipaddress import ip_network
 
 import pytest
@@ -402,9 +401,7 @@ def test_10_1_1_a_body_that_would_be_refused_is_not_asked_for() -> None:
     with Rig(max_body_bytes=1) as rig:
         client = rig.client()
         client.send(expecting())
-        assert client.take() == problem(
-            b"413 %s" % HTTPStatus(413).phrase.encode(), "Payload too large", CLOSE
-        )
+        assert client.take() == problem(b"413 Content Too Large", "Payload too large", CLOSE)
     with Rig(lane_limits=(0, 0, 1)) as rig:
         node = rig.node(slots=1)
         for _ in range(2):
