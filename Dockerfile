@@ -1,4 +1,4 @@
-FROM python:3.13-slim AS build
+FROM python:3.14-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
 WORKDIR /build
 COPY pyproject.toml setup.py README.md LICENSE ./
@@ -7,7 +7,7 @@ RUN python -m venv /opt/prio-load-balancer \
     && /opt/prio-load-balancer/bin/pip install --no-cache-dir --disable-pip-version-check '.[tee]'
 
 
-FROM python:3.13-slim
+FROM python:3.14-slim
 # /data is the place for a store that lasts: REDIS_URI=sqlite:///nodes.db with a volume there.
 RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin priolb \
     && install --directory --owner priolb --group priolb /data
