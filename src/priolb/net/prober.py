@@ -87,7 +87,9 @@ class Probe:
             self._end(UnattestedError(f"{self._name}: {detail}"))
             return
         # Late with its answer, that is: a node that cannot even be connected to is not just busy.
-        self._fail(detail, is_late=reason is Reason.NODE_TIMEOUT and phase is not Phase.CONNECT)
+        # So it is, for all we know, when we cut it off ourselves.
+        is_no_answer = reason in (Reason.NODE_TIMEOUT, Reason.NODE_DRAINED)
+        self._fail(detail, is_late=is_no_answer and phase is not Phase.CONNECT)
 
     def on_stale(self) -> None:
         raise AssertionError("a probe never reuses a connection")

@@ -288,3 +288,15 @@ def test_only_a_node_that_took_the_question_and_does_not_answer_is_late() -> Non
                 node.accept().send(status)
             rig.advance(5.1)
             assert is_late(task) is expected
+
+
+def test_a_probe_that_the_end_of_a_drain_cuts_off_is_late_at_most() -> None:
+    with Rig() as rig:
+        node = rig.node()
+        task = start(rig, node)
+        call = node.accept()
+        rig.engine.fleet.drain(node.state, 0.0, rig.clock.now)
+        rig.engine.link_of(node.state).cut()
+        rig.run()
+        assert call.is_lost
+        assert is_late(task)
