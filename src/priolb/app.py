@@ -26,6 +26,7 @@ from priolb.config.lanes import hedged_lanes, queue_of, shares_of
 from priolb.config.limits import limiter_of
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
+from priolb.config.unheeded import unheeded
 from priolb.core.chance import Chance
 from priolb.core.limits import ByteBudget
 from priolb.core.nodes.affinity import Affinity
@@ -81,12 +82,6 @@ _BACKOFF_S: Final = 0.025
 # However often an ejected node disappoints, it is tried again after so long.
 _REST_MAX_S: Final = 60.0
 
-_LATE_BINDING: Final = "Setting has no effect: a request stays in line until a node has a slot"
-_NO_EFFECT: Final = {
-    "JOB_SEND_TIMEOUT": _LATE_BINDING,
-    "JOB_CHAN_BUFFER": _LATE_BINDING,
-    "RA_TLS_ALLOW_DEBUG_ENCLAVE_INSECURE": "Setting has no effect: debug enclaves are always refused",
-}
 MakeAttestors = Callable[[Settings, Logger], Attestors]
 
 
@@ -119,17 +114,8 @@ async def _serve(settings: Settings, log: Logger, make_attestors: MakeAttestors)
     log.info("Starting prio-load-balancer", version=__version__)
     if settings.config_file:
         log.info("Configuration file read", file=settings.config_file)
-    for name, message in _NO_EFFECT.items():
-        if os.environ.get(name):
-            log.info(message, name=name)
-    limits = {
-        "ITEMS_FASTTRACK_MAX": settings.items_fasttrack_max,
-        "ITEMS_HIGHPRIO_MAX": settings.items_highprio_max,
-        "ITEMS_LOWPRIO_MAX": settings.items_lowprio_max,
-    }
-    for name, limit in limits.items():
-        if limit and settings.policy.lanes:
-            log.info("Setting has no effect: the lanes of the configuration file have limits", name=name)
+    for name, why in unheeded(settings):
+        log.info("Setting has no effect", name=name, reason=why)
     balancer = _Balancer(settings, log, make_attestors(settings, log))
     stop = _stop_on_signals()
     try:

@@ -48,9 +48,8 @@ def test_lanes_have_the_names_and_limits_of_the_file(
     node = new_node()
     balancer = launch("-config", str(file), "-nodes", node.uri, ITEMS_HIGHPRIO_MAX="7")
     assert balancer.wait_for("Configuration file read")["file"] == str(file)
-    assert balancer.wait_for(
-        "Setting has no effect: the lanes of the configuration file have limits", name="ITEMS_HIGHPRIO_MAX"
-    )
+    reason = "the lanes of the configuration file have limits"
+    balancer.wait_for("Setting has no effect", name="ITEMS_HIGHPRIO_MAX", reason=reason)
     connect(balancer).send(post(b"{}", "X-Request-ID: holds"))
     call = node.next_call()
     waiting = connect(balancer)

@@ -230,8 +230,9 @@ def test_settings_without_effect_are_accepted_and_said_to_have_none(
     variables = {"JOB_SEND_TIMEOUT": "0", "JOB_CHAN_BUFFER": "0", debug: "1"}
     balancer = launch("-nodes", node.uri, "-node-workers", "1", **variables)
     for name in ("JOB_SEND_TIMEOUT", "JOB_CHAN_BUFFER"):
-        balancer.wait_for("Setting has no effect: a request stays in line until a node has a slot", name=name)
-    balancer.wait_for("Setting has no effect: debug enclaves are always refused", name=debug)
+        reason = "a request stays in line until a node has a slot"
+        balancer.wait_for("Setting has no effect", name=name, reason=reason)
+    balancer.wait_for("Setting has no effect", name=debug, reason="debug enclaves are always refused")
     clients = [connect(balancer) for _ in range(2)]
     for number, client in enumerate(clients):
         client.send(post(b"{}", f"X-Request-ID: {number}"))

@@ -9,6 +9,7 @@ from priolb.config.limits import limit_in_words
 from priolb.config.record import keys_of, tables_of
 from priolb.config.settings import Settings
 from priolb.config.tables import Entry, KeySpec, LimitSpec, NetworkSpec, Policy, RuleSpec
+from priolb.config.unheeded import unheeded
 from priolb.core.queueing.access import lanes_for
 
 _INDENT: Final = "  "
@@ -16,7 +17,7 @@ _HEADERS: Final = "the headers of the original: X-Fast-Track, X-High-Priority, h
 
 
 def lines_of(settings: Settings) -> Iterator[str]:
-    """Return everything that the configuration file says beyond settings, line by line."""
+    """Return what the file says beyond settings, and which settings have no effect, line by line."""
     policy = settings.policy
     yield f"Lanes, the best one first; discipline {policy.discipline}"
     yield from _table([_row(settings, number, lane) for number, lane in enumerate(settings.lanes, start=1)])
@@ -33,6 +34,8 @@ def lines_of(settings: Settings) -> Iterator[str]:
     if settings.lane_function:
         yield ""
         yield f"LANE_FUNCTION {settings.lane_function} is asked before the rules"
+    without_effect = [f"{settings.source_of(name)} has no effect: {why}" for name, why in unheeded(settings)]
+    yield from ("", *without_effect) if without_effect else ()
 
 
 def default_of(settings: Settings) -> str:

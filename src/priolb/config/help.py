@@ -88,6 +88,9 @@ status 2 and one line for each mistake, such as
 `requestIsFastTrack`, and `startQueueSize_auctions` for the length of the request's own lane. Lanes with the
 names of the original keep its words.
 
+A setting that has no effect beside the others, such as `TENANT_HEADER` without `TRUSTED_PROXIES`, is no
+mistake: a line of the log says so at start, and `prio-load-balancer config check` at its end.
+
 Above the tables may also stand:
 
 """

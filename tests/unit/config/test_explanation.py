@@ -4,7 +4,7 @@ import pytest
 
 from priolb.config.document import parse_document
 from priolb.config.explanation import default_of, lines_of, words_of_rule
-from priolb.config.load import settings_in
+from priolb.config.load import load_settings, settings_in
 from priolb.config.settings import Settings
 from priolb.config.tables import RuleSpec
 
@@ -44,6 +44,11 @@ def test_of_a_lane_all_is_said_that_the_file_says() -> None:
 def test_what_no_rule_matches_goes_by_headers_or_to_the_last_lane(text: str, expected: str) -> None:
     assert default_of(settings_of(text)) == expected
     assert list(lines_of(settings_of(text)))[-1] == f"                  otherwise -> {expected}"
+
+
+def test_settings_without_effect_come_last_with_their_lines() -> None:
+    settings = load_settings([], {"HEDGE_MAX_PERCENT": "7"})
+    assert list(lines_of(settings))[-2:] == ["", "HEDGE_MAX_PERCENT has no effect: HEDGE_LANES is empty"]
 
 
 @pytest.mark.parametrize(
