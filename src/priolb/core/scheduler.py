@@ -217,7 +217,7 @@ class Scheduler:
         if outcome.good and not (lease.state or node.watched):  # as nearly always
             lease.state = OVER
             node.answered += 1
-            node.busy_s += now - lease.started_at
+            node.busy_s += now - lease.worked_from
             self.fleet.free.release(node)
             ticket.state = ENDED
             return False

@@ -130,8 +130,7 @@ class Attempts(Ticket):
         self._lease = None  # the lease knows its ticket: a circle would wait for the garbage collector
         if self._upload is not None:
             self.payload_bytes = self._upload.received_bytes
-            # before, the client took its time
-            lease.started_at = max(lease.started_at, self._upload.completed_at)
+            lease.worked_from = max(lease.started_at, self._upload.completed_at)
         self._engine.scheduler.finished(lease, outcome, self._is_repeatable, now)
         if self._second is not None:
             self._second.cancel(now)

@@ -226,6 +226,8 @@ class Fleet:
     def backup_for(self, tried: frozenset[int], is_free: bool) -> NodeState | None:
         """Return an able node of a tier that is not in use, the lowest one first, and not among `tried`.
 
+        Of several, that with the fewest requests for its weight.
+
         Args:
             tried: ids of nodes.
             is_free: it has to have a free slot.
@@ -233,10 +235,12 @@ class Fleet:
         if len(self._able) < 2:
             return None
         for tier in sorted(self._able):
-            for node_id in self._able[tier] - tried:
-                node = self.nodes[node_id]
-                if not node.usable and (not is_free or node.in_flight < node.slots):
-                    return node
+            able = [self.nodes[node_id] for node_id in self._able[tier] - tried]
+            backups = [
+                node for node in able if not node.usable and (not is_free or node.in_flight < node.slots)
+            ]
+            if backups:
+                return min(backups, key=_load)
         return None
 
     def withhold(self, node: NodeState, seconds: float, now: float) -> None:
@@ -457,6 +461,11 @@ class Fleet:
         if breaker == CLOSED:
             return NodeStatus.UP if node.warm_from == inf else NodeStatus.WARMING
         return NodeStatus.EJECTED if breaker == OPEN else NodeStatus.PROBING
+
+
+def _load(node: NodeState) -> float:
+    """Return how much a node would have to do for its weight with one request more."""
+    return (node.in_flight + 1) / node.weight
 
 
 def _until(node: NodeState) -> float:

@@ -71,9 +71,11 @@ class HealthCheck:
         if len(body) > MAX_BODY_BYTES:
             return f"the answer is larger than {MAX_BODY_BYTES} bytes, which HEALTH_CHECK_RESULT never is"
         try:
-            value = json.loads(body)
-        except (ValueError, RecursionError):
+            return self._failure_of_value(json.loads(body))
+        except (ValueError, RecursionError):  # what can just be read may be nested too deeply to be shown
             return "the answer is no JSON, so that HEALTH_CHECK_RESULT never fits it"
+
+    def _failure_of_value(self, value: Any) -> str | None:
         if not self.path:
             if not isinstance(value, dict) or ("result" not in value and "error" not in value):
                 return "the answer is no JSON-RPC, so that HEALTH_CHECK_RESULT never fits it"

@@ -59,7 +59,7 @@ class Judge:
         fleet.free.release(node)
         if outcome.good:
             node.answered += 1
-            node.busy_s += now - lease.started_at
+            node.busy_s += now - lease.worked_from
             for node_id in ticket.suspects:
                 if node_id != node.node_id and node_id in fleet.nodes:
                     self._proven(fleet.nodes[node_id], ticket, now)
@@ -117,14 +117,14 @@ class Judge:
 
     def _measure(self, lease: Lease, in_flight: int, now: float) -> None:
         fleet, node = self._fleet, lease.node
-        latency_s = now - lease.started_at
+        latency_s = now - lease.worked_from
         if fleet.free.observes:
             fleet.free.observe(node, latency_s, now)
         if fleet.estimate is not None:
             fleet.estimate.observe(lease.ticket.lane, latency_s, now)
             node.service_times.add(latency_s, now)
         adaptive = node.adaptive
-        has_new_slots = adaptive is not None and adaptive.record(latency_s, lease.started_at, in_flight, now)
+        has_new_slots = adaptive is not None and adaptive.record(latency_s, lease.worked_from, in_flight, now)
         if has_new_slots or node.answered == 1:  # from its first answer on it may not have to be watched
             fleet.resize(node, now)
 
@@ -149,7 +149,7 @@ class Judge:
         if outcome.reason is Reason.NODE_TIMEOUT and self._policy.eject_after:
             node = lease.node
             usual_s = node.record.latency_s(node.answered, node.busy_s)
-            self._fleet.withhold(node, min(_HEARING_S + 2.0 * usual_s, now - lease.started_at), now)
+            self._fleet.withhold(node, min(_HEARING_S + 2.0 * usual_s, now - lease.worked_from), now)
 
     def _proven(self, node: NodeState, ticket: Ticket, now: float) -> None:
         """Blame `node` for a failed try of `ticket`, which another node has answered."""

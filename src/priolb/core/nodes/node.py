@@ -157,14 +157,18 @@ class Lease:
         node: whose slot it is.
         started_at: monotonic seconds.
         state: FIRST, or REPEATED when it is not the first try of its ticket.
+
+    `worked_from` is since when the node has had all that it needs for its answer, monotonic seconds: later than
+    `started_at` when the client took its time to send the body.
     """
 
-    __slots__ = ("node", "started_at", "state", "ticket")
+    __slots__ = ("node", "started_at", "state", "ticket", "worked_from")
 
     def __init__(self, ticket: Ticket, node: NodeState, started_at: float, state: int = FIRST) -> None:
         self.ticket: Ticket = ticket
         self.node: NodeState = node
         self.started_at: float = started_at
+        self.worked_from: float = started_at
         self.state: int = state
 
     @property

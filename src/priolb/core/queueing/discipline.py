@@ -64,12 +64,14 @@ class FastHighLow(Discipline):
         drain_fast_first: fast-track is emptied before high-priority, whatever the ratio.
     """
 
-    __slots__ = ("_drain_fast_first", "_fast_in_a_row", "_fast_per_high")
+    __slots__ = ("_before", "_drain_fast_first", "_fast_in_a_row", "_fast_per_high")
 
     def __init__(self, fast_per_high: int, drain_fast_first: bool = False) -> None:
         self._fast_per_high = fast_per_high
         self._drain_fast_first = drain_fast_first
-        self._fast_in_a_row = 0
+        self._fast_in_a_row: int = 0
+        self._before: int = 0
+        """What it was before the last ticket was picked."""
 
     def pick(
         self, lanes: list[Lane], occupied: int, has_node_for: Callable[[frozenset[int]], bool]
@@ -78,10 +80,11 @@ class FastHighLow(Discipline):
         fast = lanes[0].first(has_node_for) if occupied & 1 else None
         high = lanes[1].first(has_node_for) if occupied & 2 else None
         if fast is None:
-            self._fast_in_a_row = 0
+            self._fast_in_a_row = self._before = 0
             if high is not None:
                 return high
             return lanes[2].first(has_node_for) if occupied & 4 else None
+        self._before = self._fast_in_a_row
         if high is None:
             return fast
         if self._drain_fast_first or self._fast_in_a_row < self._fast_per_high:
@@ -94,6 +97,9 @@ class FastHighLow(Discipline):
         """Start the count anew when fast-track was empty."""
         if lane != 0:
             self._fast_in_a_row = 0
+
+    def not_served(self, lane: int) -> None:
+        self._fast_in_a_row = self._before
 
     def ahead_of(self, lanes: list[Lane], lane: int, own: int) -> list[int]:
         fast, high, low = [own if index == lane else each.length for index, each in enumerate(lanes)]

@@ -323,6 +323,20 @@ def test_backups_are_the_able_nodes_of_later_tiers_in_their_order() -> None:
     assert (second.is_free, fleet.free.length) == (False, 1)
 
 
+def test_backups_of_a_tier_share_the_work_by_their_weights() -> None:
+    """The first one got all of it before."""
+    first = NodeState(1, "", 8, True)
+    backups = [
+        NodeState(number, "", 8, True, weight=weight, tier=1) for number, weight in ((2, 1), (3, 2), (4, 1))
+    ]
+    fleet = fleet_of(first, *backups)
+    for _ in range(8):
+        node = fleet.backup_for(frozenset([1]), is_free=True)
+        assert node is not None
+        fleet.free.reserve(node)
+    assert [node.in_flight for node in backups] == [2, 4, 2]
+
+
 # Panic
 
 

@@ -134,6 +134,17 @@ def test_an_answer_that_can_never_fit_says_why(ask: str, body: bytes, failure: s
     assert HealthCheck(ask, result="true").failure(200, body) == failure
 
 
+def test_an_answer_of_any_depth_gets_a_verdict() -> None:
+    """Some depths can be read and not be written again, which ones hangs on Python and on who calls."""
+    check = HealthCheck("/up", result="1")
+    for depth in range(1, 3000):
+        failure = check.failure(200, b"[" * depth + b"]" * depth)
+        assert failure is not None
+        assert failure.startswith(
+            ("the answer is no JSON, ", "it was answered with [[", "it was answered with []")
+        )
+
+
 def test_a_long_result_is_not_told_whole() -> None:
     failure = HealthCheck("/up", result="true").failure(200, b'"%b"' % (b"x" * 1000))
     assert failure == f'it was answered with "{"x" * 79}... instead of true'

@@ -307,6 +307,31 @@ def test_requests_from_before_the_rest_decide_nothing() -> None:
     assert (node.in_flight, node.slots) == (0, 8)
 
 
+def test_an_upload_from_before_the_rest_decides_nothing_however_late_it_is_complete() -> None:
+    """Its lease says when the node could begin to work on it; that counted as the start of the try."""
+    bench = Bench()
+    upload = bench.lease(1)
+    for _ in range(5):
+        bench.fail_then_answer(1, 2)
+    node = bench.nodes[0]
+    bench.now = node.breaker.until
+    bench.fleet.advance(bench.now)
+    until = node.breaker.until
+    upload.worked_from = bench.now + 1.0
+    bench.now += 2.0
+    bench.end(upload, timed_out())
+    assert (node.breaker.state, node.breaker.older, node.breaker.until) == (HALF_OPEN, 0, until)
+
+
+def test_what_a_try_takes_is_counted_from_when_the_node_could_work() -> None:
+    bench = Bench()
+    upload = bench.lease(1)
+    upload.worked_from = NOW + 7.0
+    bench.now = NOW + 8.0
+    bench.end(upload, answered(200))
+    assert bench.nodes[0].busy_s == pytest.approx(1.02)
+
+
 # Nobody there
 
 

@@ -259,6 +259,30 @@ def test_a_ticket_that_has_expired_uses_no_turn() -> None:
         assert served(queue, len(popped)) == popped
 
 
+@pytest.mark.parametrize(
+    ("pushed", "served_before", "late", "popped"),
+    [
+        ("fffhh", 2, "h1", "hf"),
+        ("fffhh", 0, "f1", "ffhh"),
+        ("ffffhh", 1, "f2", "fhfh"),
+        ("ffh", 1, "f2", "h"),
+        ("hhff", 2, "h1", "h"),
+    ],
+)
+def test_a_ticket_of_the_original_lanes_that_has_expired_uses_no_turn(
+    pushed: str, served_before: int, late: str, popped: str
+) -> None:
+    """With the default, two of fast-track and then one of high priority."""
+    queue = filled(new_queue(2), pushed)
+    for _ in range(served_before):
+        queue.pop()
+    expired = queue.pop()
+    assert expired is not None
+    assert name_of(expired) == late
+    queue.not_served(expired)
+    assert drained(queue) == popped
+
+
 def test_a_pick_in_vain_changes_no_turn() -> None:
     queue = queue_of(Weighted([3, 1]), 2)
     push(queue, "a" * 5 + "b" * 2)
