@@ -310,7 +310,7 @@ class _Balancer:
             lengths = dict(zip(self._size_names, self._queue.lengths(), strict=True))
             stall_ms = round(self._pulse.take_longest_s() * 1e3, 1)
             self._log.info("prioQueue size", **lengths, longestStallMs=stall_ms)
-            self._requests.refusals.tell_others()
+            self._requests.tell_others()
             garbage.collect_if_little()
 
 

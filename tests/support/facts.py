@@ -83,7 +83,7 @@ def some_facts(log: Log) -> Facts:
     for lane, reason in ((0, "queue_full"), (2, "deadline"), (2, "deadline")):
         requests.refused(b"", lane, reason, 503, 7.5)
     for status in (431, 400, 400, 0):
-        requests.rejected(b"", "127.0.0.1", status, "because")
+        requests.rejected(b"", "127.0.0.1", status, "because", 7.0)
     requests.client_left(b"", 1, 1, 60)
     for _ in range(2):
         requests.preempted(b"", 2, "http://a", b"")

@@ -82,7 +82,7 @@ class Notes:
     def node_failed(self, request_id: bytes, node: str, reason: str, detail: str, tries: int) -> None:
         self.notes.append(("node_failed", request_id, node, reason, detail, tries))
 
-    def rejected(self, request_id: bytes, peer: str, status: int, detail: str) -> None:
+    def rejected(self, request_id: bytes, peer: str, status: int, detail: str, now: float) -> None:
         self.notes.append(("rejected", *([request_id] if request_id else []), peer, status, detail))
 
     def take(self, *kinds: str) -> list[Note]:
@@ -352,6 +352,7 @@ class Rig:
         self.run()
         assert self.loop.errors == []
         assert self.engine.idle.count == 0
+        assert self.listener.local_budget.held_bytes == 0
         assert [item for items in self.engine._wheel._slots.values() for item in items] == []
         for node in self.nodes.values():
             assert all(connection.is_lost for connection in node.connections)

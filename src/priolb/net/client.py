@@ -215,7 +215,8 @@ class ClientConnection(Flushing):
         self.write(local_response(response, method, minor, keep_alive, self._engine.date(now)))
 
     def _reject(self, status: int, detail: str, request_id: bytes = b"") -> None:
-        self._engine.instrument.rejected(request_id, self.peer_address, status, detail)
+        engine = self._engine
+        engine.instrument.rejected(request_id, self.peer_address, status, detail, engine.clock())
 
     def _linger(self) -> None:
         """Send all, and read what still comes for a while, so that the answer is not lost to a reset."""

@@ -279,7 +279,9 @@ class FrontConnection(Reception):
         """Take up a request whose body is not all there yet, or is too long to be collected."""
         listener, engine = self._listener, self._engine
         body_bytes = head.body_bytes
-        max_body_bytes = _MAX_LOCAL_BODY_BYTES if self._is_local else listener.max_body_bytes
+        budget, max_body_bytes = engine.body_budget, listener.max_body_bytes
+        if self._is_local:
+            budget, max_body_bytes = listener.local_budget, _MAX_LOCAL_BODY_BYTES
         if 0 < max_body_bytes < body_bytes:
             self._refuse(Reason.PAYLOAD_TOO_LARGE)
             return
@@ -292,7 +294,7 @@ class FrontConnection(Reception):
         if head.expects_continue and not waiting:
             # RFC 9110, section 10.1.1: what will be refused anyway shall not be uploaded first.
             reason = None if self._is_local else self._foreseen_refusal(head, body_bytes)
-            has_room = engine.body_budget.has_room(min(body_bytes, self._replay_max_bytes()))
+            has_room = budget.has_room(min(body_bytes, self._replay_max_bytes()))
             if reason is not None or not has_room:
                 self._refuse(reason or Reason.QUEUE_FULL, "" if reason is not None else _NO_ROOM)
                 return
@@ -303,7 +305,7 @@ class FrontConnection(Reception):
             self,
             body_reader(body_bytes),
             max_body_bytes,
-            engine.body_budget,
+            budget,
             is_chunked=body_bytes == CHUNKED,
             max_silence_s=listener.stall_timeout_s,
             min_bytes_per_s=listener.body_min_bytes_per_s,
@@ -336,8 +338,9 @@ class FrontConnection(Reception):
             elif self._passes(upload):
                 self._let_pass(upload)
             else:
-                self._held_bytes = upload.held_bytes
-                self._upload = None
+                if not self._is_local:  # whose upload holds its bytes in a budget of its own
+                    self._held_bytes = upload.held_bytes
+                    self._upload = None
                 assert self._head is not None
                 self._dispatch(self._head, upload.collected(), None)
         elif not is_passing and upload.held_bytes > self._replay_max_bytes():

@@ -44,5 +44,5 @@ class Instrument(Protocol):
     def node_failed(self, request_id: bytes, node: str, reason: str, detail: str, tries: int) -> None:
         """A try failed without an answer of the node."""
 
-    def rejected(self, request_id: bytes, peer: str, status: int, detail: str) -> None:
-        """What a client sent was no request that could be served, or came too slowly."""
+    def rejected(self, request_id: bytes, peer: str, status: int, detail: str, now: float) -> None:
+        """What a client sent was no request to serve, or came too slowly; `now` in monotonic seconds."""

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, cast
 
+from priolb.core.limits import ByteBudget
 from priolb.http.forwarding import Forwarding
 from priolb.http.messages import LocalRequest, LocalResponse
 from priolb.http.parser import HeadLimits
@@ -18,6 +19,10 @@ from priolb.tasks import Tasks
 
 # How long a client may take to say goodbye in the way of TLS.
 _TLS_GOODBYE_S: Final = 2.0
+
+# Bodies of requests for the program itself that are held at once: of their own, so that there is room for
+# what the operator has to say when clients have taken all of theirs.
+_LOCAL_BODIES_MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 class LocalHandler(Protocol):
@@ -40,6 +45,8 @@ def _is_none(_method: bytes, _path: bytes) -> bool:
 
 class Listener:
     """Takes client connections, and holds what they share.
+
+    `local_budget` bounds the bodies of requests for the program itself.
 
     Args:
         engine: serves what is for the nodes.
@@ -72,6 +79,7 @@ class Listener:
         "is_local",
         "keepalive_timeout_s",
         "local",
+        "local_budget",
         "max_body_bytes",
         "replay_max_bytes",
         "stall_timeout_s",
@@ -99,6 +107,7 @@ class Listener:
         if not forwards:
             self.is_local = _is_any
         self.forwards = forwards
+        self.local_budget = ByteBudget(_LOCAL_BODIES_MAX_BYTES)
         self.head_limits = head_limits
         self.forwarding = forwarding
         self.max_body_bytes = max_body_bytes

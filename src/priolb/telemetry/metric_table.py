@@ -241,7 +241,7 @@ METRICS: Final = (
         "What was turned away before it came to a lane, by the status of the answer, 0 for none; each "
         "is there from its first time on.",
         lambda facts: [
-            ((str(status),), count) for status, count in sorted(facts.requests.rejections.items())
+            ((str(status),), count) for status, count in sorted(facts.requests.rejections.totals.items())
         ],
     ),
     Metric(

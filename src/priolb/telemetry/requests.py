@@ -17,7 +17,7 @@ from priolb.http.numbers import decimal
 from priolb.telemetry.forms import Level
 from priolb.telemetry.lane_words import LaneWords
 from priolb.telemetry.logs import OPEN, Logger
-from priolb.telemetry.refusals import RefusalLog
+from priolb.telemetry.refusals import RefusalLog, RejectionLog, id_field
 
 # Lines kept of requests that are completed: for each lane, status and number of tries up to four.
 _LINES_MAX: Final = 4096
@@ -58,10 +58,10 @@ class RequestLog:
         words: the words for lanes, by default those of the original.
 
     Attributes:
-        rejections: how much was no request that could be served, by the status of the answer, 0 for none.
         clients_left: how many clients left before their answer was complete, for each lane.
         preemptions: how many requests have lost their slots to better ones, for each lane.
         refusals: counts and logs the requests that got an answer of ours.
+        rejections: counts and logs what was no request that could be served.
     """
 
     __slots__ = (
@@ -86,9 +86,9 @@ class RequestLog:
         self._lanes = LaneWords() if words is None else words
         self._tells_all: bool = self._lanes.tells_all
         self.refusals = RefusalLog(logger, self._lanes)
+        self.rejections = RejectionLog(logger)
         self._stamps = logger.stamps
         self._lines = logger.requests
-        self.rejections: dict[int, int] = {}
         self.clients_left: list[int] = [0] * self._lanes.count
         self.preemptions: list[int] = [0] * self._lanes.count
         self._quote: bytes = self._as_text(b"x").partition(b"x")[0]
@@ -196,7 +196,7 @@ class RequestLog:
         self.preemptions[lane] += 1
         self._logger.info(
             "Request preempted",
-            **_id(request_id),
+            **id_field(request_id),
             **self._lanes.of(lane),
             nodeURI=node,
             by=by.decode("utf-8", "replace"),
@@ -207,7 +207,7 @@ class RequestLog:
         self.clients_left[lane] += 1
         self._logger.info(
             "Client closed the connection prematurely",
-            **_id(request_id),
+            **id_field(request_id),
             **self._lanes.of(lane),
             payloadSize=payload_bytes,
             requestTries=tries,
@@ -217,19 +217,21 @@ class RequestLog:
         """Log that a try failed without an answer of the node."""
         self._logger.warning(
             "Request proxying failed",
-            **_id(request_id),
+            **id_field(request_id),
             nodeURI=node,
             reason=reason,
             err=detail,
             requestTries=tries,
         )
 
-    def rejected(self, request_id: bytes, peer: str, status: int, detail: str) -> None:
+    def rejected(self, request_id: bytes, peer: str, status: int, detail: str, now: float) -> None:
         """Log that what a client sent was no request that could be served, or came too slowly."""
-        self.rejections[status] = self.rejections.get(status, 0) + 1
-        self._logger.warning(
-            "Connection rejected", **_id(request_id), peer=peer, statusCode=status, err=detail
-        )
+        self.rejections.rejected(request_id, peer, status, detail, now)
+
+    def tell_others(self) -> None:
+        """Log how much was refused and rejected without a line of its own."""
+        self.refusals.tell_others()
+        self.rejections.tell_others()
 
     def _with_lengths(self, text: bytes, line: _Line, queue: PriorityQueue, lane: int) -> bytes:
         """Return a line to its end, with the lengths that `LaneWords.sizes` has the names of."""
@@ -295,10 +297,6 @@ class RequestLog:
         if lengths is None:
             return _open(names)
         return [(name, str(length)) for name, length in zip(names, lengths, strict=True)]
-
-
-def _id(request_id: bytes) -> dict[str, str]:
-    return {"reqID": request_id.decode("utf-8", "replace")} if request_id else {}
 
 
 def _open(names: list[str]) -> list[tuple[str, str]]:

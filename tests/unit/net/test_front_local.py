@@ -81,7 +81,7 @@ def test_the_handler_gets_the_whole_request_and_the_peer() -> None:
         client = rig.client()
         client.send(b"POST /own HTTP/1.1\r\nHost: balancer\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
         client.send(b"0\r\n\r\n")
-        assert rig.counts() == (0, 0, 2)
+        assert (rig.counts(), rig.listener.local_budget.held_bytes) == ((0, 0, 0), 2)
         rig.run()
         assert desk.requests == [(b"POST", b"/own", b"{}", "192.0.2.1")]
         assert client.take() == own_answer()
@@ -168,6 +168,38 @@ def test_a_listener_that_forwards_nothing_hands_everything_to_the_handler() -> N
         assert client.take() == own_answer()
 
 
+def test_there_is_room_for_the_operator_when_clients_have_taken_all_of_theirs() -> None:
+    """Bodies that wait and bodies for the program itself were in one budget."""
+    with Rig(local=Desk(), body_budget_bytes=100) as rig:
+        rig.node(is_healthy=False)
+        waiting = rig.client()
+        waiting.send(POST[:-2].replace(b"Content-Length: 2", b"Content-Length: 100") + b"x" * 100)
+        assert rig.counts() == (1, 0, 100)
+        operator = rig.client()
+        operator.send(
+            b"POST /own HTTP/1.1\r\nHost: balancer\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert operator.take() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        operator.send(b"{}")
+        rig.run()
+        assert operator.take() == own_answer()
+        waiting.break_off()
+
+
+def test_bodies_for_the_program_itself_are_bounded_together() -> None:
+    whole = b"POST /own HTTP/1.1\r\nHost: balancer\r\nContent-Length: 65536\r\n\r\n" + b"x" * 65535
+    with Rig(local=Desk()) as rig:
+        clients = [rig.client(f"192.0.2.{number}") for number in range(256)]
+        for client in clients:
+            client.send(whole)
+        late = rig.client()
+        late.send(b"POST /own HTTP/1.1\r\nHost: balancer\r\nContent-Length: 257\r\n\r\n" + b"x" * 257)
+        assert late.take().startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        clients[0].send(b"x")
+        rig.run()
+        assert clients[0].take() == own_answer()
+
+
 @pytest.mark.parametrize("ways", ["end", "break_off"])
 def test_who_leaves_cancels_its_request_and_gives_back_its_bytes(ways: str) -> None:
     desk = Desk()
@@ -176,9 +208,9 @@ def test_who_leaves_cancels_its_request_and_gives_back_its_bytes(ways: str) -> N
         client = rig.client()
         client.send(b"POST /own HTTP/1.1\r\nHost: balancer\r\nContent-Length: 2\r\n\r\n{}")
         rig.run()
-        assert rig.counts() == (0, 0, 2)
+        assert rig.listener.local_budget.held_bytes == 2
         getattr(client, ways)()
-        assert rig.counts() == (0, 0, 0)
+        assert rig.listener.local_budget.held_bytes == 0
         rig.run()
         assert desk.cancelled == 1
         assert client.take() == b""

@@ -1,10 +1,10 @@
-"""Refusals in the log: one by one while they are few."""
+"""Refusals and rejections in the log: one by one while they are few."""
 
 import json
 
 from priolb.telemetry.lane_words import LaneWords
 from priolb.telemetry.logs import Logger, LogWriter
-from priolb.telemetry.refusals import LINES_PER_S, RefusalLog
+from priolb.telemetry.refusals import LINES_PER_S, RefusalLog, RejectionLog
 
 
 class Lines:
@@ -28,11 +28,14 @@ class Lines:
         return lines
 
 
+def logger_of(lines: Lines) -> Logger:
+    writer: LogWriter = lines  # type: ignore[assignment]
+    return Logger(writer, json=True, service="", clock_ns=lambda: 10**18)
+
+
 def open_log() -> tuple[Lines, RefusalLog]:
     lines = Lines()
-    writer: LogWriter = lines  # type: ignore[assignment]
-    logger = Logger(writer, json=True, service="", clock_ns=lambda: 10**18)
-    return lines, RefusalLog(logger, LaneWords(["a", "b"]))
+    return lines, RefusalLog(logger_of(lines), LaneWords(["a", "b"]))
 
 
 def test_each_has_its_line_while_they_are_few() -> None:
@@ -81,3 +84,31 @@ def test_all_are_counted_by_lane_and_reason_whether_they_have_a_line_or_not() ->
     log.refused(b"", 1, "deadline", 504, 9.0)
     assert log.totals() == {(0, "shed"): LINES_PER_S + 5, (1, "deadline"): 1}
     assert len(lines.take()) == LINES_PER_S + 2
+
+
+def test_rejections_have_lines_of_their_own_while_they_are_few() -> None:
+    """Each had one, so that one client could write thousands of lines a second."""
+    lines = Lines()
+    log = RejectionLog(logger_of(lines))
+    for number in range(LINES_PER_S + 30):
+        status = 400 if number % 3 else 503
+        log.rejected(b"%d" % number, f"192.0.2.{number}", status, "because", 7.0)
+    said = lines.take()
+    assert len(said) == LINES_PER_S
+    assert said[1] == {
+        "msg": "Connection rejected",
+        "reqID": "1",
+        "peer": "192.0.2.1",
+        "statusCode": 400,
+        "err": "because",
+    }
+    log.rejected(b"", "192.0.2.200", 400, "late", 8.0)
+    more = {"msg": "More connections rejected"}
+    assert lines.take() == [
+        {**more, "statusCode": 400, "rejections": 20, "last": "192.0.2.128"},
+        {**more, "statusCode": 503, "rejections": 10, "last": "192.0.2.129"},
+        {"msg": "Connection rejected", "peer": "192.0.2.200", "statusCode": 400, "err": "late"},
+    ]
+    assert log.totals == {400: 87, 503: 44}
+    log.tell_others()
+    assert lines.take() == []

@@ -98,8 +98,8 @@ def test_readable_lines(open_log: OpenLog) -> None:
     requests.client_left(b"id-7", 1, 2, 60)
     requests.node_failed(b"id-7", "http://a", "node_unreachable", "Connection refused", 1)
     requests.node_failed(b"", "http://a", "node_timeout", "", 3)
-    requests.rejected(b"", "127.0.0.1", 431, "head too long")
-    requests.rejected(b"id-7", "127.0.0.1", 413, "payload_too_large")
+    requests.rejected(b"", "127.0.0.1", 431, "head too long", 7.0)
+    requests.rejected(b"id-7", "127.0.0.1", 413, "payload_too_large", 7.0)
     queued, completed, *others = log.lines()
     assert queued == (
         f'{STAMP} INFO  Request added to queue  service=lb reqID="my id" '
@@ -256,15 +256,19 @@ def test_request_id_cannot_forge_a_line(open_log: OpenLog, is_json: bool, reques
 def test_what_does_not_get_through_is_counted(open_log: OpenLog) -> None:
     log = open_log()
     requests = RequestLog(log.logger)
-    assert (requests.refusals.totals(), requests.rejections, requests.clients_left) == ({}, {}, [0, 0, 0])
+    assert (requests.refusals.totals(), requests.rejections.totals, requests.clients_left) == (
+        {},
+        {},
+        [0, 0, 0],
+    )
     for lane, reason in ((0, "queue_full"), (2, "queue_full"), (2, "deadline"), (2, "queue_full")):
         requests.refused(b"", lane, reason, 503, 8.0)
     for status in (400, 431, 400, 0):
-        requests.rejected(b"", "127.0.0.1", status, "because")
+        requests.rejected(b"", "127.0.0.1", status, "because", 7.0)
     for lane in (1, 1, 2):
         requests.client_left(b"", lane, 1, 60)
     assert requests.refusals.totals() == {(0, "queue_full"): 1, (2, "queue_full"): 2, (2, "deadline"): 1}
-    assert requests.rejections == {400: 2, 431: 1, 0: 1}
+    assert requests.rejections.totals == {400: 2, 431: 1, 0: 1}
     for lane in (2, 1, 2):
         requests.preempted(b"loses", lane, "http://a", b"wins")
     assert requests.clients_left == [0, 2, 1]
@@ -286,5 +290,5 @@ def test_what_gets_through_is_not_counted_by_the_log(open_log: OpenLog) -> None:
     requests.queued(b"", 0, 60, 7.5, queue_of(1, 0))
     complete(requests, a_ticket(0, 1), b"", 0, 200, "http://a", 8.0, 8.5, queue_of(0, 0))
     requests.node_failed(b"", "http://a", "node_timeout", "late", 1)
-    assert (requests.refusals.totals(), requests.rejections, requests.clients_left) == ({}, {}, [0, 0])
+    assert (requests.refusals.totals(), requests.rejections.totals, requests.clients_left) == ({}, {}, [0, 0])
     assert len(log.lines()) == 3

@@ -158,8 +158,8 @@ class Lease:
         started_at: monotonic seconds.
         state: FIRST, or REPEATED when it is not the first try of its ticket.
 
-    `worked_from` is since when the node has had all that it needs for its answer, monotonic seconds: later than
-    `started_at` when the client took its time to send the body.
+    `worked_from` is since when the node has had all that it needs for its answer, monotonic seconds: later
+    than `started_at` when the client took its time to send the body.
     """
 
     __slots__ = ("node", "started_at", "state", "ticket", "worked_from")
