@@ -34,7 +34,8 @@ class ClientConnection(Flushing):
     Args:
         listener: what took it, and what it shares with others.
 
-    `peer_address` is the client's address, empty for a Unix socket. `limit_fields` are what the answer to its
+    `peer_address` is the client's address, empty for a Unix socket; `counts_for` the address among whose
+    connections it counts, empty while it counts for none. `limit_fields` are what the answer to its
     request, the last that was let in, tells of the limits of its sender, rendered.
     """
 
@@ -55,6 +56,7 @@ class ClientConnection(Flushing):
         "_transport",
         "_unsent_bytes",
         "_writing_paused",
+        "counts_for",
         "limit_fields",
         "peer_address",
     )
@@ -73,6 +75,7 @@ class ClientConnection(Flushing):
         self._unsent_bytes: int = 0
         # Who it is
         self.peer_address: str = ""
+        self.counts_for: str = ""
         self._peer: Peer | None = None
         # What its request counts for
         self._grant: Grant | None = None

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, cast
 
 from priolb.core.limits import ByteBudget
+from priolb.errors import Reason
 from priolb.http.forwarding import Forwarding
 from priolb.http.messages import LocalRequest, LocalResponse
 from priolb.http.parser import HeadLimits
@@ -15,10 +16,8 @@ from priolb.net.engine import Engine
 from priolb.net.front import FrontConnection
 from priolb.net.listen import BACKLOG, listen
 from priolb.net.peers import PeerCount
+from priolb.net.tls_server import Accepted, TlsServer
 from priolb.tasks import Tasks
-
-# How long a client may take to say goodbye in the way of TLS.
-_TLS_GOODBYE_S: Final = 2.0
 
 # Bodies of requests for the program itself that are held at once: of their own, so that there is room for
 # what the operator has to say when clients have taken all of theirs.
@@ -121,7 +120,7 @@ class Listener:
         self.connections: set[FrontConnection] = set()
         self.tasks = Tasks()
         self._peers = PeerCount(connections_per_peer, forwarding)
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | TlsServer] = []
         self._is_empty = asyncio.Event()
         self._is_empty.set()
 
@@ -139,27 +138,23 @@ class Listener:
         loop = asyncio.get_running_loop()
         sockets = listen(host, port)
         for each in sockets:
-            server = await loop.create_server(
-                self._connection,
-                sock=each,
-                backlog=BACKLOG,
-                ssl=tls,
-                ssl_handshake_timeout=self.head_timeout_s if tls else None,
-                ssl_shutdown_timeout=_TLS_GOODBYE_S if tls else None,
-            )
-            self._servers.append(server)
+            if tls is not None:
+                self._servers.append(TlsServer(each, tls, self.head_timeout_s, self._accept, self.tasks))
+            else:
+                server = await loop.create_server(self._connection, sock=each, backlog=BACKLOG)
+                self._servers.append(server)
         return int(sockets[0].getsockname()[1])
 
     def add(self, connection: FrontConnection) -> bool:
         """Take note of a connection that is open; False when its peer has too many."""
         self.connections.add(connection)
         self._is_empty.clear()
-        return self._peers.add(connection.peer_address)
+        return connection.counts_for != "" or self._count(connection, connection.peer_address)
 
     def remove(self, connection: FrontConnection) -> None:
         """Take note of a connection that is closed."""
         self.connections.discard(connection)
-        self._peers.remove(connection.peer_address)
+        self._count_no_more(connection)
         if not self.connections:
             self._is_empty.set()
 
@@ -194,6 +189,24 @@ class Listener:
         for connection in list(self.connections):
             connection.abort()
         await self.tasks.cancel()
+
+    def _accept(self, address: str) -> Accepted | None:
+        """Take note of a connection whose handshake begins; None when its peer has too many."""
+        connection = FrontConnection(self)
+        if self._count(connection, address):
+            return Accepted(cast("asyncio.Protocol", connection), lambda: self._count_no_more(connection))
+        self._count_no_more(connection)
+        now = self.engine.clock()
+        self.engine.instrument.rejected(b"", address, 0, Reason.TOO_MANY_CONNECTIONS.value, now)
+        return None
+
+    def _count(self, connection: FrontConnection, address: str) -> bool:
+        connection.counts_for = address
+        return self._peers.add(address)
+
+    def _count_no_more(self, connection: FrontConnection) -> None:
+        self._peers.remove(connection.counts_for)
+        connection.counts_for = ""
 
     def _connection(self) -> asyncio.Protocol:
         return cast("asyncio.Protocol", FrontConnection(self))  # as in `backend`

@@ -222,6 +222,24 @@ def test_who_speaks_no_tls_is_shown_the_door(
         assert other.ask(request("GET", "/healthz"), "GET").status == 200
 
 
+def test_connections_of_one_peer_count_before_they_have_shown_anything(
+    launch: Launch, secure: dict[str, str], connect: Connect, authority: Authority
+) -> None:
+    """Connections whose handshake was not over yet counted for nothing, and there could be thousands."""
+    balancer = launch(**secure, CONNECTIONS_PER_PEER="2")
+    silent = [connect(balancer) for _ in range(2)]
+    turned_away = connect(balancer)
+    with contextlib.suppress(*CUT):
+        assert turned_away.read_to_end() == b""
+    line = balancer.wait_for("Connection rejected")
+    assert (line["peer"], line["statusCode"], line["err"]) == ("127.0.0.1", 0, "too_many_connections")
+    silent[0].send(b"no TLS at all\r\n\r\n")
+    with contextlib.suppress(*CUT):
+        silent[0].read_to_end()
+    with SecureClient(balancer.port, authority) as client:
+        assert client.ask(request("GET", "/healthz"), "GET").status == 200
+
+
 def test_a_slow_reader_of_a_large_answer_gets_all_of_it(
     launch: Launch, new_node: NewNode, secure: dict[str, str], authority: Authority
 ) -> None:
