@@ -99,7 +99,10 @@ _ERRORS_REMEMBERED: Final = 1024
 # Larger bodies are not parsed on the event loop: their id is looked for at both ends.
 _MAX_PARSED_BYTES: Final = 65536
 _ENDS_BYTES: Final = 1024
+# Batches of more calls get one error for all of them: a refusal must cost less than what it refuses.
+_MAX_CALLS_ANSWERED: Final = 100
 _JSON_STARTS: Final = (b"{", b"[")
+_BLANKS: Final = b" \t\r\n"
 _ID: Final = rb'"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+|null)'
 _ID_AT_START: Final = re.compile(
     rb'\s*\{\s*(?:"(?:jsonrpc|method)"\s*:\s*"[^"]*"\s*,\s*)*' + _ID + rb"\s*[,}]",
@@ -111,7 +114,7 @@ _ID_AT_END: Final = re.compile(
 
 def looks_like_rpc(body: bytes) -> bool:
     """Return whether `body` starts as JSON-RPC does: with an object or a list."""
-    return body[:1] in _JSON_STARTS or body[:64].lstrip(b" \t\r\n")[:1] in _JSON_STARTS
+    return body[:1] in _JSON_STARTS or body[:64].lstrip(_BLANKS)[:1] in _JSON_STARTS
 
 
 class Refusals:
@@ -241,6 +244,8 @@ def _rpc_answer(body: bytes, error: dict[str, object]) -> object | None:
         if len(body) > _MAX_PARSED_BYTES:
             found = _ID_AT_START.match(body[:_ENDS_BYTES]) or _ID_AT_END.search(body[-_ENDS_BYTES:])
             return _rpc_error(json.loads(found[1]) if found else None, error)
+        if body.count(b'"method"') > _MAX_CALLS_ANSWERED and body[:64].lstrip(_BLANKS)[:1] == b"[":
+            return _rpc_error(None, error)
         request = json.loads(body)
     except (ValueError, RecursionError):
         return None
@@ -249,8 +254,10 @@ def _rpc_answer(body: bytes, error: dict[str, object]) -> object | None:
     calls = [call for call in request if isinstance(call, dict) and "method" in call]
     if not calls:
         return None
-    answers = [_rpc_error(call["id"], error) for call in calls if "id" in call]
-    return answers or _rpc_error(None, error)
+    ids = [call["id"] for call in calls if "id" in call]
+    if not ids or len(ids) > _MAX_CALLS_ANSWERED:
+        return _rpc_error(None, error)
+    return [_rpc_error(each, error) for each in ids]
 
 
 def _rpc_error(request_id: object, error: dict[str, object]) -> dict[str, object]:

@@ -48,7 +48,7 @@ class TlsServer:
         listening: the socket; it is closed with the server.
         context: TLS settings.
         handshake_timeout_s: longest time that a handshake may take, seconds.
-        accept: is asked for every connection by the address of its peer; None when there may be no more of it.
+        accept: is asked for every connection, by the address of its peer; None when that has too many.
         tasks: owns the handshakes.
     """
 

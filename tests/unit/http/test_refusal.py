@@ -270,6 +270,22 @@ def test_a_batch_of_notifications_gets_one_error_without_id() -> None:
     }
 
 
+@pytest.mark.parametrize("method", ["method", "m\\u0065thod"])
+def test_a_batch_of_more_than_a_hundred_calls_gets_one_error_without_id(method: str) -> None:
+    """65 KB of small calls were answered with 210 KB, which took 9 ms."""
+    calls = [f'{{"id":{number},"{method}":"a"}}' for number in range(101)]
+    error = {"code": -32005, "message": "queue full"}
+    largest = strictly(OURS.answer(Reason.QUEUE_FULL, f"[{','.join(calls[:100])}]".encode()).body)
+    assert largest == [{"jsonrpc": "2.0", "id": number, "error": error} for number in range(100)]
+    larger = strictly(OURS.answer(Reason.QUEUE_FULL, f" [{','.join(calls)}]".encode()).body)
+    assert larger == {"jsonrpc": "2.0", "id": None, "error": error}
+
+
+def test_a_call_may_speak_of_as_many_methods_as_it_likes() -> None:
+    params = ",".join(['{"method":"a"}'] * 200)
+    assert rpc_id(f'{{"jsonrpc":"2.0","id":7,"method":"a","params":[{params}]}}'.encode()) == 7
+
+
 # Bodies that are too large to be parsed
 
 
