@@ -25,7 +25,8 @@ class Ticket:
         start_by: monotonic seconds after which no try may start.
         body_bytes: bytes of its body that are held while it waits; the same as long as it is in line.
 
-    Whoever runs requests derives its own class from this one and finds it again in every lease.
+    Whoever runs requests derives its own class from this one and finds it again in every lease. `place` is
+    where it stands among the `Deadlines` that it is in.
     """
 
     __slots__ = (
@@ -36,6 +37,7 @@ class Ticket:
         "fifo",
         "lane",
         "next",
+        "place",
         "previous",
         "sequence",
         "start_by",
@@ -46,6 +48,8 @@ class Ticket:
         "tries",
         "was_preempted",
     )
+
+    place: int
 
     def __init__(self, lane: int, enqueued_at: float, start_by: float, body_bytes: int = 0) -> None:
         self.lane: int = lane

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from priolb.core.queueing import deadlines
+from priolb.core.queueing.deadlines import Deadlines, is_before
 from priolb.core.queueing.lanes import Fifo, Lane
 from priolb.core.ticket import Ticket
 
@@ -17,27 +17,24 @@ from priolb.core.ticket import Ticket
 class ByDeadline(Fifo):
     """Tickets in the order of `start_by`, equal ones in that of `sequence`; only the head is looked at."""
 
-    __slots__ = ("_entries", "_length")
+    __slots__ = ("_tickets",)
 
     def __init__(self) -> None:
         super().__init__()
-        self._entries: list[deadlines.Entry] = []
-        self._length: int = 0
+        self._tickets = Deadlines()
 
     def append(self, ticket: Ticket) -> None:
         self.insert(ticket)
 
     def insert(self, ticket: Ticket) -> None:
         ticket.fifo = self
-        self._length += 1
-        deadlines.add(self._entries, ticket, self, self._length)
-        self.head = deadlines.first(self._entries, self)
+        self._tickets.add(ticket)
+        self.head = self._tickets.first()
 
     def remove(self, ticket: Ticket) -> None:
         ticket.fifo = None
-        self._length -= 1
-        if ticket is self.head:
-            self.head = deadlines.first(self._entries, self)
+        self._tickets.remove(ticket)
+        self.head = self._tickets.first()
 
 
 class DeadlineLane(Lane):
@@ -59,7 +56,7 @@ class DeadlineLane(Lane):
         for tried, fifo in self.retries.items():
             head = fifo.head
             assert head is not None
-            if (best is None or _is_before(head, best)) and has_node_for(tried):
+            if (best is None or is_before(head, best)) and has_node_for(tried):
                 best = head
         return best
 
@@ -67,7 +64,7 @@ class DeadlineLane(Lane):
         best = self.fresh.head
         for fifo in (self.resting, *self.retries.values()):
             head = fifo.head
-            if head is not None and (best is None or _is_before(head, best)):
+            if head is not None and (best is None or is_before(head, best)):
                 best = head
         return best
 
@@ -76,7 +73,3 @@ class DeadlineLane(Lane):
 
     def _add_early(self, ticket: Ticket) -> None:
         """Nobody has to be looked for apart, as all stand in the order of their deadlines."""
-
-
-def _is_before(one: Ticket, other: Ticket) -> bool:
-    return one.start_by < other.start_by or (one.start_by == other.start_by and one.sequence < other.sequence)

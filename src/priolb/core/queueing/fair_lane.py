@@ -28,7 +28,7 @@ from math import inf
 from typing import Final
 
 from priolb.core.nodes.node import Lease
-from priolb.core.queueing import deadlines
+from priolb.core.queueing.deadlines import Deadlines
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.sharding import hand_of
 from priolb.core.ticket import Ticket
@@ -93,6 +93,7 @@ class FairLane(Lane):
         "_active",
         "_charges",
         "_clock_s",
+        "_deadlines",
         "_estimate_s",
         "_hand",
         "_left",
@@ -115,6 +116,7 @@ class FairLane(Lane):
         hand: int = HAND,
     ) -> None:
         super().__init__(name, limit, limit_bytes, max_wait_s)
+        self._deadlines = Deadlines()
         self._seed = seed
         self._hand = hand
         self._queues: list[TenantQueue] = [TenantQueue(max_wait_s) for _ in range(queues)]
@@ -154,15 +156,15 @@ class FairLane(Lane):
 
     def append(self, ticket: Ticket) -> None:
         self._join(ticket).append(ticket)
-        self._add_early(ticket)
+        self._deadlines.add(ticket)
 
     def put_back(self, ticket: Ticket) -> None:
         self._join(ticket).put_back(ticket)
-        self._add_early(ticket)
+        self._deadlines.add(ticket)
 
     def rest(self, ticket: Ticket) -> None:
         self._join(ticket).rest(ticket)
-        self._add_early(ticket)
+        self._deadlines.add(ticket)
 
     def wake(self, ticket: Ticket) -> None:
         if ticket.fifo is not None:  # else it has left the line meanwhile
@@ -173,6 +175,7 @@ class FairLane(Lane):
         queue = tenant.queue
         self._left, self._left_queue = ticket.sequence, queue
         queue.remove(ticket)
+        self._deadlines.remove(ticket)
         self.length -= 1
         self.held_bytes -= ticket.body_bytes
         if queue.length == 0:
@@ -211,7 +214,7 @@ class FairLane(Lane):
 
     def first_to_expire(self) -> Ticket | None:
         """Return the first of all by deadline: looking through the queues would take too long for each."""
-        return None if self._early is None else deadlines.first(self._early, None)
+        return self._deadlines.first()
 
     # Who runs
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from priolb.core.queueing import deadlines
+from priolb.core.queueing.deadlines import Deadlines
 from priolb.core.ticket import RUNNING, WAITING, Ticket
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Lane:
         self.length: int = 0
         self.held_bytes: int = 0
         self.max_wait_s: float = max_wait_s
-        self._early: list[deadlines.Entry] | None = None  # none as long as there has been nobody for it
+        self._early: Deadlines | None = None  # none as long as there has been nobody for it
         self.retries: dict[frozenset[int], Fifo] = {}
         self.fresh: Fifo = self._new_fifo()
         self.resting: Fifo = self._new_fifo()
@@ -141,7 +141,7 @@ class Lane:
         self.fresh.append(ticket)
         self.length += 1
         self.held_bytes += ticket.body_bytes
-        if ticket.start_by < ticket.enqueued_at + self.max_wait_s:
+        if self._is_early(ticket):
             self._add_early(ticket)
 
     def put_back(self, ticket: Ticket) -> None:
@@ -168,6 +168,8 @@ class Lane:
         ticket.state = RUNNING
         self.length -= 1
         self.held_bytes -= ticket.body_bytes
+        if self._early is not None and self._is_early(ticket):
+            self._early.remove(ticket)
         if fifo.head is None and fifo is not self.fresh and fifo is not self.resting:
             del self.retries[ticket.tried]
 
@@ -199,10 +201,9 @@ class Lane:
     def first_to_expire(self) -> Ticket | None:
         """Return the ticket with the earliest `start_by`; of several the oldest."""
         oldest = self.oldest()
-        if self._early:
-            early = deadlines.first(self._early, None)
-            if early is not None and oldest is not None and early.start_by < oldest.start_by:
-                return early
+        early = None if self._early is None else self._early.first()
+        if early is not None and oldest is not None and early.start_by < oldest.start_by:
+            return early
         return oldest
 
     # Who runs; told only where somebody keeps accounts of it
@@ -228,10 +229,14 @@ class Lane:
         ticket.state = WAITING
         self.length += 1
         self.held_bytes += ticket.body_bytes
-        if ticket.start_by < ticket.enqueued_at + self.max_wait_s:
+        if self._is_early(ticket):
             self._add_early(ticket)
+
+    def _is_early(self, ticket: Ticket) -> bool:
+        """Return whether a ticket expires before others that come with it may."""
+        return ticket.start_by < ticket.enqueued_at + self.max_wait_s
 
     def _add_early(self, ticket: Ticket) -> None:
         if self._early is None:
-            self._early = []
-        deadlines.add(self._early, ticket, None, self.length)
+            self._early = Deadlines()
+        self._early.add(ticket)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from priolb.core.queueing.deadline_lane import ByDeadline, DeadlineLane
+from priolb.core.queueing.deadline_lane import DeadlineLane
 from priolb.core.ticket import RUNNING, WAITING, Ticket
 
 
@@ -108,17 +108,3 @@ def test_nobody_is_looked_for_apart_and_bytes_and_limits_count_as_elsewhere() ->
         lane.append(each)
     assert lane._early is None
     assert (lane.held_bytes, lane.has_room(0, b"")) == (60, False)
-
-
-def test_what_is_kept_of_those_who_left_is_bounded() -> None:
-    """A line of 3 holds at most 22 entries, whoever comes and goes."""
-    line = ByDeadline()
-    for number in range(3):
-        line.append(due(number, 1000.0))
-    for number in range(3, 1000):
-        each = due(number, 2000.0 - number)
-        line.append(each)
-        line.remove(each)
-        assert len(line._entries) <= 2 * 4 + 16
-    assert line.head is not None
-    assert line.head.sequence == 0
