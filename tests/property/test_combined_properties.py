@@ -243,7 +243,7 @@ def test_each_request_ends_once_and_takes_nothing_with_it(
             clients.look(rig.clock())
             for node in nodes:
                 assert 0 <= node.state.in_flight <= node.state.slots
-            assert sum(shares.in_flight) == rig.scheduler.running
+            assert sum(shares.in_flight) == rig.running
         end(ends, rig, nodes, clients, asked)
         for client, answers in zip(clients.all, clients.answers, strict=True):
             assert answers or client.is_ended or ends == "left"
@@ -282,7 +282,7 @@ def do(
         case ("ill" | "well", int(which)):
             node = nodes[which % len(nodes)].state
             if node.node_id in rig.engine.fleet.nodes:
-                rig.engine.set_healthy(node, step[0] == "well")
+                rig.set_healthy(node, step[0] == "well")
         case ("gone", int()):
             come_or_go(rig, nodes)
         case (str(what), int(which)):
@@ -321,7 +321,7 @@ def end(ends: str, rig: Rig, nodes: list[MemoryNode], clients: Clients, asked: s
         nodes.append(rig.node(1))
         for node in nodes:
             if node.state.node_id in rig.engine.fleet.nodes:
-                rig.engine.set_healthy(node.state, True)
+                rig.set_healthy(node.state, True)
         for _ in range(100):
             for call in calls_at(nodes, asked):
                 answer(call, "good", asked)

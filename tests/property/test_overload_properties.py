@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.median import RecentMedian
-from priolb.core.nodes.node import Lease, NodeState
+from priolb.core.nodes.node import OVER, Lease, NodeState
 from priolb.core.overload.admission import AdmissionControl
 from priolb.core.overload.estimate import WaitEstimate
 from priolb.core.overload.preemption import Preemption
@@ -149,7 +149,7 @@ class OverloadMachine(RuleBasedStateMachine):
         )
         loser, tries, tried = victim.ticket, victim.ticket.tries, victim.ticket.tried
         lease = self.scheduler.preempt(victim, lane, self.now)
-        assert victim.ended
+        assert victim.state == OVER
         assert (loser.state, loser.tries, loser.tried) == (WAITING, tries - 1, tried)
         assert (lease.ticket, lease.node, ticket.state) == (ticket, victim.node, RUNNING)
         self.leases.remove(victim)

@@ -87,6 +87,7 @@ def some_facts(log: Log) -> Facts:
     requests.client_left(b"", 1, 1, 60)
     for _ in range(2):
         requests.preempted(b"", 2, "http://a", b"")
+    log.logger._writer.lost_lines = 3
     pulse = Pulse()
     pulse.stalls[0], pulse.stalls[5], pulse.stalls[9], pulse.stalled_s = 100, 2, 1, 1.75
     return Facts(some_nodes(), some_queue(), requests, pulse, some_limits())

@@ -323,7 +323,7 @@ class Rig:
         )
         self.nodes[host] = node = MemoryNode(self.loop, state, self.engine.flush)
         self.engine.attach(state)
-        self.engine.set_healthy(state, is_healthy)
+        self.set_healthy(state, is_healthy)
         return node
 
     def run(self) -> None:
@@ -332,9 +332,19 @@ class Rig:
     def advance(self, seconds: float) -> None:
         self.loop.advance(seconds)
 
+    def set_healthy(self, node: NodeState, healthy: bool) -> None:
+        """Decide that a node is healthy, or not."""
+        self.engine.fleet.set_healthy(node, healthy, "it was decided", self.engine.clock())
+        self.engine.settle()
+
+    @property
+    def running(self) -> int:
+        """Requests that are at a node."""
+        return sum(node.state.in_flight for node in self.nodes.values())
+
     def counts(self) -> tuple[int, int, int]:
         """Return how many requests wait, how many are at a node, and how many bytes are held for them."""
-        return self.scheduler.queue.length, self.scheduler.running, self.engine.body_budget.held_bytes
+        return self.scheduler.queue.length, self.running, self.engine.body_budget.held_bytes
 
     def check_nothing_held(self) -> None:
         """Check that no request is under way, and that the last one took nothing with it."""

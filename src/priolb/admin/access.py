@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
+
+from priolb.http.addresses import Networks, address_of
 
 
 class AdminAccess:
@@ -18,7 +20,7 @@ class AdminAccess:
     __slots__ = ("_networks", "_token")
 
     def __init__(self, networks: Sequence[IPv4Network | IPv6Network], token: str) -> None:
-        self._networks = tuple(networks)
+        self._networks = Networks(networks)
         self._token = token.encode()
 
     def allows(self, peer: str, authorization: bytes | None) -> bool:
@@ -28,7 +30,7 @@ class AdminAccess:
             peer: its address; empty for a Unix socket, which nothing but the token lets in.
             authorization: value of the Authorization field, None without one.
         """
-        return self.has_token(authorization) or self._is_trusted(peer)
+        return self.has_token(authorization) or self._networks.around(address_of(peer.encode())) >= 0
 
     def has_token(self, authorization: bytes | None) -> bool:
         """Return whether the value of an Authorization field carries the token; False when there is none."""
@@ -37,13 +39,3 @@ class AdminAccess:
         scheme, _, token = authorization.partition(b" ")
         # In constant time: how long a refusal takes must not tell how many first characters were right.
         return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(b" "), self._token)
-
-    def _is_trusted(self, peer: str) -> bool:
-        try:
-            address = ip_address(peer)
-        except ValueError:
-            return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            # How an IPv4 peer looks on a socket of both families: it is as trusted as its own address.
-            address = address.ipv4_mapped
-        return any(address in network for network in self._networks)

@@ -6,18 +6,17 @@ import re
 import sys
 from argparse import Namespace
 from dataclasses import dataclass
-from email.message import Message
 from http.client import HTTPException
-from typing import IO, Any, Final
+from typing import Any, Final
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
 from priolb.cli.options import OptionParser
 from priolb.config.load import read_value
-from priolb.config.parse import Token
+from priolb.config.parse import Token, is_base_url
 from priolb.config.words import did_you_mean, escaped, shown
 from priolb.errors import ConfigError
+from priolb.no_redirect import NoRedirect
 
 TIMEOUT_S: Final = 10.0
 ADD_TIMEOUT_S: Final = 60.0
@@ -144,29 +143,9 @@ class _BaseUrl:
     accepts: str = "an address like http://localhost:8080"
 
     def parse(self, text: str) -> str:
-        if not _is_base_url(text):
+        if not is_base_url(text):
             raise ValueError(f"is not {self.accepts}")
         return text.rstrip("/")
-
-
-class _NoRedirect(HTTPRedirectHandler):
-    """Redirects are not followed: urllib would hand the token to wherever they point."""
-
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
-    ) -> None:
-        return None
-
-
-def _is_base_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no port, a bracket that is not closed
-        return False
-    is_clean = text.isascii() and text.isprintable() and " " not in text
-    is_base = not (parts.query or parts.fragment or "@" in parts.netloc)
-    return parts.scheme in ("http", "https") and has_host and is_clean and is_base
 
 
 def _option(given: str | None, flag: str, variable: str) -> tuple[str, str] | None:
@@ -206,7 +185,7 @@ def _ask(base_url: str, method: str, target: str, members: dict[str, object] | N
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     # A proxy for the outside world has no business between an operator and an instance.
-    opener = build_opener(ProxyHandler({}), _NoRedirect)
+    opener = build_opener(ProxyHandler({}), NoRedirect)
     try:
         with opener.open(request, timeout=ADD_TIMEOUT_S if method == "POST" else TIMEOUT_S) as response:
             answer: bytes = response.read(_ANSWER_MAX_BYTES)

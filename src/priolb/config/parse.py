@@ -353,7 +353,7 @@ class UrlOrDirectory:
     accepts: str = "a URL (http:// or https://), an absolute path of a directory, or nothing"
 
     def parse(self, text: str) -> str:
-        if text and (not text.isprintable() or not (text.startswith("/") or _is_base_url(text))):
+        if text and (not text.isprintable() or not (text.startswith("/") or is_base_url(text))):
             raise ValueError(f"is not {self.accepts}")
         return text
 
@@ -381,14 +381,16 @@ def _network(item: str) -> Network:
     return ip_network(item)
 
 
-def _is_base_url(text: str) -> bool:
+def is_base_url(text: str) -> bool:
+    """Return whether a text is an http or https URL to which a path can be added."""
     try:
         parts = urlsplit(text)
         has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no port, a bracket that is not closed
         return False
-    is_base = not (parts.query or parts.fragment or "@" in parts.netloc or " " in text)
-    return parts.scheme in ("http", "https") and text.isascii() and has_host and is_base
+    is_clean = text.isascii() and text.isprintable() and " " not in text
+    is_base = not (parts.query or parts.fragment or "@" in parts.netloc)
+    return parts.scheme in ("http", "https") and has_host and is_clean and is_base
 
 
 def _is_host(host: str) -> bool:

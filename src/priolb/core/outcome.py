@@ -151,5 +151,5 @@ def answered(status: int, answering: bool, node_error: bool = False, retry_after
 # Those of nearly all tries, shared: by the status, which has three digits; negative once a part has gone on.
 _by_status: Final[dict[int, Outcome]] = {}
 
-PREEMPTED: Final = Outcome(Source.US, Phase.HEAD, None, 0, sent=True, answering=False)
-"""How a try ended that was cut short for a better request: it says nothing of its node."""
+GIVEN_UP: Final = Outcome(Source.US, Phase.HEAD, None, 0, sent=True, answering=False)
+"""How a try ended that was cut short for a better one, or a better request: it says nothing of its node."""

@@ -24,7 +24,7 @@ from priolb.core.chance import MIDDLE, Chance
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.judge import Judge
 from priolb.core.nodes.node import FIRST, OVER, REPEATED, Lease, NodeState
-from priolb.core.outcome import PREEMPTED, Outcome
+from priolb.core.outcome import GIVEN_UP, Outcome
 from priolb.core.overload.admission import AdmissionControl
 from priolb.core.overload.preemption import Preemption
 from priolb.core.overload.retry_advice import RetryAdvice
@@ -104,11 +104,6 @@ class Scheduler:
     # Nodes
 
     @property
-    def running(self) -> int:
-        """Leases that have not ended."""
-        return self.fleet.in_flight
-
-    @property
     def has_nodes(self) -> bool:
         """Whether any node is registered, usable or not."""
         return bool(self.fleet.nodes)
@@ -134,9 +129,10 @@ class Scheduler:
         """Return why `submit` would refuse a new ticket, or None."""
         if not self.fleet.nodes:
             return Reason.NO_NODES
-        if not self.queue.lanes[ticket.lane].has_room(ticket.body_bytes, ticket.tenant):
-            return Reason.QUEUE_FULL
-        return self._refusal_by_admission(ticket)
+        reason = self._refusal_by_admission(ticket)
+        if reason is None and not self.queue.lanes[ticket.lane].has_room(ticket.body_bytes, ticket.tenant):
+            reason = Reason.QUEUE_FULL
+        return reason
 
     def is_full(self, lane: int, body_bytes: int, tenant: bytes) -> bool:
         """Return whether `submit` would refuse a new ticket for no other reason than that its lane is full.
@@ -343,7 +339,7 @@ class Scheduler:
         loser = victim.ticket
         self.preemption.preempt(victim)
         victim.end()
-        self._judge.ended(victim, PREEMPTED, True, now)
+        self._judge.ended(victim, GIVEN_UP, True, now)
         self._shares.end(victim, now)
         loser.tries -= 1
         self.queue.put_back(loser)

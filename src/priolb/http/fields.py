@@ -176,7 +176,10 @@ class FieldFinder:
         self._pattern = re.compile(rb"^%s: ([^\r]*)" % re.escape(self._name), re.IGNORECASE | re.MULTILINE)
 
     def value_in(self, head: RequestHead) -> bytes:
-        """Return the value of the field, empty when there is none; of several lines the first."""
+        """Return the value of the field, empty when there is none.
+
+        Of several lines the first, or all of them, joined, of a field that is looked at anyway.
+        """
         known = head.known.get(self._name)
         if known is not None:
             return known

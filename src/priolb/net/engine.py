@@ -246,7 +246,7 @@ class Engine:
             if self.scheduler.preemption is not None:
                 self._preempt(now, self.scheduler.preemption.lanes)
         if self.scheduler.fleet.has_news:
-            self._take_news(now)
+            self._take_news()
 
     def _start_waiting(self, now: float) -> None:
         scheduler = self.scheduler
@@ -281,7 +281,7 @@ class Engine:
             self._start_waiting(now)  # a slot that was no good for a winner may be for a loser
         self.expect(scheduler.next_preemption())
 
-    def _take_news(self, now: float) -> None:
+    def _take_news(self) -> None:
         """Carry out what has followed from the ends of tries, from checks and from the operator's wishes."""
         fleet = self.scheduler.fleet
         changes = fleet.take_changes()
@@ -342,12 +342,6 @@ class Engine:
         self.scheduler.fleet.remove(node, now)
         self._links.pop(node.node_id).close()
         self.pump(now)  # a retry that waited for this node may go elsewhere now
-
-    def set_healthy(self, node: NodeState, healthy: bool) -> None:
-        """Decide that `node` is healthy, or not, whatever its checks say; they may change that again."""
-        now = self.clock()
-        self.scheduler.fleet.set_healthy(node, healthy, "it was decided", now)
-        self.pump(now)
 
     def checked(self, node: NodeState, failure: str | None, is_late: bool) -> None:
         """Take note of a health check, and give the node work if it may have some.

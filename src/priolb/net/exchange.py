@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from priolb.core.nodes.node import Lease
-from priolb.core.outcome import Outcome, Phase, Source, answered
+from priolb.core.outcome import GIVEN_UP, Outcome, Phase, Source, answered
 from priolb.core.overload.retry_advice import OVERLOADED
 from priolb.core.ticket import RUNNING, WAITING
 from priolb.errors import Reason
@@ -32,7 +32,7 @@ from priolb.net.attempts import Attempts
 from priolb.net.backend import BackendConnection
 from priolb.net.flushing import SHORT_MAX_BYTES
 from priolb.net.own_fields import own_fields
-from priolb.net.second_try import GIVEN_UP, SecondTry, plan_second_try
+from priolb.net.second_try import SecondTry, plan_second_try
 from priolb.net.upload import Upload
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from priolb.core.nodes.node import Lease
-from priolb.core.outcome import Outcome, Phase, Source, answered
+from priolb.core.outcome import GIVEN_UP, Outcome, Phase, Source, answered
 from priolb.core.timers import Lapsing
 from priolb.errors import Reason
 from priolb.http.messages import ResponseHead
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from priolb.net.engine import Engine
     from priolb.net.exchange import Exchange
     from priolb.net.pool import NodeLink
-
-# How a try ended that was given up for a better one: it says nothing of its node.
-GIVEN_UP: Final = Outcome(Source.US, Phase.HEAD, None, 0, sent=True, answering=False)
 
 
 class SecondTry(Lapsing):

@@ -74,11 +74,6 @@ class NodeURI:
         self.expectation = expectation
 
     @property
-    def slots(self) -> int | None:
-        """Its `_workers`, None when they are not given as a number."""
-        return self.parameters.workers
-
-    @property
     def authority(self) -> str:
         """Host and, unless it is the scheme's own, port: the value of a Host field."""
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -63,6 +63,11 @@ class Logger:
         self.requests.hand_over()
         self._writer.write(line)
 
+    @property
+    def lost_lines(self) -> int:
+        """How many lines nobody will read; see `LogWriter`."""
+        return self._writer.lost_lines
+
     def close(self) -> None:
         """Write what is left."""
         self.requests.hand_over()

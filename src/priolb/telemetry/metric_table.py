@@ -265,6 +265,13 @@ METRICS: Final = (
         ],
     ),
     Metric(
+        "priolb_log_lines_lost_total",
+        Kind.COUNTER,
+        (),
+        "Lines of the log that were lost: their reader was too slow or gone, or the disk was full.",
+        lambda facts: [((), facts.requests.lost_lines)],
+    ),
+    Metric(
         "priolb_event_loop_stall_seconds",
         Kind.HISTOGRAM,
         (),

@@ -228,6 +228,11 @@ class RequestLog:
         """Log that what a client sent was no request that could be served, or came too slowly."""
         self.rejections.rejected(request_id, peer, status, detail, now)
 
+    @property
+    def lost_lines(self) -> int:
+        """How many lines of the log nobody will read."""
+        return self._logger.lost_lines
+
     def tell_others(self) -> None:
         """Log how much was refused and rejected without a line of its own."""
         self.refusals.tell_others()

@@ -101,7 +101,7 @@ def test_a_node_that_passes_its_health_check_is_given_what_waits_at_once() -> No
         client.send(POST)
         rig.advance(2)
         assert node.attempts == 0
-        rig.engine.set_healthy(node.state, True)
+        rig.set_healthy(node.state, True)
         node.accept().send(ANSWER)
         assert client.take() == answer_at_client(times=timings(2_000_000, 0, 2_000_000))
 
@@ -112,11 +112,11 @@ def test_of_many_who_may_start_on_new_connections_sixteen_do_in_each_turn_of_the
         for client in clients:
             client.send(POST)
         rig.run()
-        rig.engine.set_healthy(node.state, True)
-        started = [rig.scheduler.running]
+        rig.set_healthy(node.state, True)
+        started = [rig.running]
         for _ in range(3):
             rig.loop.turn()
-            started.append(rig.scheduler.running)
+            started.append(rig.running)
         assert started == [16, 32, 40, 40]
         rig.run()
         for call in node.connections:
@@ -131,13 +131,13 @@ def test_of_many_who_may_start_on_open_connections_sixty_four_do_in_each_turn() 
         for client in clients:
             client.send(POST)
         rig.run()
-        assert rig.scheduler.running == len(node.connections) == 100
+        assert rig.running == len(node.connections) == 100
         for call in node.connections:
             call._protocol.data_received(ANSWER)
-        started = [rig.scheduler.running]
+        started = [rig.running]
         for _ in range(3):
             rig.loop.turn()
-            started.append(rig.scheduler.running)
+            started.append(rig.running)
         assert started == [0, 64, 100, 100]
         assert len(node.connections) == 100
         for call in node.connections:
@@ -152,14 +152,14 @@ def test_a_connection_that_is_open_does_not_hide_those_that_are_made() -> None:
         node, clients = rig.node(slots=100), [rig.client() for _ in range(41)]
         clients[0].send(POST)
         node.accept().send(ANSWER)
-        rig.engine.set_healthy(node.state, False)
+        rig.set_healthy(node.state, False)
         for client in clients[1:]:
             client.send(patch)
         rig.run()
-        rig.engine.set_healthy(node.state, True)
-        assert rig.scheduler.running == 16
+        rig.set_healthy(node.state, True)
+        assert rig.running == 16
         rig.run()
-        assert (node.attempts, rig.scheduler.running) == (41, 40)
+        assert (node.attempts, rig.running) == (41, 40)
         for call in node.connections[1:]:
             call.send(ANSWER)
         assert [len(client.take()) > 0 for client in clients] == [True] * 41
@@ -171,11 +171,11 @@ def test_more_starts_are_put_off_once_a_turn_however_often_that_is_asked_for() -
         for client in clients:
             client.send(POST)
         rig.run()
-        rig.engine.set_healthy(node.state, True)
+        rig.set_healthy(node.state, True)
         rig.engine.settle()
-        assert rig.scheduler.running == 32
+        assert rig.running == 32
         rig.loop.turn()
-        assert rig.scheduler.running == 48
+        assert rig.running == 48
         rig.run()
         assert rig.counts() == (36, 64, 200)
         for client in clients:
@@ -186,7 +186,7 @@ def test_more_starts_are_put_off_once_a_turn_however_often_that_is_asked_for() -
 def test_a_node_that_fails_its_health_check_gets_no_new_request() -> None:
     with Rig() as rig:
         first, second, client = rig.node(), rig.node(), rig.client()
-        rig.engine.set_healthy(first.state, False)
+        rig.set_healthy(first.state, False)
         for _ in range(3):
             client.send(POST)
             rig.run()

@@ -164,6 +164,6 @@ def test_an_ended_request_is_neither_cancelled_nor_refused_a_second_time() -> No
         rig.advance(5.1)
         assert waiting.state == ENDED
         client.end()
-        rig.engine.set_healthy(node.state, True)
+        rig.set_healthy(node.state, True)
         assert client.take() == DEADLINE
         assert rig.notes.take("client_left", "refused") == [("refused", b"", "deadline", 504)]

@@ -50,7 +50,7 @@ def busy(rig: Rig, slots: int) -> MemoryNode:
 def serve_all(rig: Rig, node: MemoryNode) -> list[bytes]:
     """Answer everything, and return with what each client was answered."""
     rig.run()
-    while rig.scheduler.running:
+    while rig.running:
         for call in node.connections:
             if call.take():
                 call.send(ANSWER)
@@ -140,7 +140,7 @@ def test_nobody_is_displaced_for_one_that_has_a_slot() -> None:
             read(call, ANSWER)
         come(rig, 1, FAST)
         rig.engine.flush()
-        assert rig.scheduler.running == 2
+        assert rig.running == 2
         assert serve_all(rig, node) == [b"200"] * 4
 
 

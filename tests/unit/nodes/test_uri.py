@@ -52,7 +52,7 @@ def test_a_uri_is_taken_apart(
     parsed = parse_node_uri(uri)
     assert parsed.uri == uri, "the whole string is the node's identity"
     assert (parsed.is_tls, parsed.host, parsed.port) == (is_tls, host, port)
-    assert (parsed.path, parsed.query, parsed.slots) == (path, query, slots)
+    assert (parsed.path, parsed.query, parsed.parameters.workers) == (path, query, slots)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_what_an_attested_node_has_to_prove(uri: str, expectation: Expectation) 
 
 def test_nothing_of_the_user_part_or_the_policy_is_meant_for_the_node_or_the_log() -> None:
     parsed = parse_node_uri(f"https://{SGX}@foo:8443/rpc?a=1&_allow_tcb=OutOfDate&_workers=3")
-    assert (parsed.host, parsed.port, parsed.path, parsed.query, parsed.slots) == (
+    assert (parsed.host, parsed.port, parsed.path, parsed.query, parsed.parameters.workers) == (
         "foo",
         8443,
         "/rpc",

@@ -73,6 +73,7 @@ EXPECTED: dict[str, Values] = {
     "priolb_rejections_total": {("0",): 1, ("400",): 2, ("431",): 1},
     "priolb_clients_left_total": {("fast-track",): 0, ("high-priority",): 1, ("low-priority",): 0},
     "priolb_preemptions_total": {("fast-track",): 0, ("high-priority",): 0, ("low-priority",): 2},
+    "priolb_log_lines_lost_total": {(): 3},
 }
 
 

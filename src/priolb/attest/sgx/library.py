@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 from operator import lt
 from typing import Final, Protocol
 
+from priolb.attest.attestors import Log
 from priolb.attest.reader import MalformedError
 from priolb.attest.sgx.collateral import Collateral, Platform
 from priolb.attest.sgx.origin import check_origin
@@ -29,13 +30,6 @@ class CollateralSource(Protocol):
             OSError: the source cannot be reached or has none.
             MalformedError: what it gives is no collateral.
         """
-
-
-class Log(Protocol):
-    """Where changes are told."""
-
-    def info(self, msg: str, /, **fields: object) -> None: ...
-    def warning(self, msg: str, /, **fields: object) -> None: ...
 
 
 class _Wanted:

@@ -7,16 +7,17 @@ import re
 from email.message import Message
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import Request, build_opener
 
 from priolb.attest.anchors import INTEL_SGX_ROOT_CRL_URL
 from priolb.attest.jsontext import member, parse_object
 from priolb.attest.reader import MalformedError
 from priolb.attest.sgx.collateral import COLLATERAL_MAX_BYTES, Collateral, Platform
 from priolb.attest.sgx.library import CollateralSource
+from priolb.no_redirect import NoRedirect
 from priolb.tasks import in_thread
 
 TIMEOUT_S: Final = 10.0
@@ -102,19 +103,10 @@ class PccsSource:
         )
 
 
-class _NoRedirect(HTTPRedirectHandler):
-    """Redirects are not followed: the operator named the service to ask, and no other."""
-
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
-    ) -> None:
-        return None
-
-
 def _get(url: str) -> tuple[bytes, Message]:
     request = Request(url)  # noqa: S310 - open_source lets http(s) pass only
     try:
-        with build_opener(_NoRedirect).open(request, timeout=TIMEOUT_S) as response:
+        with build_opener(NoRedirect).open(request, timeout=TIMEOUT_S) as response:
             body: bytes = response.read(COLLATERAL_MAX_BYTES + 1)
             headers: Message = response.headers
     except HTTPError as error:

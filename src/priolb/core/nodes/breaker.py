@@ -42,7 +42,6 @@ class Breaker:
         "_rested_from",
         "_test_ticket",
         "older",
-        "opened",
         "started_at",
         "state",
         "until",
@@ -50,8 +49,6 @@ class Breaker:
 
     def __init__(self) -> None:
         self.state: int = CLOSED
-        self.opened: int = 0
-        """Times it was opened, for the operator."""
         self.until: float = 0.0
         """End of the rest, monotonic seconds."""
         self.started_at: float = 0.0
@@ -137,7 +134,6 @@ class Breaker:
 
     def _rest(self, now: float) -> None:
         self.state = OPEN
-        self.opened += 1
         self._rested_from = now
         self.until = now + self._rest_s
         self._test_ticket = _NO_TICKET

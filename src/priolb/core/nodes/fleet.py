@@ -66,7 +66,6 @@ class Fleet:
         "_ejected",
         "_fit",
         "_leases_matter",
-        "_leaving",
         "_overdue",
         "_tier",
         "candidates",
@@ -97,7 +96,6 @@ class Fleet:
         self._due_count: int = 0
         self._changes: list[NodeChange] = []
         self._overdue: list[NodeState] = []
-        self._leaving: list[NodeState] = []  # removed, with requests in flight
 
     # Who belongs to it
 
@@ -122,12 +120,6 @@ class Fleet:
         if self.nodes.pop(node.node_id, None) is not None:
             self.refresh(node, "removed", now)
             self.free.forget(node)
-            self._leaving = [each for each in (*self._leaving, node) if each.in_flight]
-
-    @property
-    def in_flight(self) -> int:
-        """Requests in flight over all nodes, those that were removed included."""
-        return sum(node.in_flight for node in (*self.nodes.values(), *self._leaving))
 
     def watch_all(self) -> None:
         """Let the end of each lease matter to more than the averages, whatever its node."""

@@ -171,11 +171,6 @@ class Lease:
         self.worked_from: float = started_at
         self.state: int = state
 
-    @property
-    def ended(self) -> bool:
-        """Whether its slot has been given back."""
-        return self.state == OVER
-
     def end(self) -> None:
         """Take note that its slot is given back."""
         assert self.state != OVER

@@ -27,7 +27,7 @@ class RetryBudget:
         now: monotonic seconds; no request has come yet.
     """
 
-    __slots__ = ("_counted", "_counted_at", "_floor", "_requests", "_share", "_spent", "refused")
+    __slots__ = ("_counted", "_counted_at", "_floor", "_requests", "_share", "_spent")
 
     def __init__(self, percent: float, floor_per_s: float, now: float) -> None:
         self._share: float = percent / 100.0
@@ -36,8 +36,6 @@ class RetryBudget:
         self._spent: float = 0.0
         self._counted: int = 0
         self._counted_at: float = now
-        self.refused: int = 0
-        """Extra tries that there was no budget for."""
 
     def has_one(self, requests: int, now: float) -> bool:
         """Return whether there is an extra try to spend.

@@ -177,19 +177,19 @@ def test_even_in_a_panic_no_unattested_node_is_used() -> None:
     assert (usable(fleet), one.status, two.status) == ([2], NodeStatus.UNATTESTED, NodeStatus.LAST_RESORT)
 
 
-def test_a_removed_node_is_forgotten_with_what_it_has_in_flight_still_counted() -> None:
+def test_a_removed_node_is_forgotten_and_ends_what_it_has_in_flight() -> None:
     one, two = nodes(2)
     fleet = fleet_of(one, two)
     assert take(fleet, 3) == [1, 2, 1]
     fleet.remove(one, NOW)
     fleet.remove(one, NOW)
-    assert (usable(fleet), fleet.in_flight, told(fleet)) == ([2], 3, [])
+    assert (usable(fleet), one.in_flight, told(fleet)) == ([2], 2, [])
     assert take(fleet, 1) == [2]
     fleet.free.release(one)
     fleet.free.release(one)
-    assert (fleet.in_flight, fleet.free.length) == (2, 1)
+    assert (one.in_flight, two.in_flight, fleet.free.length) == (0, 2, 1)
     fleet.remove(two, NOW)
-    assert (fleet.candidates, fleet.free.length, fleet.in_flight) == ({}, 0, 2)
+    assert (fleet.candidates, fleet.free.length, two.in_flight) == ({}, 0, 2)
 
 
 # The operator

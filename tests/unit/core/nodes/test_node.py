@@ -1,6 +1,6 @@
 """What is known of a node at first, and how logs show it."""
 
-from priolb.core.nodes.node import Lease, NodeState
+from priolb.core.nodes.node import FIRST, Lease, NodeState
 from priolb.core.ticket import Ticket
 
 
@@ -20,4 +20,4 @@ def test_a_node_shows_its_name_health_and_load() -> None:
 def test_a_new_lease_has_not_ended() -> None:
     ticket, node = Ticket(0, 1.0, 6.0), NodeState(1, "http://a", 1)
     lease = Lease(ticket, node, 2.5)
-    assert (lease.ticket, lease.node, lease.started_at, lease.ended) == (ticket, node, 2.5, False)
+    assert (lease.ticket, lease.node, lease.started_at, lease.state) == (ticket, node, 2.5, FIRST)

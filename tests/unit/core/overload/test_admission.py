@@ -208,6 +208,14 @@ def test_one_that_would_wait_longer_than_it_has_time_is_refused() -> None:
     assert desk.submit("h1", 2.5) is None, "it waits for nobody"
 
 
+def test_a_refusal_that_is_foreseen_names_the_reason_that_it_will_have() -> None:
+    """Of a full lane whose line is too long as well, `Expect: 100-continue` told another one."""
+    desk = Desk(service_s=1.0, lane_limits=(0, 0, 3))
+    assert [desk.submit(f"l{number}", 2.5) for number in range(3)] == [None] * 3
+    assert desk.scheduler.refusal(ticket("l3", 2.5)) is Reason.WAIT_TOO_LONG
+    assert desk.submit("l3", 2.5) is Reason.WAIT_TOO_LONG
+
+
 def test_more_slots_wait_less() -> None:
     desk = Desk(service_s=1.0, slots=4)
     assert [desk.submit(f"l{number}", 2.5) for number in range(11)] == [None] * 10 + [Reason.WAIT_TOO_LONG]

@@ -3,7 +3,7 @@
 import pytest
 
 from priolb.core.nodes.fleet import Fleet
-from priolb.core.nodes.node import FIRST, Lease
+from priolb.core.nodes.node import FIRST, OVER, Lease
 from priolb.core.overload.admission import AdmissionControl
 from priolb.core.overload.estimate import WaitEstimate
 from priolb.core.overload.preemption import Preemption
@@ -75,7 +75,7 @@ def test_the_youngest_of_the_lane_gives_up_its_slot() -> None:
         1.0,
         FIRST,
     )
-    assert youngest.ended
+    assert youngest.state == OVER
     assert (youngest.ticket.state, fast.state) == (WAITING, RUNNING)
     assert (youngest.ticket.tries, youngest.ticket.tried, fast.tries) == (0, frozenset(), 1)
     assert (desk.node.in_flight, desk.node.record.failed) == (2, 0)
