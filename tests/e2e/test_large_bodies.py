@@ -6,10 +6,10 @@ from typing import Final
 import pytest
 
 from support.balancer import Balancer
-from support.factories import Connect, Launch, NewStreamNode
-from support.scripted_node import reply
+from support.factories import Connect, Launch, NewNode, NewStreamNode
+from support.scripted_node import always, reply
 from support.stream_node import Stream
-from support.wire import PATIENCE_S, Client, request
+from support.wire import PATIENCE_S, Client, post, request
 
 MB: Final = 1024 * 1024
 GB: Final = 1024 * MB
@@ -89,6 +89,41 @@ def test_a_node_is_waited_for_as_long_as_it_reads_what_the_system_holds(
     client = connect(balancer)
     upload(client, 4 * MB)
     assert client.receive("PUT").body == b"%d" % (4 * MB)
+
+
+def test_a_node_that_reads_on_slowly_is_not_taken_for_one_that_has_stopped(
+    launch: Launch, new_stream_node: NewStreamNode, connect: Connect
+) -> None:
+    """It takes 0.8 MB a second, and the system asks for more only when it has let go of more than that."""
+
+    def sip(stream: Stream) -> None:
+        size = 0
+        while size < stream.length:
+            size += len(stream.read(16_384))
+            if size < 4 * MB:
+                is_over.wait(0.02)
+        stream.send(reply(200, b"%d" % size, "Connection: close"))
+
+    is_over = threading.Event()
+    node = new_stream_node(sip, receive_bytes=16_384)
+    balancer = launch("-nodes", node.uri, NODE_IDLE_TIMEOUT="1", PAYLOAD_MAX_KB="0", RETRIES_MAX="1")
+    client = connect(balancer)
+    upload(client, 16 * MB)
+    assert client.receive("PUT").body == b"%d" % (16 * MB)
+
+
+def test_a_client_that_reads_on_slowly_is_not_taken_for_one_that_has_stopped(
+    launch: Launch, new_node: NewNode, connect: Connect
+) -> None:
+    balancer = launch("-nodes", new_node(always(200, bytes(16 * MB))).uri, CLIENT_STALL_TIMEOUT="1")
+    client = connect(balancer, receive_bytes=16_384)
+    client.send(post())
+    client.receive_head()
+    is_over = threading.Event()
+    for _ in range(256):
+        assert client.skip(16_384) == 16_384
+        is_over.wait(0.02)
+    assert client.skip(12 * MB) == 12 * MB
 
 
 def test_a_node_that_stops_reading_stops_the_client(

@@ -1,6 +1,9 @@
 """Nodes behind https."""
 
 import json
+import queue
+import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from support.balancer import Balancer
 from support.certificates import Authority
 from support.factories import Connect, Launch, NewNode
 from support.scripted_node import Call, always
-from support.wire import post
+from support.wire import PATIENCE_S, Client, post
 
 
 @pytest.fixture
@@ -64,6 +67,82 @@ def test_a_node_that_speaks_no_tls_is_not_added(launch: Launch, new_node: NewNod
     assert (status, reason.startswith("health check of https://127.0.0.1:")) == (400, True)
     assert node.requests == []
     node.faults.clear()  # what it saw was no HTTP indeed
+
+
+LARGE = 8_000_000
+ENDINGS = {
+    "length": (f"Content-Length: {LARGE}", lambda body: body),
+    "chunks": ("Transfer-Encoding: chunked", lambda body: b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)),
+    "end": ("Connection: close", lambda body: body),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_node_that_closes_behind_its_answer_takes_none_of_it_back(
+    launch: Launch, new_node: NewNode, connect: Connect, authority: Authority, ending: str
+) -> None:
+    """What had been read while reading was paused was thrown away, mostly without a sign for the client."""
+    field, framed = ENDINGS[ending]
+    body = random.Random(7).randbytes(LARGE)
+
+    def script(call: Call) -> None:
+        call.send(f"HTTP/1.1 200 OK\r\nConnection: close\r\n{field}\r\n\r\n".encode() + framed(body))
+        call.say_goodbye()
+
+    node = new_node(script, tls=authority.server_context("localhost"))
+    balancer = launch("-nodes", node.uri, RETRIES_MAX="1", **authority.settings)
+    for _ in range(5):
+        assert connect(balancer).ask(post()).body == body
+
+
+def test_an_answer_that_ends_without_a_goodbye_is_cut_off(
+    launch: Launch, new_node: NewNode, connect: Connect, authority: Authority
+) -> None:
+    """RFC 9112, section 9.8: anybody could have cut it off."""
+
+    def script(call: Call) -> None:
+        call.send(b"HTTP/1.1 200 OK\r\n\r\nhalf of it")
+        call.close()
+
+    node = new_node(script, tls=authority.server_context("localhost"))
+    balancer = launch("-nodes", node.uri, **authority.settings)
+    client = connect(balancer)
+    client.send(post())
+    received = client.read_to_end()
+    assert received.endswith(b"half of it\r\n")
+
+
+def send_all(client: Client, data: bytes) -> None:
+    client.send(data)
+    client.half_close()
+
+
+def test_what_a_client_of_a_tunnel_sent_last_reaches_the_node(
+    launch: Launch, new_node: NewNode, connect: Connect, authority: Authority
+) -> None:
+    """A part of it was still on its way through TLS when the connection was taken for done."""
+    sent = random.Random(7).randbytes(12_000_000)
+    may_read, received = threading.Event(), queue.Queue[bytes]()
+
+    def script(call: Call) -> None:
+        call.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n")
+        assert may_read.wait(PATIENCE_S)
+        parts = []
+        while part := call.connection.socket.recv(65_536):
+            parts.append(part)
+        received.put(b"".join(parts))
+
+    node = new_node(script, tls=authority.server_context("localhost"))
+    balancer = launch("-nodes", node.uri, **authority.settings)
+    for _ in range(5):
+        client = connect(balancer)
+        client.send(b"GET /raw HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n")
+        client.receive_head()
+        sending = threading.Thread(target=send_all, args=(client, sent))
+        sending.start()
+        may_read.set()
+        assert received.get(timeout=PATIENCE_S) == sent
+        sending.join()
 
 
 def test_a_reused_connection_that_the_node_ends_is_replaced_unnoticed(

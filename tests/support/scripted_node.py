@@ -64,6 +64,10 @@ class Call:
     def close(self) -> None:
         self.connection.close()
 
+    def say_goodbye(self) -> None:
+        """End the connection in order, with TLS too: only from the script, while nothing is read."""
+        self.connection.say_goodbye()
+
     def reset(self) -> None:
         self.connection.reset()
 
@@ -85,6 +89,15 @@ class Connection:
         """End the connection in order."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
+
+    def say_goodbye(self) -> None:
+        """End the connection in order, with TLS too."""
+        connected = self.socket
+        assert isinstance(connected, ssl.SSLSocket)
+        connected.setblocking(False)
+        with contextlib.suppress(ssl.SSLWantReadError):  # it is not waited for that the peer does the same
+            connected.unwrap()
+        self.close()
 
     def reset(self) -> None:
         """End the connection as a crash does."""

@@ -114,7 +114,7 @@ class LaneFunction:
                 request.rule = BY_FUNCTION
                 return self._lanes[name]
             self._note(f"returned {name!r}, which is no lane")
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a request is not to suffer from it
+        except BaseException as error:  # noqa: BLE001 - whatever it is, a request is not to suffer from it
             frames = extract_tb(error.__traceback__)
             where = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
             self._note(f"{where}{type(error).__name__}: {error}")

@@ -224,7 +224,7 @@ class BackendConnection(NodeConnection):
             if transport is not None:
                 transport.resume_reading()
         # A request that the node did not read to its end would be read as the next one.
-        if self._keep_alive and transport is not None and transport.get_write_buffer_size() == 0:
+        if self._keep_alive and transport is not None and not self._has_unsent(transport):
             self.state = IDLE
             if self._link.keep(self, now):
                 return
@@ -239,7 +239,14 @@ class BackendConnection(NodeConnection):
             sink.on_stale()
         elif self.state == AWAITING_HEAD:
             self._fail(Reason.NODE_UNREACHABLE, Phase.HEAD, detail)
-        elif isinstance(self._reader, OpenReader) and detail == _CLOSED_DETAIL:
+        elif isinstance(self._reader, OpenReader) and detail == _CLOSED_DETAIL and self._is_end():
             self._end(self._shared.clock())
         else:
             self._fail(Reason.NODE_BAD_ANSWER, Phase.BODY, detail)
+
+    def _is_end(self) -> bool:
+        """Return whether the end of the connection is that of what came: with TLS, the node has to say so.
+
+        RFC 9112, section 9.8. Tunnels know their own ends.
+        """
+        return self._link.tls is None or (self._sink is not None and self._sink.upgrade != b"")

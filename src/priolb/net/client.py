@@ -12,6 +12,7 @@ from priolb.http.forwarding import Peer
 from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.writer import local_response
 from priolb.net.flushing import SHORT_MAX_BYTES, Flushing
+from priolb.net.transports import stop_when_paused, unread_bytes
 
 if TYPE_CHECKING:
     from priolb.net.listener import Listener
@@ -158,6 +159,8 @@ class ClientConnection(Flushing):
 
     def _connected(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        if transport.get_extra_info("sslcontext") is not None:
+            stop_when_paused(transport)
         peer = transport.get_extra_info("peername")
         self.peer_address = str(peer[0]) if isinstance(peer, tuple) else ""
 
@@ -189,8 +192,8 @@ class ClientConnection(Flushing):
     def _watch_unsent(self) -> None:
         """Take note of how much the client has to read, and look again in a while."""
         if self._transport is not None:
-            self._unsent_bytes = self._transport.get_write_buffer_size()
-            self._lapse_in(self._listener.stall_timeout_s)
+            self._unsent_bytes = unread_bytes(self._transport)
+            self._lapse_in(self._listener.stall_timeout_s if self._unsent_bytes else LINGER_S)
 
     def _has_unsent(self) -> bool:
         """Return whether the client is waited for to read what it was sent, rather than for what it sends."""
@@ -204,8 +207,12 @@ class ClientConnection(Flushing):
     def _drop_if_stuck(self) -> None:
         """Reset the connection of a client that has read nothing of its answer since the last look."""
         assert self._transport is not None
+        unsent_bytes = unread_bytes(self._transport)
+        if not unsent_bytes and self._state == CLOSING:
+            self.abort()  # it has all, and does not say goodbye in the way of TLS
+            return
         # More than before: what the node had sent by then was added, and for once tells nothing.
-        if self._transport.get_write_buffer_size() != self._unsent_bytes:
+        if unsent_bytes != self._unsent_bytes:
             self._watch_unsent()
             return
         self._reject(0, "a client that does not read its answer")

@@ -12,7 +12,7 @@ from priolb.core.outcome import Phase
 from priolb.errors import Reason
 from priolb.net.flushing import Flushing
 from priolb.net.sink import AnswerSink
-from priolb.net.unread import unread_bytes
+from priolb.net.transports import TLS_GOODBYE_S, stop_when_paused, unread_bytes
 
 if TYPE_CHECKING:
     from priolb.net.pool import NodeLink
@@ -150,11 +150,12 @@ class NodeConnection(Flushing):
     def finish(self, now: float) -> None:
         """Close the connection once all is sent; the sink hears nothing more."""
         transport = self._transport
-        if transport is None or transport.get_write_buffer_size() == 0:
+        if transport is None or not self._has_unsent(transport):
             self.abort()
             return
         self._sink = self._upload = None
         self.state = CLOSING
+        self._unread_bytes = unread_bytes(transport)
         transport.close()
         self.lapses_at = now + self._shared.node_idle_timeout_s
         self._shared.watch(self)
@@ -204,6 +205,8 @@ class NodeConnection(Flushing):
             transport.abort()
             return
         self.state = AWAITING_HEAD
+        if self._link.tls is not None:
+            stop_when_paused(transport)
         self.flush()
         if self._upload is not None:
             self.lapses_at = inf  # as long as the node reads, the client's connection has the time
@@ -216,7 +219,8 @@ class NodeConnection(Flushing):
         """
         if self._upload is not None:
             self._upload.hold()
-            if self.state == AWAITING_HEAD:
+            if self.state == AWAITING_HEAD and self._transport is not None:
+                self._unread_bytes = unread_bytes(self._transport)
                 self._expect_within(self._shared.node_idle_timeout_s)
 
     def resume_writing(self) -> None:
@@ -226,8 +230,11 @@ class NodeConnection(Flushing):
             self._upload.go_on()
 
     def on_lapse(self, now: float) -> None:
-        if self.state == AWAITING_HEAD and self._is_read_on():
-            self._await_answer(now)
+        if self.state in {AWAITING_HEAD, CLOSING} and self._is_read_on():
+            if self.state == AWAITING_HEAD and self._upload is None:
+                self._await_answer(now)
+            else:
+                self._expect_within(self._shared.node_idle_timeout_s)
         else:
             self._expire()
 
@@ -262,6 +269,7 @@ class NodeConnection(Flushing):
                 link.port,
                 ssl=link.tls,
                 server_hostname=link.host if link.tls else None,
+                ssl_shutdown_timeout=TLS_GOODBYE_S if link.tls else None,
             )
         except (OSError, UnicodeError) as error:  # the second from the codec for names
             if self.state == CONNECTING:
@@ -280,7 +288,13 @@ class NodeConnection(Flushing):
             return True
         if self.state == AWAITING_HEAD and self._sink is not None and self._sink.upgrade:
             return True  # once the node agrees, what follows is no answer alone
-        return self._transport is not None and self._transport.get_write_buffer_size() > 0
+        return self._transport is not None and self._has_unsent(self._transport)
+
+    def _has_unsent(self, transport: asyncio.Transport) -> bool:
+        """Return whether a part of what was written may not have left yet."""
+        if self._link.tls is None:
+            return transport.get_write_buffer_size() > 0
+        return unread_bytes(transport) > 0
 
     def _await_answer(self, now: float) -> None:
         """Give the node its time for the answer to a body that was passed on, but no longer than the client.
@@ -295,9 +309,9 @@ class NodeConnection(Flushing):
         self._shared.watch(self)
 
     def _is_read_on(self) -> bool:
-        """Return whether the node has read more of a body that was passed on, and not had all of it before.
+        """Return whether the node has read more of what was passed on, and had not had all of it before.
 
-        Megabytes of it may be in the hands of the system when the client has sent its last byte.
+        Megabytes of it may be in the hands of the system, which asks for more when it has let go of many.
         """
         before = self._unread_bytes
         if before and self._transport is not None:

@@ -13,10 +13,8 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
+from priolb.net.transports import TLS_GOODBYE_S
 from priolb.tasks import Tasks
-
-# How long a client may take to say goodbye in the way of TLS.
-_GOODBYE_S: Final = 2.0
 
 # So many connections are accepted in one turn of the loop: a storm of them holds nobody up.
 _ACCEPTS_PER_TURN: Final = 16
@@ -122,7 +120,7 @@ class TlsServer:
                 connection,
                 ssl=self._context,
                 ssl_handshake_timeout=self._handshake_timeout_s,
-                ssl_shutdown_timeout=_GOODBYE_S,
+                ssl_shutdown_timeout=TLS_GOODBYE_S,
             )
             is_handed_on = True
         except OSError:  # of which TimeoutError and ssl.SSLError are: it spoke no TLS, was late, or has left

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -220,6 +221,39 @@ def test_who_speaks_no_tls_is_shown_the_door(
         client.read_to_end()
     with SecureClient(balancer.port, authority) as other:
         assert other.ask(request("GET", "/healthz"), "GET").status == 200
+
+
+def test_the_end_of_an_answer_waits_for_a_client_that_reads_on(
+    launch: Launch, new_node: NewNode, secure: dict[str, str], authority: Authority
+) -> None:
+    """Two seconds after it was to be closed, a connection was, whatever was still on its way."""
+    node = new_node(always(200, bytes(16 * MB), "Connection: close"))
+    balancer = launch("-nodes", node.uri, **secure)
+    with SecureClient(balancer.port, authority, 65_536) as client:
+        client.send(post(b"{}", "Connection: close"))
+        client.receive_head()
+        is_over, read = threading.Event(), 0
+        while not any(line["msg"] == "Request completed" for line in balancer.lines):
+            read += client.skip(16_384)
+            is_over.wait(0.005)
+        is_over.wait(2.5)
+        assert client.skip(16 * MB - read) == 16 * MB - read
+        assert client.is_ended()
+
+
+def test_a_client_that_does_not_say_goodbye_is_not_waited_for(
+    launch: Launch, new_node: NewNode, secure: dict[str, str], authority: Authority
+) -> None:
+    balancer = launch("-nodes", new_node(always(200, b"ok")).uri, **secure, CLIENT_STALL_TIMEOUT="0.2")
+    with SecureClient(balancer.port, authority) as client:
+        assert client.ask(post(b"{}", "Connection: close")).body == b"ok"
+        plain = socket.socket(fileno=client.socket.detach())  # so that what TLS says is not answered
+        with plain:
+            plain.settimeout(PATIENCE_S)
+            with contextlib.suppress(ConnectionResetError):
+                while plain.recv(65_536):
+                    pass
+    assert not [line for line in balancer.lines if line["msg"] == "Connection rejected"]
 
 
 def test_connections_of_one_peer_count_before_they_have_shown_anything(

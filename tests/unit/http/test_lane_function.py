@@ -58,12 +58,13 @@ def test_what_it_raises_is_reported_with_its_place() -> None:
     assert (lanes, reports) == ({NO_LANE}, [(f"{Path(__file__)}:{line}: KeyError: 'a'", 1)])
 
 
-def test_one_that_wants_to_end_the_program_has_made_a_mistake() -> None:
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_one_that_wants_to_end_the_program_has_made_a_mistake(end: type[BaseException]) -> None:
     def leaves(_: LaneRequest) -> str:
-        raise SystemExit("no more")
+        raise end("no more")
 
     line = leaves.__code__.co_firstlineno + 1
-    assert ask(leaves) == ({NO_LANE}, [(f"{Path(__file__)}:{line}: SystemExit: no more", 1)])
+    assert ask(leaves) == ({NO_LANE}, [(f"{Path(__file__)}:{line}: {end.__name__}: no more", 1)])
 
 
 def test_mistakes_are_reported_ever_more_rarely_and_in_short() -> None:

@@ -1,0 +1,45 @@
+"""What transports do not do, or tell, by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import struct
+import termios
+from typing import Any, Final
+
+_ROOM: Final = bytes(4)
+
+# After so long a transport with TLS that is closed gives up what it has not sent, and the peer's goodbye. How
+# long these may take is for the connection to say, which knows whether its peer reads on: hence never.
+TLS_GOODBYE_S: Final = 86_400.0
+
+
+def unread_bytes(transport: asyncio.Transport) -> int:
+    """Return how much of what was written the system of the other side has not taken yet.
+
+    That is what waits in this program and, as Linux tells it (SIOCOUTQ, tcp(7)), what its system holds:
+    several megabytes with a peer that reads slowly. What the system of the peer holds nobody can tell.
+
+    Of a transport with TLS, what it has handed on to the one below it is not counted; but as long as anything
+    waits there, the system holds something, too.
+
+    Args:
+        transport: a TCP connection, with or without TLS.
+    """
+    waiting: int = transport.get_write_buffer_size()
+    try:
+        queued = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, _ROOM)
+    except OSError:
+        return waiting  # closed, or another system than Linux
+    return waiting + int(struct.unpack("i", queued)[0])
+
+
+def stop_when_paused(transport: asyncio.Transport) -> None:
+    """Let a transport with TLS read nothing while its reading is paused.
+
+    By itself it reads on and keeps what comes. When the peer then closes the connection, uvloop throws away
+    what it keeps: the end of an answer.
+    """
+    with_tls: Any = transport
+    with_tls.set_read_buffer_limits(high=1, low=0)
