@@ -4,6 +4,7 @@ import json
 import queue
 import random
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def test_a_node_that_speaks_no_tls_is_not_added(launch: Launch, new_node: NewNod
 
 
 LARGE = 8_000_000
-ENDINGS = {
+ENDINGS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "length": (f"Content-Length: {LARGE}", lambda body: body),
     "chunks": ("Transfer-Encoding: chunked", lambda body: b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)),
     "end": ("Connection: close", lambda body: body),

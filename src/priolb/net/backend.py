@@ -224,7 +224,12 @@ class BackendConnection(NodeConnection):
             if transport is not None:
                 transport.resume_reading()
         # A request that the node did not read to its end would be read as the next one.
-        if self._keep_alive and transport is not None and not self._has_unsent(transport):
+        if (
+            self._keep_alive
+            and transport is not None
+            and transport.get_write_buffer_size() == 0
+            and (self._link.tls is None or not self._has_unsent(transport))
+        ):
             self.state = IDLE
             if self._link.keep(self, now):
                 return
