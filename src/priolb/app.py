@@ -43,6 +43,7 @@ from priolb.core.retries.budget import RetryBudget
 from priolb.core.retries.hedge import Hedging
 from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
+from priolb.errors import ConfigError
 from priolb.garbage import OldGarbage
 from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
@@ -56,6 +57,7 @@ from priolb.nodes.checks import Rhythm
 from priolb.nodes.links import Links
 from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
+from priolb.nodes.uri import parse_node_uri
 from priolb.open_files import expect_many_files
 from priolb.store import open_store
 from priolb.tasks import Tasks
@@ -96,6 +98,7 @@ def run(settings: Settings, make_attestors: MakeAttestors = attestors_of) -> int
         ConfigError: the program cannot start with these settings.
         StoreError: the store is away.
     """
+    check(settings)
     faults = expect_many_files()
     log = Logger(LogWriter(sys.stderr.fileno()), json=settings.log_prod, service=settings.log_service)
     forward_library_logs(log)
@@ -107,6 +110,24 @@ def run(settings: Settings, make_attestors: MakeAttestors = attestors_of) -> int
     finally:
         log.close()
     return 0
+
+
+def check(settings: Settings) -> None:
+    """Look at whatever settings name that can be looked at before anything is opened.
+
+    Raises:
+        ConfigError: the program cannot start with these settings.
+    """
+    open_store(settings.redis_uri, settings.redis_prefix)
+    if settings.tls_cert:
+        Certificate(settings.tls_cert, settings.tls_key)
+    NodeTLS(settings.node_tls_ca, settings.node_tls_cert, settings.node_tls_key)
+    for name, uris in (("NODES", settings.nodes), ("BACKENDS", settings.backends)):
+        for number, uri in enumerate(uris, start=1):
+            try:
+                parse_node_uri(uri)
+            except ConfigError as error:
+                raise ConfigError(f"{settings.source_of(name)}, item {number}: {error}") from None
 
 
 async def _serve(settings: Settings, log: Logger, make_attestors: MakeAttestors) -> None:

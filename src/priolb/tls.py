@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from priolb.errors import ConfigError
 
 _LOOK_INTERVAL_S: Final = 1.0
+_PEM_MAX_BYTES: Final = 1_000_000
 
 
 class Log(Protocol):
@@ -33,8 +34,8 @@ class Certificate:
     """
 
     def __init__(self, cert_file: str, key_file: str) -> None:
-        self._cert_file = Path(cert_file)
-        self._key_file = Path(key_file or cert_file)
+        self._cert_file = cert_file
+        self._key_file = key_file
         self._seen = self._state_of_files()
         self._current = self._read()
         # Another certificate in the same context would stand beside the first if its key is of another kind.
@@ -47,7 +48,7 @@ class Certificate:
             await asyncio.sleep(_LOOK_INTERVAL_S)
             try:
                 if self.refresh():
-                    log.info("Certificate was taken up anew", file=str(self._cert_file))
+                    log.info("Certificate was taken up anew", file=self._cert_file)
             except ConfigError as error:
                 log.warning("Certificate has changed and cannot be used; the old one stays", err=str(error))
 
@@ -68,7 +69,7 @@ class Certificate:
     def _read(self) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.set_alpn_protocols(["http/1.1"])
-        load_chain(context, str(self._cert_file), str(self._key_file))
+        load_chain(context, self._cert_file, self._key_file, "TLS")
         return context
 
     def _use_current(
@@ -77,7 +78,7 @@ class Certificate:
         connection.context = self._current
 
     def _state_of_files(self) -> tuple[tuple[int, int, int], ...]:
-        return tuple(_state_of(file) for file in (self._cert_file, self._key_file))
+        return tuple(_state_of(Path(file)) for file in (self._cert_file, self._key_file or self._cert_file))
 
 
 class NodeTLS:
@@ -103,18 +104,25 @@ class NodeTLS:
         self.unverified.verify_mode = ssl.CERT_NONE
 
 
-def load_chain(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
+def load_chain(context: ssl.SSLContext, cert_file: str, key_file: str, setting: str) -> None:
     """Load a certificate and its key into a context.
 
     Args:
         context: where they go.
         cert_file: PEM file of the certificate and what leads from it to a root.
         key_file: PEM file of its key, without a password; empty when it is in the first file.
+        setting: what the names of the settings begin with that name the files, `TLS` or `NODE_TLS`.
 
     Raises:
         ConfigError: the files cannot be read, or do not belong together.
     """
-    files = f"certificate {cert_file}, key {key_file or 'in the same file'}"
+    cert, key = f"{setting}_CERT {cert_file!r}", f"{setting}_KEY {key_file!r}"
+    holds_key = _is_key_in(cert, cert_file)
+    if key_file:
+        _is_key_in(key, key_file)
+    elif not holds_key:
+        raise ConfigError(f"{cert}: holds no private key, and {setting}_KEY names none")
+    files = f"{cert} and {key}" if key_file else cert
     try:
         context.load_cert_chain(cert_file, key_file or None, password=_no_password)
     except ssl.SSLError as error:
@@ -123,16 +131,25 @@ def load_chain(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
         raise ConfigError(f"{files}: {getattr(error, 'strerror', None) or error}") from None
 
 
+def _is_key_in(name: str, file: str) -> bool:
+    """Return whether a PEM file holds a private key; ConfigError, by this name, when it cannot be read."""
+    try:
+        with Path(file).open("rb") as opened:
+            return b"PRIVATE KEY-----" in opened.read(_PEM_MAX_BYTES)
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise ConfigError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+
+
 def _node_context(ca_file: str, cert_file: str, key_file: str) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except ssl.SSLError as error:
-        raise ConfigError(f"NODE_TLS_CA {ca_file}: {error.reason or error}") from None
+        raise ConfigError(f"NODE_TLS_CA {ca_file!r}: {error.reason or error}") from None
     except OSError as error:
-        raise ConfigError(f"NODE_TLS_CA {ca_file}: {error.strerror or error}") from None
+        raise ConfigError(f"NODE_TLS_CA {ca_file!r}: {error.strerror or error}") from None
     context.set_alpn_protocols(["http/1.1"])
     if cert_file:
-        load_chain(context, cert_file, key_file)
+        load_chain(context, cert_file, key_file, "NODE_TLS")
     return context
 
 

@@ -173,6 +173,23 @@ def test_a_change_waits_for_another_writer_only_so_long_and_is_then_not_made(tmp
     asyncio.run(main())
 
 
+def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a call, nor one behind it, nor the end of the program."""
+    monkeypatch.setattr("priolb.store.sqlite._DISK_S", 0.05)
+    path, is_over = tmp_path / "nodes.db", threading.Event()
+
+    async def main() -> None:
+        store = SqliteStore(str(path), call_timeout_s=0.05)
+        await store.open()
+        hanging = asyncio.create_task(store._run(lambda: is_over.wait(30), 0.05))
+        calls = await asyncio.gather(hanging, store.add(A), return_exceptions=True)
+        assert [str(error) for error in calls] == [f"store sqlite:///{path}: no answer of the disk"] * 2
+        await store.close()
+        is_over.set()
+
+    asyncio.run(main())
+
+
 def test_opening_a_locked_file_ends_in_time(tmp_path: Path) -> None:
     path = tmp_path / "nodes.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as writer:

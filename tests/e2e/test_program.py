@@ -36,7 +36,7 @@ def fails(*words: str, **settings: str) -> str:
         (["-node-workers", "many"], "-node-workers: 'many' is not a whole number (1 to 10000)"),
         (["-node-workers", "0"], "-node-workers: '0' is out of range (1 to 10000)"),
         (["-http", "8080"], "-http: '8080' is not host:port (like localhost:8080, :8080 or [::1]:8080)"),
-        (["-nodes", "foo"], "node URI 'foo': the scheme must be http or https"),
+        (["-nodes", "foo"], "NODES, item 1: node URI 'foo': the scheme must be http or https"),
         (["serve"], "unknown command 'serve'"),
         (["nods"], "unknown command 'nods'; did you mean nodes?"),
         (["-redis", "mongodb://x"], "REDIS_URI 'mongodb://x': it is none of dev, sqlite:///path, host:port"),

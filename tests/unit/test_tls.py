@@ -79,8 +79,17 @@ def test_a_certificate_with_a_key_of_another_kind_takes_the_place_of_the_first(f
     assert ssl.DER_cert_to_PEM_cert(der).strip() == files.cert.read_text().strip()
 
 
-@pytest.mark.parametrize("what", ["key of another", "no certificate", "gone"])
-def test_files_that_cannot_be_used_leave_the_certificate_as_it_is(files: Files, what: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("key of another", "TLS_CERT '{}' and TLS_KEY '{}': KEY_VALUES_MISMATCH"),
+        ("no certificate", "TLS_CERT '{}' and TLS_KEY '{}': nothing in PEM form"),
+        ("gone", "TLS_KEY '{1}': No such file or directory"),
+    ],
+)
+def test_files_that_cannot_be_used_leave_the_certificate_as_it_is(
+    files: Files, what: str, reason: str
+) -> None:
     certificate = files.certificate()
     first = shown(certificate, files.ca, "localhost")
     if what == "key of another":
@@ -91,7 +100,7 @@ def test_files_that_cannot_be_used_leave_the_certificate_as_it_is(files: Files, 
         files.key.unlink()
     with pytest.raises(ConfigError) as error:
         certificate.refresh()
-    assert str(error.value).startswith(f"certificate {files.cert}, key {files.key}: ")
+    assert str(error.value) == reason.format(files.cert, files.key)
     assert certificate.refresh() is False, "they are looked at again on the next change"
     assert shown(certificate, files.ca, "localhost") == first
     files.write()
@@ -138,7 +147,9 @@ def test_following_tells_of_what_was_taken_up_and_what_was_not(
 
     broken, taken = asyncio.run(main()).lines
     assert broken[:2] == ("warning", "Certificate has changed and cannot be used; the old one stays")
-    assert str(broken[2]["err"]).startswith(f"certificate {files.cert}, key ")
+    assert broken[2] == {
+        "err": f"TLS_CERT '{files.cert}' and TLS_KEY '{files.key}': nothing in PEM form",
+    }
     assert taken == ("info", "Certificate was taken up anew", {"file": str(files.cert)})
 
 
@@ -154,11 +165,16 @@ def test_a_certificate_and_its_key_may_share_a_file(files: Files) -> None:
 @pytest.mark.parametrize(
     ("cert", "key", "reason"),
     [
-        ("missing.pem", "key.pem", "No such file or directory"),
-        ("cert.pem", "missing.pem", "No such file or directory"),
-        ("cert.pem", "other.pem", "KEY_VALUES_MISMATCH"),
-        ("text.pem", "key.pem", "nothing in PEM form"),
-        ("cert.pem", "locked.pem", "the key has a password"),
+        ("missing.pem", "key.pem", "X_CERT '{}/missing.pem': No such file or directory"),
+        ("cert.pem", "missing.pem", "X_KEY '{}/missing.pem': No such file or directory"),
+        ("cert.pem", "", "X_CERT '{}/cert.pem': holds no private key, and X_KEY names none"),
+        ("cert.pem", "other.pem", "X_CERT '{0}/cert.pem' and X_KEY '{0}/other.pem': KEY_VALUES_MISMATCH"),
+        ("text.pem", "key.pem", "X_CERT '{0}/text.pem' and X_KEY '{0}/key.pem': nothing in PEM form"),
+        (
+            "cert.pem",
+            "locked.pem",
+            "X_CERT '{0}/cert.pem' and X_KEY '{0}/locked.pem': the key has a password",
+        ),
     ],
 )
 def test_files_that_cannot_be_used_are_named_with_the_reason(
@@ -177,9 +193,10 @@ def test_files_that_cannot_be_used_are_named_with_the_reason(
     plain = load_pem_private_key(files.key.read_bytes(), None)
     locked = plain.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
     (tmp_path / "locked.pem").write_bytes(locked)
+    key_file = str(tmp_path / key) if key else ""
     with pytest.raises(ConfigError) as error:
-        load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), str(tmp_path / cert), str(tmp_path / key))
-    assert str(error.value) == f"certificate {tmp_path / cert}, key {tmp_path / key}: {reason}"
+        load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), str(tmp_path / cert), key_file, "X")
+    assert str(error.value) == reason.format(tmp_path)
 
 
 # Nodes
@@ -204,14 +221,9 @@ def test_nodes_are_verified_against_the_roots_of_a_file_instead_of_those_of_the_
 @pytest.mark.parametrize(
     ("ca", "cert", "key", "words"),
     [
-        ("missing.pem", "", "", "NODE_TLS_CA {}/missing.pem: No such file or directory"),
-        ("text.pem", "", "", "NODE_TLS_CA {}/text.pem: NO_CERTIFICATE_OR_CRL_FOUND"),
-        (
-            "",
-            "missing.pem",
-            "key.pem",
-            "certificate {0}/missing.pem, key {0}/key.pem: No such file or directory",
-        ),
+        ("missing.pem", "", "", "NODE_TLS_CA '{}/missing.pem': No such file or directory"),
+        ("text.pem", "", "", "NODE_TLS_CA '{}/text.pem': NO_CERTIFICATE_OR_CRL_FOUND"),
+        ("", "missing.pem", "key.pem", "NODE_TLS_CERT '{}/missing.pem': No such file or directory"),
         ("", "", "key.pem", "NODE_TLS_KEY: a key without a certificate (NODE_TLS_CERT)"),
     ],
 )

@@ -68,6 +68,17 @@ class Log(Protocol):
     def error(self, msg: str, /, **fields: object) -> None: ...
 
 
+def is_own(method: bytes, path: bytes) -> bool:
+    """Return whether a request that comes to the admin API is for it; asked for all requests of the data port.
+
+    Debug paths are owned even when their pages are turned off: what is meant for a look inside must not end
+    up at a node.
+    """
+    if path == b"/":
+        return method in _READS
+    return path in _OWN_PATHS or path.startswith(_DEBUG)
+
+
 class AdminApi:
     """Answers the requests for the program itself.
 
@@ -99,14 +110,8 @@ class AdminApi:
         self._log = log
 
     def owns(self, method: bytes, path: bytes) -> bool:
-        """Return whether a request is for the program itself; asked for every request of the data port.
-
-        Debug paths are owned even when their pages are turned off: what is meant for a look inside must
-        not end up at a node.
-        """
-        if path == b"/":
-            return method in _READS
-        return path in _OWN_PATHS or path.startswith(_DEBUG)
+        """Return whether a request is for the program itself; see `is_own`."""
+        return is_own(method, path)
 
     async def handle(self, request: LocalRequest) -> LocalResponse:
         """Answer any request, with 404 what is no route; never raises."""

@@ -41,6 +41,9 @@ def run(options: Namespace) -> int:
     settings = load_settings(["-config", word] if word else [], os.environ)
     if settings.lane_function:
         lane_function_of(settings.lane_function, settings.source_of("LANE_FUNCTION"))
+    from priolb.app import check  # noqa: PLC0415 - only this action pays for event loop and store drivers
+
+    check(settings)
     print(escaped(f"{settings.config_file or 'there is no configuration file'}: no mistakes"))
     for line in lines_of(settings):
         print(escaped(line))

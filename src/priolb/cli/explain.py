@@ -10,6 +10,7 @@ from hashlib import sha256
 from ipaddress import ip_address
 from typing import Final
 
+from priolb.admin.api import is_own
 from priolb.cli.nodes import InstanceError, add_instance, details_at, instance_of
 from priolb.cli.options import OptionParser
 from priolb.config.admission import callers_of, function_of, rules_of
@@ -54,7 +55,12 @@ def run(options: Namespace) -> int:
     settings = load_settings(["-config", options.config] if options.config else [], os.environ)
     if options.key is not None:
         settings = _with_secret(settings, options)
-    lines = [*_request_lines(settings, options)]
+    body = options.body.encode(errors="surrogateescape")
+    head = _head_of(settings, options, body)
+    if settings.admin_listen is None and is_own(head.method, head.path):
+        print("answered by the program itself: no lane, no limit and no node has to do with it")
+        return 0
+    lines = [*_request_lines(settings, options, head, body)]
     try:
         lines += _node_lines(settings, options)
     except InstanceError as error:
@@ -68,6 +74,8 @@ def run(options: Namespace) -> int:
 def _with_secret(settings: Settings, options: Namespace) -> Settings:
     """Return settings in which the key of that name has another secret, which the request then has."""
     policy, name = settings.policy, options.key
+    if any(line.partition(":")[0].lower() == "x-api-key" for line in options.header):
+        raise ConfigError("explain: --key and --header X-API-Key say both which key it has: give one of them")
     names = [key.name for key in policy.keys]
     if name not in names:
         raise ConfigError(f"explain: --key: there is no key {shown(name)}{did_you_mean(name, names)}")
@@ -78,14 +86,13 @@ def _with_secret(settings: Settings, options: Namespace) -> Settings:
     return replace(settings, policy=replace(policy, keys=keys))
 
 
-def _request_lines(settings: Settings, options: Namespace) -> Iterator[str]:
+def _request_lines(settings: Settings, options: Namespace, head: RequestHead, body: bytes) -> Iterator[str]:
     """Return what is known of the request, and where it goes."""
     mistakes: list[str] = []
     function = function_of(settings, lambda mistake, _: mistakes.append(mistake))
     door = Door(callers_of(settings), rules_of(settings), function)
     forwarding = Forwarding(_NAME, "http", tells_client=True, trusted=settings.trusted_proxies)
-    body = options.body.encode(errors="surrogateescape")
-    request = door.decide(_head_of(settings, options, body), forwarding.peer(_address(options.peer)), body)
+    request = door.decide(head, forwarding.peer(_address(options.peer)), body)
     yield f"client   {_client(settings, request.caller)}"
     yield f"tenant   {request.caller.tenant.decode('latin-1')}"
     rpc = request.rpc()
@@ -165,13 +172,19 @@ def _head_of(settings: Settings, options: Namespace, body: bytes) -> RequestHead
     lines = [f"{options.method} {options.path} HTTP/1.1", *options.header]
     if not all(line.isprintable() for line in lines):
         raise ConfigError("explain: a header, the method or the path has control characters")
+    for line in options.header:
+        if not line.partition(":")[1]:
+            raise ConfigError(f"explain: --header: {shown(line)} is no 'NAME: VALUE'")
     names = {line.partition(":")[0].lower() for line in options.header}
     if "host" not in names:
         lines.append(f"Host: {_NAME}")
     if body and names.isdisjoint({"content-length", "transfer-encoding"}):
         lines.append(f"Content-Length: {len(body)}")
+    raw = "\r\n".join([*lines, "", ""]).encode()
+    if len(raw) > settings.head_max_kb * 1024:
+        raise ConfigError(f"explain: the head is longer than HEAD_MAX_KB ({settings.head_max_kb})")
     try:
-        return parse_request_head("\r\n".join([*lines, "", ""]).encode(), settings.head_max_fields)
+        return parse_request_head(raw, settings.head_max_fields)
     except ClientError as error:
         raise ConfigError(f"explain: {error}") from None
 

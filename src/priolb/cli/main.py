@@ -5,6 +5,7 @@
 2   the operator has to change something: a flag, a variable, a store that is away
 """
 
+import errno
 import os
 import platform
 import sys
@@ -23,7 +24,11 @@ from priolb.config.words import did_you_mean, shown
 from priolb.errors import ConfigError, ConfigFileError, PriolbError
 
 EXIT_DONE: Final = 0
+EXIT_REFUSED: Final = 1
 EXIT_OPERATOR: Final = 2
+
+# Why a program cannot write what it has to say: the reader is gone, or the disk is full.
+_OUTPUT_ERRORS: Final = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
 class Command(Protocol):
@@ -52,7 +57,16 @@ def main(argv: list[str] | None = None) -> int:
         argv: the words after the name of the program; None for those that the process was given.
     """
     try:
-        return _dispatch(sys.argv[1:] if argv is None else argv)
+        status = _dispatch(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return status
+    except OSError as error:
+        if error.errno not in _OUTPUT_ERRORS:
+            raise
+        _say_no_more()
+        if error.errno != errno.EPIPE:  # else whoever reads has seen enough
+            print(f"prio-load-balancer: cannot write the output: {error.strerror}", file=sys.stderr)
+        return EXIT_REFUSED
     except ConfigFileError as error:
         for mistake in error.mistakes:
             print(f"prio-load-balancer: {mistake}", file=sys.stderr)
@@ -60,6 +74,13 @@ def main(argv: list[str] | None = None) -> int:
     except PriolbError as error:
         print(f"prio-load-balancer: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return EXIT_OPERATOR
+
+
+def _say_no_more() -> None:
+    """Write nothing to the standard output any more, or Python would complain at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _dispatch(words: list[str]) -> int:

@@ -96,6 +96,8 @@ def run(options: Namespace) -> int:
         elif action == "show":
             lines = _table(details_at(base_url, bearer))
         else:
+            # A change leaves no answer but its status, which whatever else listens there might give as well.
+            _uris(base_url, _ask(base_url, "GET", "/nodes", None, bearer))
             _ask(base_url, _METHODS[action], "/nodes", {"uri": options.uri, **order}, bearer)
             lines = [f"{_DONE[action]} {options.uri}"]
     except InstanceError as error:
@@ -248,4 +250,5 @@ def _list_in(base_url: str, answer: bytes) -> list[Any]:
 
 
 def _is_something_else(base_url: str) -> InstanceError:
-    return InstanceError(f"{base_url} did not answer with a list of nodes: is it a prio-load-balancer?")
+    what = "is it a prio-load-balancer, and, where it has one, its ADMIN_LISTEN?"
+    return InstanceError(f"{base_url} did not answer with a list of nodes: {what}")

@@ -87,7 +87,8 @@ def read_document(path: str) -> Document:
 def parse_document(name: str, content: bytes) -> Document:
     """Return what the content of a configuration file says; see `read_document`."""
     try:
-        text = content.decode().replace("\r\n", "\n")
+        # What some editors begin with says nothing but that this is UTF-8.
+        text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
         return Document(name, tomllib.loads(text), _lines_of(text))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1

@@ -1,5 +1,6 @@
 """From a value of TOML to the text that a kind reads: a file says the same as the environment."""
 
+import json
 from decimal import Decimal as Exact
 from typing import Final
 
@@ -8,6 +9,7 @@ from priolb.config.parse import (
     CommaList,
     Count,
     Decimal,
+    JsonText,
     Kind,
     MethodCosts,
     Methods,
@@ -32,7 +34,8 @@ def toml_text(kind: Kind[object], value: object) -> str:
     """Return the text that stands for a value.
 
     A number has to be a number of TOML, a switch a boolean, and everything else a string; where a list is
-    meant, an array of strings or whole numbers is one as well; where a table is meant, only a table is.
+    meant, an array of strings or whole numbers is one as well; where a table is meant, only a table is; and
+    where JSON is meant, a string is its text, and anything else the value itself.
 
     Raises:
         ValueError: the value is of another type; as with kinds, the text reads on after the value.
@@ -49,6 +52,10 @@ def toml_text(kind: Kind[object], value: object) -> str:
             return ",".join(_pair(kind, name, item) for name, item in value.items())
     elif isinstance(value, str):
         return value
+    elif isinstance(kind, JsonText):
+        return json.dumps(value, default=str)  # what JSON has no word for, as dates, is text
+    elif isinstance(kind, WholeNumbers) and isinstance(value, int) and not isinstance(value, bool):
+        return number_text(value)
     elif isinstance(kind, _LISTS) and isinstance(value, list):
         return ",".join(_item(kind, number, item) for number, item in enumerate(value, start=1))
     what = "is a string, and not" if isinstance(value, str) else "is not"

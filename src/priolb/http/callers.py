@@ -100,7 +100,8 @@ class Callers:
     """Knows who asks.
 
     A proxy that is trusted asks for the last address of its X-Forwarded-For, and so on, as long as that is a
-    proxy that is trusted.
+    proxy that is trusted. Who has no address that can be read may do no more than those in no network
+    but that of all addresses, of IPv4 or of IPv6.
 
     Args:
         keys: the API keys; one is sent as `X-API-Key` or `Authorization: Bearer`.
@@ -109,7 +110,7 @@ class Callers:
         tenant_header: name of the field by which such a proxy names the tenant, empty for none.
     """
 
-    __slots__ = ("_keys", "_known", "_networks", "_tenants", "_trusted")
+    __slots__ = ("_keys", "_known", "_lanes_of_nobody", "_networks", "_tenants", "_trusted")
 
     def __init__(
         self,
@@ -123,6 +124,9 @@ class Callers:
             [(str(known.network).encode(), known.lanes) for known in networks]
         )
         self._networks: Networks = Networks([known.network for known in networks])
+        self._lanes_of_nobody: tuple[int, ...] | None = _lower_of(
+            [known.lanes for known in networks if known.network.prefixlen == 0]
+        )
         self._trusted: Networks = Networks(trusted)
         self._tenants: FieldFinder | None = FieldFinder(tenant_header) if tenant_header else None
 
@@ -146,6 +150,8 @@ class Callers:
         index = self._networks.around(ip)
         if index >= 0:
             network, lanes = self._known[index]
+        elif ip is None:
+            lanes = self._lanes_of_nobody
         if key is not None:
             name = key.name
             own = b"key " + name
@@ -169,6 +175,12 @@ class Callers:
             if self._trusted.around(ip) < 0:
                 break
         return ip
+
+
+def _lower_of(allowed: Sequence[tuple[int, ...] | None]) -> tuple[int, ...] | None:
+    """Return the lanes that somebody gets who may use no better one than any of these; see `Caller`."""
+    known = [lanes for lanes in allowed if lanes is not None]
+    return tuple(map(max, zip(*known, strict=True))) if known else None
 
 
 def _without_port(hop: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import Final
 
-_MAX_REQUEST_ID_BYTES: Final = 512
+MAX_REQUEST_ID_BYTES: Final = 512
 _OWN_PATHS: Final = frozenset({b"/", b"/sim"})
 
 
@@ -93,7 +93,7 @@ class RequestHead:
         self.known = known
         self.forwarded = forwarded
         self.rpc_forwarded = rpc_forwarded
-        self.request_id = known.get(b"x-request-id", b"")[:_MAX_REQUEST_ID_BYTES]
+        self.request_id = known.get(b"x-request-id", b"")[:MAX_REQUEST_ID_BYTES]
         self.body_bytes = body_bytes
         self.upgrade = upgrade
         self.max_forwards = max_forwards

@@ -22,7 +22,7 @@ from priolb.http.fields import (
     tokens,
 )
 from priolb.http.framing import request_body_bytes, response_body_bytes
-from priolb.http.messages import RequestHead, ResponseHead
+from priolb.http.messages import MAX_REQUEST_ID_BYTES, RequestHead, ResponseHead
 from priolb.http.rewrite import typed_fields
 from priolb.http.timeouts import timeout_of
 
@@ -40,6 +40,7 @@ _HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
 
 # RFC 9112, section 3; llhttp takes several blanks, and judges versions in its own way.
 _REQUEST_LINE: Final = re.compile(rb"(?:\r\n)?(" + TOKEN + rb") ([!-~]+)(?: ([!-~]+))?\r\n")
+_REQUEST_ID: Final = re.compile(rb"\nX-Request-ID:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _VERSION: Final = re.compile(rb"[A-Z]+/[0-9]\.[0-9]")
 _MINORS: Final = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 _STANDARD_METHODS: Final = frozenset(
@@ -227,6 +228,17 @@ def _max_forwards_of(value: bytes, method: bytes) -> tuple[int, bytes]:
         raise ClientError(400, "malformed request: Max-Forwards is not a number")
     limit = int(value)
     return limit, b"Max-Forwards: %d\r\n" % max(0, limit - 1)
+
+
+def request_id_in(data: bytes) -> bytes:
+    """Return the X-Request-ID in what was refused as no head of a request; empty when there is none.
+
+    Args:
+        data: what the client has sent; whatever follows an empty line does not count.
+    """
+    end = data.find(HEAD_END)
+    found = _REQUEST_ID.search(data, 0, len(data) if end < 0 else end)
+    return b"" if found is None else found[1].rstrip(b" \t")[:MAX_REQUEST_ID_BYTES]
 
 
 def parse_response_head(data: bytes, max_fields: int) -> ResponseHead:

@@ -417,10 +417,11 @@ class FrontConnection(Reception):
         if self._state == AT_HEAD:
             self._close()
 
-    def _refuse(self, reason: Reason, detail: str = "", status: int = 0) -> None:
+    def _refuse(self, reason: Reason, detail: str = "", status: int = 0, request_id: bytes = b"") -> None:
         """Answer a request that is not read to its end with the reason."""
         response = self._engine.refusals.answer(reason, b"", detail, status)
-        request_id = b"" if self._head is None else self._head.request_id
+        if self._head is not None:
+            request_id = self._head.request_id
         self._reject(response.status, detail or reason.value, request_id)
         self._turn_away(response)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from priolb.errors import ClientError, Reason
 from priolb.http.head_reader import HeadReader
 from priolb.http.messages import RequestHead
+from priolb.http.parser import request_id_in
 from priolb.net.client import AT_HEAD, BUSY, ClientConnection
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Pipeline(ClientConnection):
         """Take up a request; what is there of its body waits behind it."""
         raise NotImplementedError
 
-    def _refuse(self, reason: Reason, detail: str = "", status: int = 0) -> None:
+    def _refuse(self, reason: Reason, detail: str = "", status: int = 0, request_id: bytes = b"") -> None:
         """Answer a request that is not read to its end, and close: where the next one starts is unknown."""
         raise NotImplementedError
 
@@ -75,7 +76,8 @@ class Pipeline(ClientConnection):
             try:
                 head = self._take_head()
             except ClientError as error:
-                self._refuse(Reason.BAD_REQUEST, str(error), error.status)
+                request_id = request_id_in(self._waiting)
+                self._refuse(Reason.BAD_REQUEST, str(error), error.status, request_id)
                 head = None
             if head is not None:
                 self._begin(head)

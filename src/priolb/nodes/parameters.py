@@ -113,7 +113,8 @@ def parse_parameters(given: Mapping[str, str]) -> NodeParameters:
 def unknown_parameter(name: str, known: tuple[str, ...] = URI_PARAMETERS) -> str:
     """Return what to say about a parameter that does not exist."""
     nearest = get_close_matches(name, known, n=1)
-    return f"unknown parameter {name}; did you mean {nearest[0] if nearest else known[0]}?"
+    hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(known)}"
+    return f"unknown parameter {name}; {hint}"
 
 
 def parse_order(members: Mapping[str, object]) -> NodeOrder:

@@ -118,6 +118,8 @@ class NodePool:
         """
         parsed = self._links.parse(uri)
         if uri in self._members:
+            async with self._lock:
+                await self._store.add(uri)  # another instance may have removed it a moment ago
             return
         link = self._make(parsed)
         is_kept = False
@@ -211,6 +213,8 @@ class NodePool:
         """Make the members those of `uris`, in that order."""
         if uris == list(self._members):
             return
+        if not uris:
+            self._log.warning("The list in the store has become empty, and no node is left")
         members: dict[str, _Member] = {}
         for uri in uris:
             known = self._members.pop(uri, None)

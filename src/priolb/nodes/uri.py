@@ -113,7 +113,7 @@ def _parse(uri: str) -> NodeURI:
         parts = urlsplit(uri)
         port = parts.port
     except ValueError as error:
-        raise ConfigError(f"node URI: {error}") from None
+        raise ConfigError(f"node URI {_shown_raw(uri)}: {error}") from None
     if "@" not in parts.netloc and parts.netloc.startswith(_ATTESTED):
         # Whatever it is, it was not meant as the name of an ordinary node; and it may be long, and secret.
         raise ConfigError(f"node URI: what follows {parts.netloc[:4]} has no @ with a host behind it")

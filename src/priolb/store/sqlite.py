@@ -7,6 +7,7 @@ given up cannot change the file later, because its time is looked at again in th
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -31,6 +32,8 @@ _INSERT = "INSERT INTO priolb_nodes (uri) VALUES (?) ON CONFLICT (uri) DO NOTHIN
 _DELETE = "DELETE FROM priolb_nodes WHERE uri = ?"
 
 _WAL_RETRY_S = 0.01
+# How long what has begun may take: nothing but the disk is waited for then.
+_DISK_S = 5.0
 
 
 class SqliteStore:
@@ -82,7 +85,9 @@ class SqliteStore:
         # Calls that are already in line are done first; the thread ends by itself afterwards.
         disconnected = thread.submit(self._disconnect)
         thread.shutdown(wait=False)
-        await asyncio.wrap_future(disconnected)
+        with contextlib.suppress(TimeoutError):  # a disk that hangs: the thread ends when it does not
+            async with asyncio.timeout(_DISK_S):
+                await asyncio.wrap_future(disconnected)
 
     def describe(self) -> str:
         return f"sqlite:///{self._path}"
@@ -102,7 +107,10 @@ class SqliteStore:
             return job()
 
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, timed)
+            async with asyncio.timeout(timeout_s + _DISK_S):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, timed)
+        except TimeoutError:
+            raise StoreError(f"store {self.describe()}: no answer of the disk") from None
         except (sqlite3.Error, UnicodeError) as error:
             raise StoreError(f"store {self.describe()}: {error}") from error
 

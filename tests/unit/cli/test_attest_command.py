@@ -129,7 +129,10 @@ def test_the_host_may_stand_as_the_uri_that_it_will_be(scheme: str, capsys: Outp
             ["show", "https://foo"],
             "attest: https://foo has no user part (SEV_... or SGX_...), so it proves nothing",
         ),
-        (["probe", "http://foo:x"], "node URI: Port could not be cast to integer value as 'x'"),
+        (
+            ["probe", "http://foo:x"],
+            "node URI 'http://foo:x': Port could not be cast to integer value as 'x'",
+        ),
         (
             ["collateral", "fetch", "/"],
             "attest: collateral needs --url, or SGX_COLLATERAL with the URL of a PCCS",

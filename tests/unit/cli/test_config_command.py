@@ -141,6 +141,34 @@ def test_what_cannot_be_done_is_told_in_one_line(
     assert capsys.readouterr() == ("", f"prio-load-balancer: {message}\n")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "NODES = ['http://a', 'foo']",
+            "a.toml:1: NODES, item 2: node URI 'foo': the scheme must be http or https",
+        ),
+        (
+            "\nBACKENDS = 'http://a:99999'",
+            "a.toml:2: BACKENDS, item 1: node URI 'http://a:99999': Port out of range 0-65535",
+        ),
+        (
+            "REDIS_URI = 'foo'",
+            "REDIS_URI 'foo': it is none of dev, sqlite:///path, host:port, redis://host, rediss://host, unix:///path",
+        ),
+        ("TLS_CERT = 'none.pem'", "TLS_CERT 'none.pem': No such file or directory"),
+        ("NODE_TLS_CA = 'none.pem'", "NODE_TLS_CA 'none.pem': No such file or directory"),
+        ("NODE_TLS_KEY = 'none.pem'", "NODE_TLS_KEY: a key without a certificate (NODE_TLS_CERT)"),
+    ],
+)
+def test_settings_that_no_program_starts_with_are_mistakes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    assert main(["config", "check", "a.toml"]) == 2
+    assert capsys.readouterr() == ("", f"prio-load-balancer: {message}\n")
+
+
 def test_a_function_that_cannot_be_had_is_a_mistake(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -152,6 +152,18 @@ def test_a_running_instance_tells_of_its_nodes(
     assert asked == [("http://lb:80", "t")]
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/healthz"), ("POST", "/nodes?a=1"), ("GET", "/"), ("GET", "/debug/x")]
+)
+def test_what_the_program_answers_itself_has_no_lane(
+    capsys: pytest.CaptureFixture[str], file: Path, method: str, path: str
+) -> None:
+    own = "answered by the program itself: no lane, no limit and no node has to do with it"
+    assert explained(capsys, "-method", method, "-path", path) == [own]
+    file.write_text('ADMIN_LISTEN = ":81"\n' + FILE)
+    assert explained(capsys, "-method", method, "-path", path)[-1] == NODE
+
+
 def test_an_instance_that_is_not_there_ends_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,7 +182,13 @@ def test_an_instance_that_is_not_there_ends_it(
         (["-key", "buildr"], "--key: there is no key 'buildr'; did you mean builder?"),
         (["-peer", "10.0.0"], "--peer: '10.0.0' is no address"),
         (["-method", "G ET"], "malformed request: the request line"),
-        (["-header", "A"], "malformed request: Invalid header token"),
+        (["-header", "A"], "--header: 'A' is no 'NAME: VALUE'"),
+        (["-header", "A b: c"], "malformed request: Invalid header token"),
+        (["-header", "A: " + "b" * 70_000], "the head is longer than HEAD_MAX_KB (64)"),
+        (
+            ["-key", "builder", "-header", "x-api-key: secret"],
+            "--key and --header X-API-Key say both which key it has: give one of them",
+        ),
         (["-header", "A: b\nC: d"], "a header, the method or the path has control characters"),
         (["-hedr", "A"], "unknown flag --hedr; did you mean --header?"),
     ],

@@ -36,13 +36,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         self.server.seen.append((self.command, self.path, self.headers.get("Authorization"), body))
-        self.send_response(self.server.status)
-        self.send_header("Content-Type", self.server.content_type)
-        self.send_header("Content-Length", str(len(self.server.body)))
+        self.answer(self.server.status, self.server.content_type, self.server.body)
+
+    def answer(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
         if self.server.location:
             self.send_header("Location", self.server.location)
         self.end_headers()
-        self.wfile.write(self.server.body)
+        self.wfile.write(body)
 
     do_POST = do_DELETE = do_PATCH = do_GET  # noqa: N815 - names that http.server calls
 
@@ -62,6 +65,25 @@ def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def listing(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> Instance:
+    """An instance that gives its list to who asks for it, and does with changes what `instance` does."""
+
+    def do_get(handler: _Handler) -> None:
+        handler.server.seen.append((handler.command, handler.path, handler.headers.get("Authorization"), b""))
+        handler.answer(200, "application/json", b"[]")
+
+    monkeypatch.setattr(_Handler, "do_GET", do_get)
+    return instance
+
+
+def changes_at(instance: Instance) -> list[Seen]:
+    """Return what came but the question for the list, which is first."""
+    first, *changes = instance.seen
+    assert first[:2] == ("GET", "/nodes")
+    return changes
 
 
 def test_list_prints_one_uri_a_line(instance: Instance, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,16 +109,16 @@ def test_list_prints_no_terminal_commands(instance: Instance, capsys: pytest.Cap
     [("add", "POST", "registered http://a\n"), ("remove", "DELETE", "removed http://a\n")],
 )
 def test_change_is_confirmed(
-    instance: Instance,
+    listing: Instance,
     capsys: pytest.CaptureFixture[str],
     action: str,
     method: str,
     confirmation: str,
 ) -> None:
-    instance.body = b""
-    assert main(["nodes", action, "http://a", "-url", instance.url, "-token", TOKEN]) == 0
+    listing.body = b""
+    assert main(["nodes", action, "http://a", "-url", listing.url, "-token", TOKEN]) == 0
     assert capsys.readouterr() == (confirmation, "")
-    assert instance.seen == [(method, "/nodes", f"Bearer {TOKEN}", b'{"uri": "http://a"}')]
+    assert changes_at(listing) == [(method, "/nodes", f"Bearer {TOKEN}", b'{"uri": "http://a"}')]
 
 
 @pytest.mark.parametrize(
@@ -113,17 +135,17 @@ def test_change_is_confirmed(
     ],
 )
 def test_orders_are_sent_as_they_are_meant(
-    instance: Instance,
+    listing: Instance,
     capsys: pytest.CaptureFixture[str],
     words: list[str],
     confirmation: str,
     members: dict[str, object],
 ) -> None:
     """What is no number goes as text: the instance knows what it takes."""
-    instance.body = b""
-    assert main(["nodes", words[0], "http://a", *words[1:], "--url", instance.url]) == 0
+    listing.body = b""
+    assert main(["nodes", words[0], "http://a", *words[1:], "--url", listing.url]) == 0
     assert capsys.readouterr() == (f"{confirmation} http://a\n", "")
-    [(method, path, _, body)] = instance.seen
+    [(method, path, _, body)] = changes_at(listing)
     assert (method, path, json.loads(body)) == ("PATCH", "/nodes", {"uri": "http://a", **members})
 
 
@@ -235,16 +257,16 @@ def test_default_address_is_that_of_a_local_instance(
     ],
 )
 def test_refusal_is_told_in_the_words_of_the_instance(
-    instance: Instance,
+    listing: Instance,
     capsys: pytest.CaptureFixture[str],
     status: int,
     content_type: str,
     body: bytes,
     reason: str,
 ) -> None:
-    instance.status, instance.content_type, instance.body = status, content_type, body
-    assert main(["nodes", "remove", "http://a", "--url", instance.url]) == 1
-    assert capsys.readouterr() == ("", f"prio-load-balancer: {instance.url} refused: {reason}\n")
+    listing.status, listing.content_type, listing.body = status, content_type, body
+    assert main(["nodes", "remove", "http://a", "--url", listing.url]) == 1
+    assert capsys.readouterr() == ("", f"prio-load-balancer: {listing.url} refused: {reason}\n")
 
 
 def test_redirect_is_not_followed_with_the_token(
@@ -262,8 +284,12 @@ def test_answer_of_something_else_is_told(
 ) -> None:
     instance.body = body
     assert main(["nodes", "list", "--url", instance.url]) == 1
-    error = f"{instance.url} did not answer with a list of nodes: is it a prio-load-balancer?"
-    assert capsys.readouterr() == ("", f"prio-load-balancer: {error}\n")
+    error = f"prio-load-balancer: {instance.url} did not answer with a list of nodes: "
+    told = f"{error}is it a prio-load-balancer, and, where it has one, its ADMIN_LISTEN?\n"
+    assert capsys.readouterr() == ("", told)
+    assert main(["nodes", "drain", "http://a", "--url", instance.url]) == 1
+    assert capsys.readouterr() == ("", told)
+    assert [method for method, *_ in instance.seen] == ["GET", "GET"], "nothing was to be changed there"
 
 
 def test_instance_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -286,20 +312,20 @@ def test_instance_that_does_not_answer_is_given_up_on(
 
 
 def test_who_adds_a_node_waits_longer(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    listing: Instance, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nodes, "ADD_TIMEOUT_S", 0.01)
-    monkeypatch.setattr(nodes, "TIMEOUT_S", -1.0)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        assert main(["nodes", "add", "http://a", "--url", url]) == 1
-    assert capsys.readouterr() == ("", f"prio-load-balancer: cannot reach {url}: timed out\n")
+    is_over = threading.Event()
+    monkeypatch.setattr(_Handler, "do_POST", lambda _handler: is_over.wait())
+    assert main(["nodes", "add", "http://a", "--url", listing.url]) == 1
+    is_over.set()
+    assert capsys.readouterr() == ("", f"prio-load-balancer: cannot reach {listing.url}: timed out\n")
 
 
 def test_refusal_whose_reason_never_comes_is_told_by_its_status(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nodes, "ADD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(nodes, "TIMEOUT_S", 0.2)
     is_over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -313,7 +339,7 @@ def test_refusal_whose_reason_never_comes_is_told_by_its_status(
         thread = threading.Thread(target=answer)
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        assert main(["nodes", "add", "http://a", "--url", url]) == 1
+        assert main(["nodes", "list", "--url", url]) == 1
         is_over.set()
         thread.join()
     assert capsys.readouterr().err == f"prio-load-balancer: {url} refused: Bad Request (400)\n"

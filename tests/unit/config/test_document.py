@@ -129,3 +129,7 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ConfigError, match=r"/a\.toml: cannot be read: Permission denied$"):
         read_document(str(path))
+
+
+def test_a_mark_at_the_beginning_says_nothing() -> None:
+    assert parse_document("a.toml", b"\xef\xbb\xbfa = 1\n").values == {"a": 1}

@@ -96,8 +96,29 @@ def test_of_the_networks_around_a_client_the_smallest_counts() -> None:
         "192.0.2.8": (b"192.0.2.8/32", None),
         "192.0.3.1": (b"0.0.0.0/0", (2, 2, 2)),
         "2001:db8::1": (b"::/0", (0, 2, 2)),
-        "": (b"", None),
+        "": (b"", (2, 2, 2)),
     }
+
+
+@pytest.mark.parametrize(
+    ("networks", "lanes"),
+    [
+        ({}, None),
+        ({"10.0.0.0/8": (2, 2, 2)}, None),
+        ({"0.0.0.0/0": (1, 1, 2)}, (1, 1, 2)),
+        ({"::/0": (1, 1, 2), "0.0.0.0/0": None}, (1, 1, 2)),
+        ({"::/0": (1, 1, 2), "0.0.0.0/0": (0, 2, 2)}, (1, 2, 2)),
+    ],
+)
+def test_an_address_that_nobody_can_read_is_allowed_no_more_than_any_other(
+    networks: dict[str, tuple[int, ...] | None], lanes: tuple[int, ...] | None
+) -> None:
+    """It was in no network, and might use all lanes where nobody else was to."""
+    known = [KnownNetwork(ip_network(cidr), each) for cidr, each in networks.items()]
+    callers = Callers(networks=known, trusted=PROXIES)
+    for hop in ("unknown", "192.0.2.7, unix:", ""):
+        caller = callers.caller_of(head(f"X-Forwarded-For: x, {hop}"), peer("10.0.0.1"))
+        assert (caller.network, caller.lanes) == (b"", lanes)
 
 
 # Keys

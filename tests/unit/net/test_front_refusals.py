@@ -90,6 +90,26 @@ def test_a_head_that_is_no_http_is_refused() -> None:
         assert rig.notes.take() == [("rejected", "192.0.2.1", 400, "malformed request: the request line")]
 
 
+@pytest.mark.parametrize(
+    ("start", "status", "detail"),
+    [
+        (b"CONNECT a:1 HTTP/1.1\r\n", 501, "the method CONNECT"),
+        (b"POST / HTTP/1.1\r\nExpect: x\r\n", 417, "an expectation other than 100-continue"),
+        (b"POST / HTTP/1.1\r\nX-Request-Timeout: x\r\n", 400, None),
+    ],
+)
+def test_who_is_refused_by_the_head_alone_finds_the_id_in_the_log(
+    start: bytes, status: int, detail: str | None
+) -> None:
+    with Rig() as rig:
+        client = rig.client()
+        client.send(start + b"host: a\r\nx-request-id: \tid-7 \r\n\r\nX-Request-ID: another\r\n")
+        [(kind, request_id, _, told, words)] = rig.notes.take()
+        assert (kind, request_id, told) == ("rejected", b"id-7", status)
+        assert detail is None or words == detail
+        client.break_off()
+
+
 @pytest.mark.parametrize("size", [1, 64, 1000])
 def test_a_head_over_the_bound_is_refused_whether_or_not_its_end_is_there(size: int) -> None:
     too_large = b"GET / HTTP/1.1\r\nHost: balancer\r\nX: %s\r\n\r\n" % (b"x" * 218)

@@ -49,10 +49,14 @@ def test_a_parameter_that_cannot_be_is_named(given: dict[str, str], message: str
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("_worker", "_workers"), ("_weigth", "_weight"), ("_teir", "_tier"), ("_x", "_workers")],
+    [("_worker", "_workers"), ("_weigth", "_weight"), ("_teir", "_tier")],
 )
 def test_an_unknown_parameter_is_answered_with_the_nearest(name: str, meant: str) -> None:
     assert unknown_parameter(name) == f"unknown parameter {name}; did you mean {meant}?"
+
+
+def test_where_none_is_near_all_are_named() -> None:
+    assert unknown_parameter("_x") == "unknown parameter _x; there are _workers, _weight, _tier, _insecure"
 
 
 def fields(order: NodeOrder) -> tuple[object, ...]:
@@ -81,7 +85,7 @@ def test_orders(members: dict[str, object], expected: tuple[object, ...]) -> Non
     [
         ({}, "nothing to change: none of state, workers, weight, hard_stop_after is given"),
         ({"worker": 1}, "unknown parameter worker; did you mean workers?"),
-        ({"x" * 200: 1}, f"unknown parameter {'x' * 80}; did you mean state?"),
+        ({"x" * 200: 1}, f"unknown parameter {'x' * 80}; there are state, workers, weight, hard_stop_after"),
         ({"state": "down"}, "state must be active, cordoned or drained"),
         ({"state": None}, "state must be active, cordoned or drained"),
         ({"state": ["active"]}, "state must be active, cordoned or drained"),

@@ -146,6 +146,19 @@ def test_changes_of_others_are_followed_in_the_order_of_the_store() -> None:
     run(main)
 
 
+def test_a_list_that_has_become_empty_is_told_of() -> None:
+    """Be it that somebody has removed the last one, or that Redis has lost all that it had."""
+
+    async def main() -> None:
+        async with desk(A, B, shared=True) as at:
+            await at.pool.start([])
+            at.store.list = []
+            await eventually(lambda: at.pool.uris() == [])
+            assert at.messages().count("The list in the store has become empty, and no node is left") == 1
+
+    run(main)
+
+
 def test_while_the_store_is_away_the_nodes_stay_and_it_is_told_once() -> None:
     async def main() -> None:
         async with desk(A, shared=True) as at:

@@ -49,6 +49,30 @@ def test_add_of_what_is_there_does_nothing() -> None:
     run(main)
 
 
+def test_add_of_what_another_instance_has_removed_meanwhile_stores_it_again() -> None:
+    """It was confirmed, and gone with the next look at the store."""
+
+    async def main() -> None:
+        async with desk() as at:
+            await at.pool.add(A)
+            at.store.list = []
+            await at.pool.add(A)
+            assert at.store.list == at.pool.uris() == at.traffic.attached == [A]
+
+    run(main)
+
+
+def test_add_of_what_is_there_is_not_confirmed_while_the_store_is_away() -> None:
+    async def main() -> None:
+        async with desk() as at:
+            await at.pool.add(A)
+            at.store.is_away = True
+            with pytest.raises(StoreError):
+                await at.pool.add(A)
+
+    run(main)
+
+
 def test_of_two_adds_of_the_same_uri_at_once_one_node_comes() -> None:
     async def main() -> None:
         async with desk() as at:
