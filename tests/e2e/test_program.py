@@ -1,10 +1,12 @@
 """The command: flags, environment, subcommands and exit statuses."""
 
+import os
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +46,32 @@ def fails(*words: str, **settings: str) -> str:
 )
 def test_a_mistake_on_the_command_line_is_one_line_and_exit_status_2(words: list[str], message: str) -> None:
     assert fails(*words).startswith(message)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["config", "check"], ["nodes", "--help"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_nobody_takes_is_one_line_at_most(words: list[str], unbuffered: str) -> None:
+    """There were tracebacks, of the program or of Python at its end."""
+    env = environment({"PYTHONUNBUFFERED": unbuffered})
+
+    def ended(stdout: int) -> tuple[int, bytes]:
+        done = subprocess.run(
+            [*COMMAND, *words],
+            env=env,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        return done.returncode, done.stderr
+
+    with Path("/dev/full").open("wb") as full:
+        full_disk = b"prio-load-balancer: cannot write the output: No space left on device\n"
+        assert ended(full.fileno()) == (1, full_disk)
+    reading, writing = os.pipe()
+    os.close(reading)
+    assert ended(writing) == (1, b"")
+    os.close(writing)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class Log(Protocol):
 
 
 def is_own(method: bytes, path: bytes) -> bool:
-    """Return whether a request that comes to the admin API is for it; asked for all requests of the data port.
+    """Return whether a request is for the admin API, where that is; asked for all of the data port.
 
     Debug paths are owned even when their pages are turned off: what is meant for a look inside must not end
     up at a node.
