@@ -6,7 +6,7 @@
     /debug/pprof/heap              which types have most objects
     /debug/pprof/profile?seconds=N where the time goes
 
-The paths are those of the original; behind /debug/pprof/ stands what Python offers instead of Go's pprof.
+As in the original, but that behind /debug/pprof/ stands what Python offers instead of Go's pprof.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ _CONCURRENCY: Final = Count(0, 1_000_000)
 
 def parser() -> OptionParser:
     """Return what parses the options."""
-    options = OptionParser("mock-node", "Be a node that answers every JSON-RPC call.")
+    options = OptionParser("mock-node", "Be a node that answers JSON-RPC calls.")
     options.add_option("listen", "ADDR", "host:port, default %(default)s", "localhost:8095")
-    options.add_option("latency", "S", "seconds before each answer, default %(default)s", "0")
+    options.add_option("latency", "S", "seconds before each answer but to net_version, default %(default)s", "0")
     options.add_option("error-rate", "R", "share of answers that fail, 0 to 1, default %(default)s", "0")
     options.add_option("concurrency", "N", "calls worked on at a time, default %(default)s = no limit", "0")
     return options

@@ -33,7 +33,7 @@ Usage:
   prio-load-balancer config key NAME   make an API key and the table for it
   prio-load-balancer explain -header 'X-Fast-Track: true'
                                        say which lane, rule and nodes such a request gets
-  prio-load-balancer mock-node         be a node that answers every JSON-RPC call
+  prio-load-balancer mock-node         be a node that answers JSON-RPC calls
   prio-load-balancer --version
   prio-load-balancer --help            after a command: its options
 """
@@ -60,7 +60,7 @@ _FILE_HEAD: Final = """
 ## The configuration file
 
 `CONFIG_FILE`, or the flag `-config`, names a file of [TOML](https://toml.io); without them `priolb.toml` in
-the working directory is taken, if it is there. It may hold every setting above under the name of its
+the working directory is taken, if it is there. It may hold every other setting above under the name of its
 environment variable, numbers and switches without quotes, lists as arrays or with commas; and what the tables
 below say, which no flag or variable can.
 

@@ -1,4 +1,4 @@
-"""A node for development and tests: answers every JSON-RPC call, as slowly and as badly as wanted."""
+"""A node for development and tests: answers JSON-RPC calls, as slowly and as badly as wanted."""
 
 from __future__ import annotations
 
