@@ -16,7 +16,8 @@ def parser() -> OptionParser:
     """Return what parses the options."""
     options = OptionParser("mock-node", "Be a node that answers JSON-RPC calls.")
     options.add_option("listen", "ADDR", "host:port, default %(default)s", "localhost:8095")
-    options.add_option("latency", "S", "seconds before each answer but to net_version, default %(default)s", "0")
+    before = "seconds before each answer but to net_version, default %(default)s"
+    options.add_option("latency", "S", before, "0")
     options.add_option("error-rate", "R", "share of answers that fail, 0 to 1, default %(default)s", "0")
     options.add_option("concurrency", "N", "calls worked on at a time, default %(default)s = no limit", "0")
     return options
