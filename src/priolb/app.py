@@ -365,7 +365,7 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
         selection = RoundRobin()
     fleet = Fleet(Affinity(selection) if has_affinity else selection, policy)
     fleet.estimate = WaitEstimate(len(queue.lanes)) if settings.early_refusal else None
-    has_door = settings.queue_max > 0 or settings.early_refusal
+    has_admission = settings.queue_max > 0 or settings.early_refusal
     shares = shares_of(settings, queue.lanes, fleet, now)
     return Scheduler(
         queue,
@@ -374,7 +374,7 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
         RetryBudget(settings.retry_budget, settings.retry_budget_min, now),
         Hedging(lanes, settings.hedge_max_percent, now) if lanes else None,
         chance,
-        AdmissionControl(queue, fleet, settings.queue_max, fleet.estimate, shares) if has_door else None,
+        AdmissionControl(queue, fleet, settings.queue_max, fleet.estimate, shares) if has_admission else None,
         shares,
     )
 

@@ -249,13 +249,13 @@ class Rig:
         fleet.estimate = estimate
         if preemption is not None:
             shares = Shares(queue.lanes, fleet, [0] * 3, [100] * 3, preemption)
-        has_door = queue_max > 0 or estimate is not None
+        has_admission = queue_max > 0 or estimate is not None
         self.scheduler = Scheduler(
             queue,
             RetryPolicy(max_tries),
             fleet,
             hedging=hedging,
-            admission=AdmissionControl(queue, fleet, queue_max, estimate, shares) if has_door else None,
+            admission=AdmissionControl(queue, fleet, queue_max, estimate, shares) if has_admission else None,
             shares=shares,
         )
         self.engine = Engine(

@@ -1,4 +1,21 @@
-"""One client connection as a way out: answers leave by it, and it ends as the client understands."""
+"""One client connection as a way out: answers leave by it, and it ends as the client understands.
+
+A connection is one object of four classes, each of which knows more of a request than the one before:
+`ClientConnection` here, `Pipeline`, `Reception` and `FrontConnection`. What a state means:
+
+    state      what is read                                 until when (`lapses_at`)
+    AT_HEAD    a head                                       KEEPALIVE_TIMEOUT; once it has begun, HEAD_TIMEOUT
+    AT_BODY    a body, to be collected                      the next part is due (`Upload.due_at`)
+    PASSING    a body, as fast as the node takes it; or     the same; for ever while nobody takes it
+               whatever another protocol sends
+    BUSY       up to 64 KB of the next requests             for ever: the request has its own time
+    LINGERING  what still comes, thrown away                2 s
+    CLOSING    nothing                                      2 s, for a goodbye of TLS
+
+In all of them, a client that reads slower than it is sent to (`_writing_paused`), or has not read to the end
+while it is CLOSING or LINGERING, has CLIENT_STALL_TIMEOUT for each part instead. Reading stops by
+`_is_paused`, as long as there is a reason, and by `_rests`, to the end of the turn; it goes on without both.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from priolb.net.own_lane import own_lane
 _NO_CALLS: Final = Calls(())
 
 
-class Admission:
+class Admitted:
     """How a request is let in.
 
     Args:
@@ -66,7 +66,7 @@ class Door:
 
     def admit(
         self, head: RequestHead, peer: Peer, body: bytes, body_bytes: int, now: float
-    ) -> Admission | Excess:
+    ) -> Admitted | Excess:
         """Let a request in, or return why not.
 
         Args:
@@ -86,11 +86,11 @@ class Door:
             caller = self._callers.caller_of(head, peer)
             lane = caller.lane_for(own_lane(head))
         if limiter is None:
-            return Admission(caller, lane)
+            return Admitted(caller, lane)
         answer = limiter.admit(caller, lane, calls, now)
         if isinstance(answer, Excess):
             return answer
-        return Admission(caller, lane, answer)
+        return Admitted(caller, lane, answer)
 
     def excess_by_head(self, head: RequestHead, peer: Peer, now: float) -> Excess | None:
         """Return why a request is not let in, whatever its body will be; None when that hangs on it."""

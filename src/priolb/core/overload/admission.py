@@ -24,10 +24,11 @@ from priolb.errors import Reason
 
 # So many of those who have left the line are not worth the work.
 _SLACK: Final = 64
+_FORGOTTEN_AT_ONCE: Final = 4
 
 
 class AdmissionControl:
-    """Stands at the door of the queue.
+    """Decides who may get in line.
 
     Args:
         queue: the queue.
@@ -78,6 +79,10 @@ class AdmissionControl:
         if not self._limit:
             return
         arrivals = self._arrivals[ticket.lane]
+        # Mostly the oldest leave first: so few by few that there is never much to be left out at once.
+        for _ in range(_FORGOTTEN_AT_ONCE):
+            if arrivals and not _is_new(arrivals[0]):
+                arrivals.popleft()
         arrivals.append(ticket)
         if len(arrivals) > self._most_kept[ticket.lane]:
             arrivals = deque([each for each in arrivals if _is_new(each)])

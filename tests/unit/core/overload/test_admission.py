@@ -151,6 +151,18 @@ def test_what_is_remembered_of_arrivals_is_bounded_by_those_who_wait() -> None:
     assert desk.admission.take_displaced(64) == stays
 
 
+def test_where_the_oldest_leave_first_hardly_more_is_remembered_than_waits() -> None:
+    """Twice as many were, and half of them left out together, which takes long with 100,000."""
+    desk = Desk(limit=10_000)
+    for number in range(1000):
+        assert desk.submit(f"l{number}") is None
+    for number in range(1000, 3000):
+        leaving = desk.queue.pop()
+        assert leaving is not None
+        assert desk.submit(f"l{number}") is None
+        assert len(desk.admission._arrivals[2]) <= 1001
+
+
 def test_one_tenant_of_a_fair_lane_does_not_fill_the_queue() -> None:
     desk = Desk(limit=8, low=FairLane("low", seed=b"secret", max_wait_s=5.0))
     greedy = [desk.submit("l", tenant=b"greedy") for _ in range(6)]
