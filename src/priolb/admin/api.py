@@ -207,6 +207,7 @@ def _call(request: LocalRequest) -> dict[str, str]:
     """Return what logs say of a call."""
     head = request.head
     return {
+        **({"reqID": head.request_id.decode("utf-8", "replace")} if head.request_id else {}),
         "method": head.method.decode("latin-1"),
         "path": head.path[:_MAX_LOGGED_PATH_BYTES].decode("latin-1"),
         "peer": request.peer,

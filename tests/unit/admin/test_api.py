@@ -226,6 +226,12 @@ def test_a_change_that_fails_is_answered_by_whose_fault_it_is(
     assert desk.log.lines == [("warning", "Admin call refused", line)]
 
 
+def test_the_id_of_a_call_stands_in_its_lines() -> None:
+    desk = Desk(ConfigError("no"))
+    desk.ask(local_request("POST", "/nodes", URI, fields=("X-Request-ID: id-7",)))
+    assert [fields["reqID"] for _, _, fields in desk.log.lines] == ["id-7"]
+
+
 def test_what_nobody_thought_of_is_500_to_the_client_and_a_traceback_in_the_log() -> None:
     desk = Desk(ZeroDivisionError("secret detail"))
     assert desk.ask(local_request("POST", "/nodes", URI)) == (500, b"internal error\n", TEXT, b"")
