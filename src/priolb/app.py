@@ -98,7 +98,7 @@ def run(settings: Settings, make_attestors: MakeAttestors = attestors_of) -> int
         ConfigError: the program cannot start with these settings.
         StoreError: the store is away.
     """
-    check(settings)
+    certificate, node_tls = check(settings)
     faults = expect_many_files()
     log = Logger(LogWriter(sys.stderr.fileno()), json=settings.log_prod, service=settings.log_service)
     forward_library_logs(log)
@@ -106,38 +106,47 @@ def run(settings: Settings, make_attestors: MakeAttestors = attestors_of) -> int
         log.warning("There may be few connections, or slow ones", err=fault)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, log, make_attestors))
+            runner.run(_serve(settings, log, make_attestors, certificate, node_tls))
     finally:
         log.close()
     return 0
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings) -> tuple[Certificate | None, NodeTLS]:
     """Look at whatever settings name that can be looked at before anything is opened.
+
+    Returns:
+        What clients are shown, and what secures connections to nodes: files may be pipes, to be read once.
 
     Raises:
         ConfigError: the program cannot start with these settings.
     """
     open_store(settings.redis_uri, settings.redis_prefix)
-    if settings.tls_cert:
-        Certificate(settings.tls_cert, settings.tls_key)
-    NodeTLS(settings.node_tls_ca, settings.node_tls_cert, settings.node_tls_key)
+    certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
+    node_tls = NodeTLS(settings.node_tls_ca, settings.node_tls_cert, settings.node_tls_key)
     for name, uris in (("NODES", settings.nodes), ("BACKENDS", settings.backends)):
         for number, uri in enumerate(uris, start=1):
             try:
                 parse_node_uri(uri)
             except ConfigError as error:
                 raise ConfigError(f"{settings.source_of(name)}, item {number}: {error}") from None
+    return certificate, node_tls
 
 
-async def _serve(settings: Settings, log: Logger, make_attestors: MakeAttestors) -> None:
+async def _serve(
+    settings: Settings,
+    log: Logger,
+    make_attestors: MakeAttestors,
+    certificate: Certificate | None,
+    node_tls: NodeTLS,
+) -> None:
     log.requests.call_later = asyncio.get_running_loop().call_later
     log.info("Starting prio-load-balancer", version=__version__)
     if settings.config_file:
         log.info("Configuration file read", file=settings.config_file)
     for name, why in unheeded(settings):
         log.info("Setting has no effect", name=name, reason=why)
-    balancer = _Balancer(settings, log, make_attestors(settings, log))
+    balancer = _Balancer(settings, log, make_attestors(settings, log), certificate, node_tls)
     stop = _stop_on_signals()
     try:
         await balancer.start()
@@ -152,7 +161,14 @@ async def _serve(settings: Settings, log: Logger, make_attestors: MakeAttestors)
 class _Balancer:
     """The parts of one balancer, made from its settings."""
 
-    def __init__(self, settings: Settings, log: Logger, attestors: Attestors) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: Logger,
+        attestors: Attestors,
+        certificate: Certificate | None,
+        node_tls: NodeTLS,
+    ) -> None:
         self._settings = settings
         self._log = log
         self._attestors = attestors
@@ -163,7 +179,7 @@ class _Balancer:
             self._mock_node.received = deque(maxlen=0)  # nobody here asks for what it got
         # Of its own for each instance: two of them, one behind the other, are no loop.
         self._via_name = settings.via_name or f"priolb-{secrets.token_hex(4)}"
-        self._certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
+        self._certificate = certificate
         self._store = open_store(settings.redis_uri, settings.redis_prefix)
         chance = random.Random()  # noqa: S311 - it spreads load, and keeps no secret
         queue = queue_of(settings)
@@ -206,11 +222,10 @@ class _Balancer:
             settings.adaptive_workers_max,
             settings.adaptive_workers,
         )
-        tls = NodeTLS(settings.node_tls_ca, settings.node_tls_cert, settings.node_tls_key)
         self._nodes = NodePool(
             self._store,
             self._engine,
-            Links(self._engine, slots, settings.preserve_host, tls, attestors),
+            Links(self._engine, slots, settings.preserve_host, node_tls, attestors),
             slots,
             Rhythm(settings.health_check_interval_s, settings.health_check_timeout_s, chance),
             settings.hard_stop_after_s,

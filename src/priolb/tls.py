@@ -116,28 +116,28 @@ def load_chain(context: ssl.SSLContext, cert_file: str, key_file: str, setting: 
     Raises:
         ConfigError: the files cannot be read, or do not belong together.
     """
-    cert, key = f"{setting}_CERT {cert_file!r}", f"{setting}_KEY {key_file!r}"
-    holds_key = _is_key_in(cert, cert_file)
-    if key_file:
-        _is_key_in(key, key_file)
-    elif not holds_key:
-        raise ConfigError(f"{cert}: holds no private key, and {setting}_KEY names none")
-    files = f"{cert} and {key}" if key_file else cert
     try:
         context.load_cert_chain(cert_file, key_file or None, password=_no_password)
-    except ssl.SSLError as error:
-        raise ConfigError(f"{files}: {error.reason or 'nothing in PEM form'}") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{files}: {getattr(error, 'strerror', None) or error}") from None
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise ConfigError(_why(error, cert_file, key_file, setting)) from None
 
 
-def _is_key_in(name: str, file: str) -> bool:
-    """Return whether a PEM file holds a private key; ConfigError, by this name, when it cannot be read."""
-    try:
-        with Path(file).open("rb") as opened:
-            return b"PRIVATE KEY-----" in opened.read(_PEM_MAX_BYTES)
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        raise ConfigError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+def _why(error: Exception, cert_file: str, key_file: str, setting: str) -> str:
+    """Return why a certificate and its key could not be loaded, with the setting that is to be changed."""
+    cert, key = f"{setting}_CERT {cert_file!r}", f"{setting}_KEY {key_file!r}"
+    contents = []
+    for name, file in ((cert, cert_file), (key, key_file)):
+        try:
+            with Path(file or cert_file).open("rb") as opened:
+                contents.append(opened.read(_PEM_MAX_BYTES))
+        except (OSError, ValueError) as fault:  # ValueError: a name with a zero byte
+            return f"{name}: {getattr(fault, 'strerror', None) or fault}"
+    if not key_file and b"PRIVATE KEY-----" not in contents[0]:
+        return f"{cert}: holds no private key, and {setting}_KEY names none"
+    files = f"{cert} and {key}" if key_file else cert
+    if isinstance(error, ssl.SSLError):
+        return f"{files}: {error.reason or 'nothing in PEM form'}"
+    return f"{files}: {getattr(error, 'strerror', None) or error}"
 
 
 def _node_context(ca_file: str, cert_file: str, key_file: str) -> ssl.SSLContext:

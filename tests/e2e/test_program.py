@@ -68,6 +68,11 @@ def test_output_that_nobody_takes_is_one_line_at_most(words: list[str], unbuffer
     with Path("/dev/full").open("wb") as full:
         full_disk = b"prio-load-balancer: cannot write the output: No space left on device\n"
         assert ended(full.fileno()) == (1, full_disk)
+    done = subprocess.run(
+        ["/bin/sh", "-c", '"$@" >&-', "sh", *COMMAND, *words],
+        env=env, stderr=subprocess.PIPE, timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b""), "nobody wants to hear anything"
     reading, writing = os.pipe()
     os.close(reading)
     assert ended(writing) == (1, b"")

@@ -96,8 +96,9 @@ def test_a_node_that_closes_behind_its_answer_takes_none_of_it_back(
         assert connect(balancer).ask(post()).body == body
 
 
+@pytest.mark.parametrize("wish", [(), ("Connection: upgrade", "Upgrade: raw")], ids=["", "upgrade"])
 def test_an_answer_that_ends_without_a_goodbye_is_cut_off(
-    launch: Launch, new_node: NewNode, connect: Connect, authority: Authority
+    launch: Launch, new_node: NewNode, connect: Connect, authority: Authority, wish: tuple[str, ...]
 ) -> None:
     """RFC 9112, section 9.8: anybody could have cut it off."""
 
@@ -108,7 +109,7 @@ def test_an_answer_that_ends_without_a_goodbye_is_cut_off(
     node = new_node(script, tls=authority.server_context("localhost"))
     balancer = launch("-nodes", node.uri, **authority.settings)
     client = connect(balancer)
-    client.send(post())
+    client.send(post(b"{}", *wish))
     received = client.read_to_end()
     assert received.endswith(b"half of it\r\n")
 

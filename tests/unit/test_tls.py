@@ -162,6 +162,15 @@ def test_a_certificate_and_its_key_may_share_a_file(files: Files) -> None:
     assert shown(certificate, files.ca, "localhost")
 
 
+def test_a_key_may_come_by_a_pipe(files: Files) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, files.key.read_bytes())
+    os.close(writing)
+    certificate = Certificate(str(files.cert), f"/dev/fd/{reading}")
+    os.close(reading)
+    assert shown(certificate, files.ca, "localhost")
+
+
 @pytest.mark.parametrize(
     ("cert", "key", "reason"),
     [

@@ -58,7 +58,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     try:
         status = _dispatch(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where nobody wants to hear anything
+            sys.stdout.flush()
         return status
     except OSError as error:
         if error.errno not in _OUTPUT_ERRORS:

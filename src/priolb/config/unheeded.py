@@ -35,5 +35,7 @@ def _conditions(settings: Settings) -> dict[str, tuple[bool, str]]:
         "fasttrack_drain_first": (is_original, own_order),
         "preemptions_per_second": (any(lane.preempts for lane in policy.lanes), "no lane preempts"),
         "tenant_header": (bool(settings.trusted_proxies), "TRUSTED_PROXIES is empty"),
+        "eject_time_s": (settings.eject_after > 0, "EJECT_AFTER is 0"),
+        "eject_max_percent": (settings.eject_after > 0, "EJECT_AFTER is 0"),
         "hedge_max_percent": (bool(settings.hedge_lanes), "HEDGE_LANES is empty"),
     }

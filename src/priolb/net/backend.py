@@ -25,12 +25,13 @@ _MAX_INTERIM_ANSWERS: Final = 32
 class BackendConnection(NodeConnection):
     """One connection to a node. It serves one sink at a time and is reused only when all was in order."""
 
-    __slots__ = ("_body_until", "_buffer", "_interim_answers", "_reader")
+    __slots__ = ("_body_until", "_buffer", "_has_switched", "_interim_answers", "_reader")
 
     def __init__(self, link: NodeLink) -> None:
         super().__init__(link)
         self._buffer: bytes = b""
         self._interim_answers: int = 0
+        self._has_switched: bool = False
         self._reader: BodyReader | None = None
         self._body_until: float = inf
 
@@ -178,6 +179,7 @@ class BackendConnection(NodeConnection):
         if not protocol or protocol not in tokens(sink.upgrade):
             self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "an answer that switches protocols unasked")
             return
+        self._has_switched = True
         self._begin_body(OpenReader(), self._shared.upgrade_idle_timeout_s, now)
         sink.on_upgrade(head, now)
         if data and self.state == IN_BODY:
@@ -254,4 +256,4 @@ class BackendConnection(NodeConnection):
 
         RFC 9112, section 9.8. Tunnels know their own ends.
         """
-        return self._link.tls is None or (self._sink is not None and self._sink.upgrade != b"")
+        return self._link.tls is None or self._has_switched

@@ -43,6 +43,7 @@ LINGERING: Final = 4  # answered; what still comes is thrown away, so that the a
 CLOSING: Final = 5  # the last bytes are on their way out
 
 LINGER_S: Final = 2.0
+_UNKNOWN: Final = -1
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for no time: what is not sent is lost, and the peer is told
 
 
@@ -210,7 +211,7 @@ class ClientConnection(Flushing):
         """Take note of how much the client has to read, and look again in a while."""
         if self._transport is not None:
             self._unsent_bytes = unread_bytes(self._transport)
-            self._lapse_in(self._listener.stall_timeout_s if self._unsent_bytes else LINGER_S)
+            self._lapse_in(self._listener.stall_timeout_s)
 
     def _has_unsent(self) -> bool:
         """Return whether the client is waited for to read what it was sent, rather than for what it sends."""
@@ -264,14 +265,22 @@ class ClientConnection(Flushing):
         """Close once all is sent."""
         self._state = CLOSING
         self.flush()
-        if self._transport is not None:
-            self._transport.close()
+        transport = self._transport
+        if transport is None:
+            return
+        transport.close()
+        if transport.can_write_eof():
             self._watch_unsent()
+        else:  # with TLS it stays open for its goodbye; how much is still on its way is seen after that time
+            self._unsent_bytes = _UNKNOWN
+            self._lapse_in(LINGER_S)
 
     def _reset(self) -> None:
         """Close at once and let the client know that something is missing."""
         if self._transport is not None:
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            connected = self._transport.get_extra_info("socket")
+            if connected is not None:  # else it was lost a moment ago
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._transport.abort()
 
     def _lapse_in(self, seconds: float) -> None:

@@ -450,9 +450,13 @@ class Engine:
         now = self.clock()
         self._alarm = None
         self._alarm_at = now  # whatever is watched meanwhile waits for the end of this round
+        lapsed: list[Lapsing] = []
         try:
             self.catch_up(now)  # whoever has a slot is not one too many
-            for item in self._wheel.lapsed(now):
+            lapsed = self._wheel.lapsed(now)
+            lapsed.reverse()
+            while lapsed:
+                item = lapsed.pop()
                 if item.lapses_at <= now:  # the lapse of one may have ended another
                     item.on_lapse(now)
             self.scheduler.advance(now)
@@ -464,6 +468,8 @@ class Engine:
                 ticket.expire(reason, now)
             self.pump(now)
         finally:
+            for item in lapsed:  # the others have their turn, whatever is wrong with one
+                self._wheel.watch(item)
             self._set_alarm(min(self._wheel.next_at(), self.scheduler.next_deadline()))
 
     async def close(self) -> None:

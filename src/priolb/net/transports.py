@@ -28,9 +28,12 @@ def unread_bytes(transport: asyncio.Transport) -> int:
         transport: a TCP connection, with or without TLS.
     """
     waiting: int = transport.get_write_buffer_size()
+    connected = transport.get_extra_info("socket")
+    if connected is None:
+        return waiting  # lost a moment ago, which with TLS is told a turn later
     try:
-        queued = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, _ROOM)
-    except OSError:
+        queued = fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, _ROOM)
+    except (OSError, ValueError):
         return waiting  # closed, or another system than Linux
     return waiting + int(struct.unpack("i", queued)[0])
 

@@ -3,15 +3,18 @@
 SQLite blocks its caller, so each store owns one thread, in which its connection is made, used and
 closed; the event loop never waits for the disk. Each change is one statement and so a transaction
 of its own. Other writers are waited for, but only as long as the call has left: a call that has
-given up cannot change the file later, because its time is looked at again in the thread.
+given up before it began cannot change the file later, because its time is looked at again in the
+thread. One that had begun may, when a disk that hung goes on.
 """
 
 import asyncio
 import contextlib
+import queue
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -36,6 +39,37 @@ _WAL_RETRY_S = 0.01
 _DISK_S = 5.0
 
 
+class _Thread:
+    """Does one piece of work after the other; the end of the program does not wait for it."""
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="priolb-sqlite", daemon=True).start()
+
+    def submit(self, job: Callable[[], T]) -> "Future[T]":
+        """Do a piece of work in its turn, unless its future is cancelled before."""
+        result: Future[T] = Future()
+
+        def work() -> None:
+            if not result.set_running_or_notify_cancel():
+                return
+            try:
+                result.set_result(job())
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is for the one who waits
+                result.set_exception(error)
+
+        self._work.put(work)
+        return result
+
+    def end(self) -> None:
+        """End once all is done."""
+        self._work.put(None)
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+
 class SqliteStore:
     """A `Store` in a file.
 
@@ -54,13 +88,13 @@ class SqliteStore:
         self._path = str(Path(path).absolute())
         self._call_timeout_s = call_timeout_s
         self._open_timeout_s = open_timeout_s
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: _Thread | None = None
         self._connection: sqlite3.Connection | None = None  # touched in the thread only
 
     async def open(self) -> None:
         if self._thread is not None:
             return
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="priolb-sqlite")
+        self._thread = _Thread()
         deadline = time.monotonic() + self._open_timeout_s
         try:
             await self._run(lambda: self._connect(deadline), self._open_timeout_s)
@@ -84,8 +118,8 @@ class SqliteStore:
             return
         # Calls that are already in line are done first; the thread ends by itself afterwards.
         disconnected = thread.submit(self._disconnect)
-        thread.shutdown(wait=False)
-        with contextlib.suppress(TimeoutError):  # a disk that hangs: the thread ends when it does not
+        thread.end()
+        with contextlib.suppress(TimeoutError):  # the disk hangs, and is not waited for
             async with asyncio.timeout(_DISK_S):
                 await asyncio.wrap_future(disconnected)
 
@@ -108,9 +142,10 @@ class SqliteStore:
 
         try:
             async with asyncio.timeout(timeout_s + _DISK_S):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, timed)
+                return await asyncio.wrap_future(self._thread.submit(timed))
         except TimeoutError:
-            raise StoreError(f"store {self.describe()}: no answer of the disk") from None
+            what = "no answer of the disk; what was asked for may still be done"
+            raise StoreError(f"store {self.describe()}: {what}") from None
         except (sqlite3.Error, UnicodeError) as error:
             raise StoreError(f"store {self.describe()}: {error}") from error
 

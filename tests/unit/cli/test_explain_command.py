@@ -164,6 +164,13 @@ def test_what_the_program_answers_itself_has_no_lane(
     assert explained(capsys, "-method", method, "-path", path)[-1] == NODE
 
 
+def test_another_protocol_is_a_matter_of_nodes_also_at_the_own_path(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fields = ("-header", "Connection: upgrade", "-header", "Upgrade: websocket")
+    assert explained(capsys, "-method", "GET", "-path", "/", *fields)[-1] == NODE
+
+
 def test_an_instance_that_is_not_there_ends_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

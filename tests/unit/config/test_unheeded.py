@@ -77,6 +77,12 @@ def test_only_trusted_proxies_name_tenants() -> None:
     assert said(variables | {"TRUSTED_PROXIES": "10.0.0.0/8"}) == []
 
 
+def test_where_nobody_is_ejected_it_does_not_matter_how() -> None:
+    variables = {"EJECT_TIME": "7", "EJECT_MAX_PERCENT": "70"}
+    assert said(variables) == []
+    assert said(variables | {"EJECT_AFTER": "0"}) == [(name, "EJECT_AFTER is 0") for name in variables]
+
+
 def test_second_tries_need_a_lane_that_has_them() -> None:
     variables = {"HEDGE_MAX_PERCENT": "7"}
     assert said(variables) == [("HEDGE_MAX_PERCENT", "HEDGE_LANES is empty")]

@@ -129,7 +129,7 @@ class Shares:
             self._common -= 1
         if node.usable and node.in_flight < node.slots:
             self._free += 1
-        self._lanes[lane].end(lease, now - lease.started_at)
+        self._lanes[lane].end(lease, now - lease.worked_from)
         if self.preemption is not None:
             self.preemption.ended(lease)
 
