@@ -12,11 +12,11 @@ import json
 import time
 from typing import Final
 
+from priolb.core.limits.limiter import BY_NETWORK, Limiter, LimitRule
+from priolb.core.limits.rate_limits import RateLimit
 from priolb.core.queueing.discipline import Discipline, Strict, Weighted
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
-from priolb.core.quotas.limiter import BY_NETWORK, Limiter, LimitRule
-from priolb.core.quotas.rate_limits import RateLimit
 from priolb.http.callers import Callers
 from priolb.http.rules import Rules
 from priolb.net.door import Door

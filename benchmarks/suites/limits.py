@@ -16,9 +16,9 @@ from typing import Final
 from benchmarks.cpu import on_cores, split_cores
 from benchmarks.machine import this_machine
 from benchmarks.results import Cell, Column, Result, Target
-from priolb.core.quotas.costs import Calls
-from priolb.core.quotas.limiter import BY_NETWORK, Excess, Limiter, LimitRule
-from priolb.core.quotas.rate_limits import RateLimit
+from priolb.core.limits.costs import Calls
+from priolb.core.limits.limiter import BY_NETWORK, Excess, Limiter, LimitRule
+from priolb.core.limits.rate_limits import RateLimit
 
 CALLERS: Final = (100, 10_000, 1_000_000, 3_000_000)
 REQUESTS: Final = 20_000

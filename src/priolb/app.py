@@ -27,8 +27,8 @@ from priolb.config.limits import limiter_of
 from priolb.config.parse import Address
 from priolb.config.settings import Settings
 from priolb.config.unheeded import unheeded
+from priolb.core.byte_budget import ByteBudget
 from priolb.core.chance import Chance
-from priolb.core.limits import ByteBudget
 from priolb.core.nodes.affinity import Affinity
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.health_check import HealthCheck

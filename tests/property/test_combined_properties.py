@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import hypothesis.strategies as st
 from hypothesis import given
 
+from priolb.core.limits.limiter import BY_LANE, BY_NETWORK, Limiter, LimitRule
+from priolb.core.limits.rate_limits import ConcurrencyLimit, RateLimit
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.overload.estimate import WaitEstimate
 from priolb.core.overload.preemption import Preemption
@@ -25,8 +27,6 @@ from priolb.core.queueing.discipline import Aged, Discipline, FastHighLow, Stric
 from priolb.core.queueing.fair_lane import FairLane
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
-from priolb.core.quotas.limiter import BY_LANE, BY_NETWORK, Limiter, LimitRule
-from priolb.core.quotas.rate_limits import ConcurrencyLimit, RateLimit
 from priolb.core.retries.hedge import Hedging
 from priolb.http.callers import Callers
 from priolb.http.rules import NO_LANE, Rules

@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from priolb.core.limits.costs import Calls
+from priolb.core.limits.limiter import BY_LANE, BY_NETWORK, Excess, Limiter, LimitRule
+from priolb.core.limits.rate_limits import RateLimit
 from priolb.core.queueing.classify import LANE_NAMES
-from priolb.core.quotas.costs import Calls
-from priolb.core.quotas.limiter import BY_LANE, BY_NETWORK, Excess, Limiter, LimitRule
-from priolb.core.quotas.rate_limits import RateLimit
 from priolb.http.rate_limit_fields import policy_item
 from priolb.http.refusal import Refusals
-from priolb.net.quota import Denial, denial_of, over_limit
+from priolb.net.limit_answers import Denial, denial_of, over_limit
 from support.heads import request_head
 from support.senders import ASender
 

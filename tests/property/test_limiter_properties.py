@@ -7,9 +7,9 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from priolb.core.quotas.costs import Calls, Costs
-from priolb.core.quotas.limiter import BY_ANONYMOUS, BY_KEY, BY_LANE, BY_NETWORK, Grant, Limiter, LimitRule
-from priolb.core.quotas.rate_limits import ConcurrencyLimit, RateLimit
+from priolb.core.limits.costs import Calls, Costs
+from priolb.core.limits.limiter import BY_ANONYMOUS, BY_KEY, BY_LANE, BY_NETWORK, Grant, Limiter, LimitRule
+from priolb.core.limits.rate_limits import ConcurrencyLimit, RateLimit
 from support.senders import ASender
 
 S = 1_000_000_000

@@ -6,8 +6,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from priolb.core.quotas.arrival_times import ArrivalTimes
-from priolb.core.quotas.rate_limits import ConcurrencyLimit, RateLimit
+from priolb.core.limits.arrival_times import ArrivalTimes
+from priolb.core.limits.rate_limits import ConcurrencyLimit, RateLimit
 
 S = 1_000_000_000
 NOW = 10 * S

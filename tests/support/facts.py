@@ -2,10 +2,10 @@
 
 from priolb.attest.attestation import Attestation
 from priolb.attest.verdict import Refusal, Verdict
+from priolb.core.limits.limiter import BY_NETWORK, LimitRule
+from priolb.core.limits.rate_limits import ConcurrencyLimit
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.queueing.queue import PriorityQueue
-from priolb.core.quotas.limiter import BY_NETWORK, LimitRule
-from priolb.core.quotas.rate_limits import ConcurrencyLimit
 from priolb.telemetry.metric import Facts, Node
 from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from priolb.core.limits import ByteBudget
+from priolb.core.byte_budget import ByteBudget
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.node import NodeState
 from priolb.core.overload.admission import AdmissionControl

@@ -16,9 +16,9 @@ from priolb.config.tables import (
     LimitSpec,
 )
 from priolb.config.words import did_you_mean, shown
-from priolb.core.quotas.costs import Costs
-from priolb.core.quotas.limiter import BY_ANONYMOUS, BY_KEY, BY_LANE, BY_NETWORK, Limiter, LimitRule
-from priolb.core.quotas.rate_limits import ConcurrencyLimit, Limit, RateLimit
+from priolb.core.limits.costs import Costs
+from priolb.core.limits.limiter import BY_ANONYMOUS, BY_KEY, BY_LANE, BY_NETWORK, Limiter, LimitRule
+from priolb.core.limits.rate_limits import ConcurrencyLimit, Limit, RateLimit
 from priolb.http.rate_limit_fields import policy_item
 
 _BY: Final = {NETWORK: BY_NETWORK, ANONYMOUS: BY_ANONYMOUS, KEY: BY_KEY, LANE: BY_LANE}

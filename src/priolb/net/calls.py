@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from priolb.core.quotas.costs import Calls
+from priolb.core.limits.costs import Calls
 from priolb.http.request import Request
 from priolb.http.rpc_methods import LOOKED_AT_BYTES
 

@@ -24,7 +24,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final
 
-from priolb.core.quotas.limiter import Grant
+from priolb.core.limits.limiter import Grant
 from priolb.http.forwarding import Peer
 from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.writer import local_response

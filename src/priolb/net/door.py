@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from priolb.core.quotas.costs import Calls
-from priolb.core.quotas.limiter import Excess, Grant, Limiter
+from priolb.core.limits.costs import Calls
+from priolb.core.limits.limiter import Excess, Grant, Limiter
 from priolb.http.callers import Caller, Callers
 from priolb.http.forwarding import Peer
 from priolb.http.lane_function import LaneFunction

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final
 
-from priolb.core.limits import ByteBudget
+from priolb.core.byte_budget import ByteBudget
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.health_check import HealthCheck
 from priolb.core.nodes.node import NodeState

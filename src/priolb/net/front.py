@@ -16,9 +16,9 @@ from priolb.http.writer import CONTINUE, connection_field, without_body
 from priolb.net.client import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGER_S, LINGERING, PASSING
 from priolb.net.exchange import Exchange
 from priolb.net.flushing import LONG_READ_BYTES
+from priolb.net.limit_answers import answer_over_limit
 from priolb.net.own_lane import own_lane
 from priolb.net.pipeline import MAX_PIPELINED_BYTES
-from priolb.net.quota import answer_over_limit
 from priolb.net.reception import Reception
 from priolb.net.upload import Upload, tunnel
 

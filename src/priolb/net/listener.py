@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, cast
 
-from priolb.core.limits import ByteBudget
+from priolb.core.byte_budget import ByteBudget
 from priolb.errors import Reason
 from priolb.http.forwarding import Forwarding
 from priolb.http.messages import LocalRequest, LocalResponse

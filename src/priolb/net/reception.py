@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from priolb.core.quotas.limiter import Excess
+from priolb.core.limits.limiter import Excess
 from priolb.errors import Reason
 from priolb.http.call_error import CallError
 from priolb.http.last_stop import answer_of_last
@@ -13,9 +13,9 @@ from priolb.http.rpc_methods import LOOKED_AT_BYTES
 from priolb.http.rules import NO_LANE
 from priolb.net.client import BUSY
 from priolb.net.door import Door
+from priolb.net.limit_answers import Denial, answer_over_limit, denial_of, granted_fields, over_limit
 from priolb.net.own_lane import own_lane
 from priolb.net.pipeline import Pipeline
-from priolb.net.quota import Denial, answer_over_limit, denial_of, granted_fields, over_limit
 from priolb.net.upload import Upload
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import Final, Protocol
 
-from priolb.core.limits import ByteBudget
+from priolb.core.byte_budget import ByteBudget
 from priolb.errors import Reason
 from priolb.http.body import BodyReader, OpenReader
 from priolb.http.writer import chunk, last_chunk

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from priolb.core.quotas.limiter import LimitRule
+from priolb.core.limits.limiter import LimitRule
 from priolb.telemetry.logs import Logger
 
 INTERVAL_S: Final = 1.0

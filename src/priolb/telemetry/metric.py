@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 
 from priolb.attest.attestation import Attestation
+from priolb.core.limits.limiter import LimitRule
 from priolb.core.nodes.node import NodeState
 from priolb.core.queueing.queue import PriorityQueue
-from priolb.core.quotas.limiter import LimitRule
 from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Final
 
+from priolb.core.limits.limiter import LimitRule
 from priolb.core.queueing.queue import PriorityQueue
-from priolb.core.quotas.limiter import LimitRule
 from priolb.telemetry.metric import Facts, Node
 from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog

@@ -9,9 +9,9 @@ from priolb.config.limits import limit_in_words, limiter_of
 from priolb.config.policy import PolicyReader
 from priolb.config.settings import Settings
 from priolb.config.tables import LimitSpec, Policy
+from priolb.core.limits.costs import Calls
+from priolb.core.limits.limiter import Excess, Grant, Limiter
 from priolb.core.queueing.classify import LANE_NAMES
-from priolb.core.quotas.costs import Calls
-from priolb.core.quotas.limiter import Excess, Grant, Limiter
 from priolb.errors import ConfigFileError
 from support.senders import ASender
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from priolb.core.limits.costs import Costs
+from priolb.core.limits.limiter import BY_NETWORK, Limiter, LimitRule
+from priolb.core.limits.rate_limits import ConcurrencyLimit, RateLimit
 from priolb.core.queueing.classify import LANE_NAMES
-from priolb.core.quotas.costs import Costs
-from priolb.core.quotas.limiter import BY_NETWORK, Limiter, LimitRule
-from priolb.core.quotas.rate_limits import ConcurrencyLimit, RateLimit
 from priolb.http.callers import Callers
 from priolb.http.rate_limit_fields import policy_item
 from priolb.http.rules import NO_LANE, Rules

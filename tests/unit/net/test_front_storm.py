@@ -1,9 +1,9 @@
 """The same call again and again, refused each time: what goes over the wire, byte for byte."""
 
+from priolb.core.limits.costs import Costs
+from priolb.core.limits.limiter import BY_LANE, BY_NETWORK, Limiter, LimitRule
+from priolb.core.limits.rate_limits import ConcurrencyLimit, RateLimit
 from priolb.core.queueing.classify import LANE_NAMES
-from priolb.core.quotas.costs import Costs
-from priolb.core.quotas.limiter import BY_LANE, BY_NETWORK, Limiter, LimitRule
-from priolb.core.quotas.rate_limits import ConcurrencyLimit, RateLimit
 from priolb.http.callers import Callers
 from priolb.http.messages import LocalRequest, LocalResponse
 from priolb.http.rules import NO_LANE, Rules

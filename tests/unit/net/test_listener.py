@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from priolb.core.limits import ByteBudget
+from priolb.core.byte_budget import ByteBudget
 from priolb.core.retries.retry import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.timers import AT_ONCE

@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from priolb.core.limits import ByteBudget
+from priolb.core.byte_budget import ByteBudget
 from priolb.http.body import body_reader
 from priolb.http.framing import CHUNKED as CHUNKED_BODY
 from priolb.net.flushing import LONG_READ_BYTES

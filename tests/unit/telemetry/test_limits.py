@@ -2,10 +2,10 @@
 
 import json
 
+from priolb.core.limits.costs import Calls
+from priolb.core.limits.limiter import BY_NETWORK, Limiter, LimitRule
+from priolb.core.limits.rate_limits import RateLimit
 from priolb.core.queueing.classify import LANE_NAMES
-from priolb.core.quotas.costs import Calls
-from priolb.core.quotas.limiter import BY_NETWORK, Limiter, LimitRule
-from priolb.core.quotas.rate_limits import RateLimit
 from priolb.telemetry.limits import LimitLog
 from support.pipe_log import OpenLog
 from support.senders import ASender

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from priolb.core.quotas.limiter import Count, Excess, Grant
+from priolb.core.limits.limiter import Count, Excess, Grant
 from priolb.http.call_error import CallError
 from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.rate_limit_fields import limit_fields, service_item, whole_seconds

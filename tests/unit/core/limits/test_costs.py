@@ -1,4 +1,4 @@
-from priolb.core.quotas.costs import Calls, Costs
+from priolb.core.limits.costs import Calls, Costs
 
 COSTS = Costs({"eth_call": 5, "debug_*": 20, "debug_trace*": 50, "GET": 0})
 

@@ -1,6 +1,6 @@
 import pytest
 
-from priolb.core.quotas.rate_limits import ConcurrencyLimit, RateLimit
+from priolb.core.limits.rate_limits import ConcurrencyLimit, RateLimit
 
 S = 1_000_000_000
 NOW = 50 * S

@@ -2,7 +2,7 @@
 
 import pytest
 
-from priolb.core.limits import ByteBudget
+from priolb.core.byte_budget import ByteBudget
 
 
 def test_bytes_are_held_up_to_the_limit_and_not_one_more() -> None:

@@ -1,6 +1,6 @@
 import sys
 
-from priolb.core.quotas.arrival_times import PLACES_PER_ROW, ArrivalTimes
+from priolb.core.limits.arrival_times import PLACES_PER_ROW, ArrivalTimes
 
 NOW = 1_000
 

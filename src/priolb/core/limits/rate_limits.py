@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from priolb.core.quotas.arrival_times import ArrivalTimes
+from priolb.core.limits.arrival_times import ArrivalTimes
 
 _NS_PER_S: Final = 1_000_000_000
 # Callers at a time that one limit tells apart: with their places all taken, it takes about 60 MB.

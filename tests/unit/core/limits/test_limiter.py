@@ -1,5 +1,5 @@
-from priolb.core.quotas.costs import Calls, Costs
-from priolb.core.quotas.limiter import (
+from priolb.core.limits.costs import Calls, Costs
+from priolb.core.limits.limiter import (
     BY_ANONYMOUS,
     BY_KEY,
     BY_LANE,
@@ -9,7 +9,7 @@ from priolb.core.quotas.limiter import (
     Limiter,
     LimitRule,
 )
-from priolb.core.quotas.rate_limits import ConcurrencyLimit, Limit, RateLimit
+from priolb.core.limits.rate_limits import ConcurrencyLimit, Limit, RateLimit
 from support.senders import ASender
 
 S = 1_000_000_000

@@ -1,13 +1,13 @@
 import json
 
+from priolb.core.limits.costs import Calls
+from priolb.core.limits.limiter import BY_LANE, BY_NETWORK, Excess, Grant, Limiter, LimitRule
+from priolb.core.limits.rate_limits import ConcurrencyLimit, Limit, RateLimit
 from priolb.core.queueing.classify import LANE_NAMES
-from priolb.core.quotas.costs import Calls
-from priolb.core.quotas.limiter import BY_LANE, BY_NETWORK, Excess, Grant, Limiter, LimitRule
-from priolb.core.quotas.rate_limits import ConcurrencyLimit, Limit, RateLimit
 from priolb.http.messages import LocalResponse
 from priolb.http.rate_limit_fields import policy_item
 from priolb.http.refusal import Refusals
-from priolb.net.quota import answer_over_limit, granted_fields
+from priolb.net.limit_answers import answer_over_limit, granted_fields
 from support.senders import ASender
 
 REFUSALS = Refusals("lb", legacy=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from priolb.core.quotas.costs import Calls, Costs
-from priolb.core.quotas.rate_limits import Limit
+from priolb.core.limits.costs import Calls, Costs
+from priolb.core.limits.rate_limits import Limit
 
 # Whose requests count together
 BY_NETWORK: Final = 0
