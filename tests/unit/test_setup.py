@@ -18,7 +18,7 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout with no more of the program than one module to compile and one that stays as it is."""
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("__init__.py", "errors.py", "core/__init__.py", "core/limits.py"):
+    for name in ("__init__.py", "errors.py", "core/__init__.py", "core/byte_budget.py"):
         (tmp_path / "src/priolb" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "src/priolb" / name, tmp_path / "src/priolb" / name)
     return tmp_path
@@ -49,7 +49,7 @@ def contents(checkout: Path) -> tuple[str, list[str]]:
     return wheel.name.rsplit("-", 1)[1], sorted(name.partition(".")[0] for name in files)
 
 
-SOURCES = ["priolb/__init__", "priolb/core/__init__", "priolb/core/limits", "priolb/errors"]
+SOURCES = ["priolb/__init__", "priolb/core/__init__", "priolb/core/byte_budget", "priolb/errors"]
 
 
 def test_the_path_of_a_request_is_compiled_and_nothing_else_is(checkout: Path) -> None:
@@ -57,7 +57,7 @@ def test_the_path_of_a_request_is_compiled_and_nothing_else_is(checkout: Path) -
     assert (done.returncode, said(done)) == (0, [])
     platform, files = contents(checkout)
     assert platform != "any.whl"
-    assert files == sorted([*SOURCES, "priolb/core/limits", "priolb__mypyc"])
+    assert files == sorted([*SOURCES, "priolb/core/byte_budget", "priolb__mypyc"])
 
 
 def test_on_demand_nothing_is_compiled(checkout: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_compiler_that_cannot_compile_for_python_is_named_with_what_it_says(ch
 
 
 def test_a_type_error_ends_the_build(checkout: Path) -> None:
-    with (checkout / "src/priolb/core/limits.py").open("a") as module:
+    with (checkout / "src/priolb/core/byte_budget.py").open("a") as module:
         module.write("\n\nWRONG: int = 'text'\n")
     done = build(checkout)
     assert done.returncode != 0
