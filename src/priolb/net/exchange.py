@@ -383,7 +383,7 @@ class Exchange(Attempts):
         """End it at the node, whose fault it is not that the client has no more time."""
         self._held = None
         self._drop_backend()
-        self._give_back(Outcome(Source.CLIENT, phase, None, 0, True, answering=False), now)
+        self._give_back(Outcome(Source.CLIENT, phase, Reason.DEADLINE, 0, True, answering=False), now)
         self.expire(Reason.DEADLINE, now)
 
     # A second try beside the first

@@ -142,6 +142,11 @@ class Count:
         limit = self.rule.limit
         return limit.wait_ns(self.level) if limit.can_pass(self.cost) else 0
 
+    def is_worse_than(self, other: Count) -> bool:
+        """Return whether this is longer over its limit; for ever is longest."""
+        wait_ns, others_ns = self.wait_ns, other.wait_ns
+        return others_ns > 0 and (not wait_ns or wait_ns > others_ns)
+
     def refuse_again(self) -> None:
         """Count another request that is over the limit, as this one is."""
         self.rule.limit.refused += 1
@@ -227,7 +232,7 @@ class Limiter:
                 rule.last_refused = who
                 if rule.is_dry:
                     continue
-                if worst is None or rule.limit.wait_ns(count.level) > worst.rule.limit.wait_ns(worst.level):
+                if worst is None or count.is_worse_than(worst):
                     worst = count
             counts.append(count)
         if worst is None:

@@ -101,17 +101,14 @@ class RateLimit(Limit):
         capacity: keys that it can tell apart.
     """
 
-    __slots__ = ("_interval_ns", "_times")
+    __slots__ = ("_interval_ns", "_times", "window_s")
 
     def __init__(self, name: str, units: int, per_s: int, burst: int, capacity: int = _CAPACITY) -> None:
         self._interval_ns: int = -(-per_s * _NS_PER_S // units)
+        self.window_s: int = -(-burst * per_s // units)
+        """How long it takes for the whole burst to be there again, in seconds, rounded up."""
         super().__init__(name, burst * self._interval_ns)
         self._times: ArrivalTimes = ArrivalTimes(capacity)
-
-    @property
-    def window_s(self) -> int:
-        """How long it takes for the whole burst to be there again, in seconds, rounded up."""
-        return -(-self.most // _NS_PER_S)
 
     def take(self, key: bytes, cost: int, now_ns: int) -> int:
         interval_ns = self._interval_ns

@@ -211,9 +211,11 @@ class Fleet:
     # For those who have tried all usable nodes
 
     def is_every_one_in(self, tried: frozenset[int]) -> bool:
-        """Return whether all usable nodes are among `tried`."""
-        candidates = self.candidates
-        return len(candidates) <= len(tried) and all(node_id in tried for node_id in candidates)
+        """Return whether all usable nodes are among `tried`, or have only one slot, whose request decides."""
+        return all(
+            node_id in tried or (node.breaker.state == HALF_OPEN and node.in_flight >= node.slots)
+            for node_id, node in self.candidates.items()
+        )
 
     def backup_for(self, tried: frozenset[int], is_free: bool) -> NodeState | None:
         """Return an able node of a tier that is not in use, the lowest one first, and not among `tried`.
@@ -296,7 +298,7 @@ class Fleet:
             now: monotonic seconds.
         """
         self._classify(node)
-        tier = min(self._able) if self._able else _PANIC if self.policy.panics else _NO_TIER
+        tier = self._tier_to_use()
         if tier == self._tier:
             self._admit(node, reason, now)
         else:
@@ -312,6 +314,15 @@ class Fleet:
             if only.warm_from != inf:  # nobody is there to spare it
                 only.warm_from = inf
                 self._admit(only, "the only one left", now)
+
+    def _tier_to_use(self) -> int:
+        """Return the lowest tier that can serve; one that is all on probation only when no other can."""
+        if not self._able:
+            return _PANIC if self.policy.panics else _NO_TIER
+        for tier in sorted(self._able):
+            if any(self.nodes[node_id].breaker.state == CLOSED for node_id in self._able[tier]):
+                return tier
+        return min(self._able)
 
     def resize(self, node: NodeState, now: float) -> None:
         """Bring up to date what follows from a change in the slots of `node` alone."""
@@ -347,7 +358,11 @@ class Fleet:
         if self._tier == _PANIC:
             usable = node.enabled and node.attested and node_id in self.nodes
         else:
-            usable = node_id in self._able.get(self._tier, ())
+            # One of a better tier that has rested gets the request that decides beside those that serve.
+            is_in_use = node.tier == self._tier or (
+                node.tier < self._tier and node.breaker.state == HALF_OPEN
+            )
+            usable = is_in_use and node_id in self._able.get(node.tier, ())
         if usable and not node.usable:
             self.candidates[node_id] = node
             self.joins += 1

@@ -141,6 +141,11 @@ class Judge:
             may_be_proven = is_back or _failed_elsewhere(lease)
             breaker.reopen(now, self._policy.rest_max_s, lease.ticket.sequence if may_be_proven else 0)
             self._fleet.rest(node, f"failed the request that decided: {outcome}", now)
+        elif outcome.reason is Reason.DEADLINE:
+            # Perhaps its client has asked for too much. But to give it one request after the other, until one
+            # has the time to tell, would cost as many clients their answers.
+            breaker.reopen(now, self._policy.rest_max_s, lease.ticket.sequence)
+            self._fleet.rest(node, "had no answer in time to the request that decided", now)
         elif outcome.source is Source.NODE and not outcome.is_unproven:
             self._fleet.restore(node, "answered the request that decided", now)
 

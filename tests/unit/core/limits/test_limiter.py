@@ -1,3 +1,5 @@
+import pytest
+
 from priolb.core.limits.costs import Calls, Costs
 from priolb.core.limits.limiter import (
     BY_ANONYMOUS,
@@ -171,6 +173,16 @@ def test_without_costs_nobody_needs_to_know_the_methods() -> None:
 def test_what_costs_more_than_the_limit_ever_allows_is_not_asked_to_come_back() -> None:
     limiter = limiter_of([rule(rate(burst=10), costs={"eth_call": 6})])
     assert excess(ask(limiter, HOME, b"", b"low", b"eth_call", b"eth_call")) == ("api", 0)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_limits_one_that_never_allows_it_takes_longest(order: int) -> None:
+    slow = rule(rate("slow", per_s=3, burst=1))
+    small = rule(rate("small", burst=2), costs={"eth_call": 1})
+    limiter = limiter_of([slow, small][::order])
+    assert passes(limiter, HOME, b"", b"low", b"eth_call")
+    batch = (b"eth_call",) * 3
+    assert excess(ask(limiter, HOME, b"", b"low", *batch)) == ("small", 0)
 
 
 # What is told

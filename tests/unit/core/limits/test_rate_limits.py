@@ -49,7 +49,8 @@ def test_the_interval_is_rounded_so_that_the_rate_is_not_exceeded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("units", "per_s", "burst", "window_s"), [(10, 1, 10, 1), (10, 1, 25, 3), (1, 60, 1, 60)]
+    ("units", "per_s", "burst", "window_s"),
+    [(10, 1, 10, 1), (10, 1, 25, 3), (1, 60, 1, 60), (300, 1, 300, 1), (3, 10, 6, 20), (7, 1, 7, 1)],
 )
 def test_the_window_is_the_time_in_which_the_whole_burst_is_there_again(
     units: int, per_s: int, burst: int, window_s: int

@@ -323,6 +323,30 @@ def test_backups_are_the_able_nodes_of_later_tiers_in_their_order() -> None:
     assert (second.is_free, fleet.free.length) == (False, 1)
 
 
+def test_a_node_on_probation_takes_no_work_from_the_backups() -> None:
+    """Its tier came back into use with one slot, and everybody waited for the request that decided."""
+    first, backup = NodeState(1, "", 8, True), NodeState(2, "", 8, True, tier=1)
+    fleet = Fleet(policy=HealthPolicy(eject_after=5, rest_s=2.0, ejected_max_percent=100))
+    for each in (first, backup):
+        fleet.add(each, NOW)
+    assert fleet.eject(first, "failed", NOW)
+    assert usable(fleet) == [2]
+    fleet.advance(NOW + 2.0)
+    assert (first.breaker.state, usable(fleet), first.slots) == (HALF_OPEN, [1, 2], 1)
+    assert not fleet.is_every_one_in(frozenset([2]))
+    fleet.free.reserve(first)
+    assert fleet.is_every_one_in(frozenset([2])), (
+        "who has failed on the other need not wait for what it decides"
+    )
+    fleet.free.release(first)
+    fleet.restore(first, "answered", NOW + 3.0)
+    assert usable(fleet) == [1]
+    fleet.set_healthy(backup, False, "gone", NOW + 4.0)
+    assert fleet.eject(first, "failed", NOW + 5.0)
+    fleet.advance(NOW + 9.0)
+    assert (first.breaker.state, usable(fleet)) == (HALF_OPEN, [1])
+
+
 def test_backups_of_a_tier_share_the_work_by_their_weights() -> None:
     """The first one got all of it before."""
     first = NodeState(1, "", 8, True)

@@ -286,6 +286,21 @@ def test_when_the_client_leaves_the_next_request_decides() -> None:
     assert bench.nodes[0].breaker.state == CLOSED
 
 
+def test_when_the_clients_time_is_over_the_node_rests_as_long_again() -> None:
+    """It was given one request after the other, each of which ran out of time."""
+    bench = ejected()
+    node = bench.nodes[0]
+    for _ in range(3):
+        bench.try_on(1, Outcome(Source.CLIENT, Phase.HEAD, Reason.DEADLINE, 0, True, answering=False))
+        assert bench.status()[0] == "ejected"
+        assert node.breaker.until == pytest.approx(bench.now + 2.0)
+        assert node.reason == "had no answer in time to the request that decided"
+        bench.now = node.breaker.until
+        bench.fleet.advance(bench.now)
+    bench.try_on(1, answered(200))
+    assert node.breaker.state == CLOSED
+
+
 def test_requests_from_before_the_rest_decide_nothing() -> None:
     bench = Bench()
     old = [bench.lease(1) for _ in range(3)]
