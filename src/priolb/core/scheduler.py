@@ -5,7 +5,8 @@ Invariants:
   2. Nothing whose `start_by` has passed is ever given a lease.
   3. While a node is free, no ticket waits that this node may serve once `next_dispatch` has said None, but
      those that rest before another try.
-  4. A ticket put back for a retry goes to a node it has not tried, as long as a usable one exists.
+  4. A ticket put back for a retry goes to a node it has not tried, as long as a usable one exists that is not
+     on probation with its one slot taken.
   5. Every ticket accepted by `submit` leaves exactly once: by `finished` without a retry, by `cancel`, or
      among the expired or the refused. As expired counts, too, who has less time left than half of the answers
      of its node take.
