@@ -31,7 +31,7 @@ from priolb.core.overload.preemption import Preemption
 from priolb.core.overload.retry_advice import RetryAdvice
 from priolb.core.overload.shares import Shares
 from priolb.core.queueing.codel import CodelLane
-from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.queueing.queue import ALL, PriorityQueue
 from priolb.core.retries.budget import RetryBudget
 from priolb.core.retries.hedge import Hedging
 from priolb.core.retries.retry import RetryPolicy
@@ -189,7 +189,7 @@ class Scheduler:
             else:
                 ticket = self.queue.pop(self._has_node_for, shares.open_among(self.queue.occupied))
             if ticket is None:
-                return None
+                break
             if ticket.start_by > now:
                 node = self._node_for(ticket.tried, ticket)
                 assert node is not None
@@ -199,7 +199,7 @@ class Scheduler:
             self.queue.not_served(ticket)
             self._expire(ticket)
             late += 1
-        return None
+        return self._start_on_backup(now) if self.fleet.has_backups else None
 
     def finished(self, lease: Lease, outcome: Outcome, repeatable: bool, now: float) -> bool:
         """End `lease`; True when its ticket is back in line for another try.
@@ -468,6 +468,22 @@ class Scheduler:
         if self._shares is not None:
             self._shares.begin(lease)
         return lease
+
+    def _start_on_backup(self, now: float) -> Lease | None:
+        """Reserve a slot of a backup for a ticket that all usable nodes, busy or not, have failed."""
+        among = ALL if self._shares is None else self._shares.below_most()
+        for _ in range(AT_ONCE):
+            ticket = self.queue.pop_retry(self.fleet.is_backup_free, among)
+            if ticket is None:
+                return None
+            if ticket.start_by > now:
+                node = self.fleet.backup_for(ticket.tried, is_free=True)
+                assert node is not None
+                if self.admission is None or not self.admission.is_too_late(ticket, node, now):
+                    return self._lease(ticket, node, now)
+                ticket.start_by = now
+            self._expire(ticket)
+        return None
 
     def _has_node_for(self, tried: frozenset[int]) -> bool:
         return self._node_for(tried, None) is not None

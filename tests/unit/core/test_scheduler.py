@@ -665,6 +665,20 @@ def test_new_requests_wait_for_their_tier_although_a_backup_is_free() -> None:
     assert pairs(target) == ["l1>1"]
 
 
+def test_who_has_failed_everywhere_goes_to_a_backup_however_busy_the_others_are() -> None:
+    """It waited for a slot of the very nodes that had failed it, while the backup was idle."""
+    target, _, backup = tiered()
+    submit(target, "l1", "h1")
+    assert pairs(target) == ["h1>1"]
+    target.fleet.free.release(target.fleet.nodes[1])
+    lease = dispatch(target)
+    assert fail(target, lease) is True
+    target.fleet.free.reserve(target.fleet.nodes[1])
+    submit(target, "h2")
+    assert pairs(target) == ["l1>2"]
+    assert (names(target.queue.pop_expired(inf, 9)), backup.in_flight) == (["h2"], 1)
+
+
 def test_a_backup_that_is_busy_or_tried_is_not_waited_for() -> None:
     target, _, backup = tiered()
     target.fleet.free.reserve(backup)

@@ -71,6 +71,7 @@ class Fleet:
         "candidates",
         "estimate",
         "free",
+        "has_backups",
         "has_news",
         "joins",
         "nodes",
@@ -92,6 +93,8 @@ class Fleet:
         self._ejected: dict[int, NodeState] = {}
         self._able: dict[int, set[int]] = {}  # by tier; no tier without a node
         self._tier: int = _NO_TIER
+        self.has_backups: bool = False
+        """Whether there are able nodes of several tiers."""
         self._due: list[tuple[float, int, NodeState]] = []
         self._due_count: int = 0
         self._changes: list[NodeChange] = []
@@ -226,7 +229,7 @@ class Fleet:
             tried: ids of nodes.
             is_free: it has to have a free slot.
         """
-        if len(self._able) < 2:
+        if not self.has_backups:
             return None
         for tier in sorted(self._able):
             able = [self.nodes[node_id] for node_id in self._able[tier] - tried]
@@ -236,6 +239,10 @@ class Fleet:
             if backups:
                 return min(backups, key=_load)
         return None
+
+    def is_backup_free(self, tried: frozenset[int]) -> bool:
+        """Return whether a backup has a free slot for a ticket that has tried all usable nodes."""
+        return self.is_every_one_in(tried) and self.backup_for(tried, is_free=True) is not None
 
     def withhold(self, node: NodeState, seconds: float, now: float) -> None:
         """Hold a slot of `node` back for a while, but never its last one; for nothing when it is alone."""
@@ -350,6 +357,7 @@ class Fleet:
             able.discard(node_id)
             if not able:
                 del self._able[node.tier]
+        self.has_backups = len(self._able) > 1
 
     def _admit(self, node: NodeState, reason: str, now: float) -> None:
         """Bring `node` in or out of use, and tell when it does something else than before."""

@@ -100,6 +100,13 @@ class Shares:
             lane += 1
         return is_open
 
+    def below_most(self) -> int:
+        """Return which lanes have fewer tries at nodes than they may, as bits."""
+        if self._seen != self._fleet.revision:
+            self._count()
+        lanes = range(len(self._lanes))
+        return sum([1 << lane for lane in lanes if self.in_flight[lane] < self._most[lane]])
+
     def begin(self, lease: Lease) -> None:
         """Take note of a lease that was just given."""
         lane = lease.ticket.lane

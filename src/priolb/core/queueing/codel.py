@@ -65,13 +65,7 @@ class CodelLane(Lane):
     def first(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
         if self._newest_at - self._stands_since < self._interval_s:
             return super().first(has_node_for)
-        best: Ticket | None = None
-        for tried, fifo in self.retries.items():
-            head = fifo.head
-            assert head is not None
-            if (best is None or head.sequence < best.sequence) and has_node_for(tried):
-                best = head
-        return best or self.fresh.tail
+        return self.first_retry(has_node_for) or self.fresh.tail
 
     def to_shed(self, now: float) -> Ticket | None:
         """Return the oldest ticket if it has waited for too long at `now` (monotonic seconds)."""

@@ -52,7 +52,11 @@ class DeadlineLane(Lane):
         return int(self.length * left_s / (latest - first.start_by)) if left_s > 0.0 else 0
 
     def first(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
-        best = self.fresh.head
+        best, retry = self.fresh.head, self.first_retry(has_node_for)
+        return retry if best is None or (retry is not None and is_before(retry, best)) else best
+
+    def first_retry(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
+        best: Ticket | None = None
         for tried, fifo in self.retries.items():
             head = fifo.head
             assert head is not None

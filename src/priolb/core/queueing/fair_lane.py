@@ -202,6 +202,16 @@ class FairLane(Lane):
             heappush(line, entry)
         return found
 
+    def first_retry(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
+        found: tuple[_Entry, Ticket] | None = None
+        for entry in self._line:
+            queue = entry[2]
+            if queue.turn == entry[1] and queue.retries and (found is None or entry < found[0]):
+                ticket = queue.first_retry(has_node_for)
+                if ticket is not None:
+                    found = (entry, ticket)
+        return None if found is None else found[1]
+
     def oldest(self) -> Ticket | None:
         best: Ticket | None = None
         for _, turn, queue in self._line:

@@ -182,11 +182,19 @@ class Lane:
         """
         best = self.fresh.head
         if self.retries:
-            for tried, fifo in self.retries.items():
-                head = fifo.head
-                assert head is not None
-                if (best is None or head.sequence < best.sequence) and has_node_for(tried):
-                    best = head
+            retry = self.first_retry(has_node_for)
+            if retry is not None and (best is None or retry.sequence < best.sequence):
+                return retry
+        return best
+
+    def first_retry(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
+        """Return the oldest ticket among those that are back in line; otherwise as `first`."""
+        best: Ticket | None = None
+        for tried, fifo in self.retries.items():
+            head = fifo.head
+            assert head is not None
+            if (best is None or head.sequence < best.sequence) and has_node_for(tried):
+                best = head
         return best
 
     def oldest(self) -> Ticket | None:

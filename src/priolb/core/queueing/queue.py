@@ -80,6 +80,20 @@ class PriorityQueue:
             self.remove(ticket)
         return ticket
 
+    def pop_retry(self, has_node_for: Callable[[frozenset[int]], bool], among: int = ALL) -> Ticket | None:
+        """Take the first of those out that are back in line, in the best lane that has one; None for nobody.
+
+        It uses no turn of its lane, as nobody but those may have the slots that are meant. The arguments are
+        those of `pop`.
+        """
+        for index, lane in enumerate(self.lanes):
+            if self.occupied & among & (1 << index):
+                ticket = lane.first_retry(has_node_for)
+                if ticket is not None:
+                    self.remove(ticket)
+                    return ticket
+        return None
+
     def not_served(self, ticket: Ticket) -> None:
         """Take note that a ticket which was just popped has expired: it has used no turn of its lane."""
         self._discipline.not_served(ticket.lane)

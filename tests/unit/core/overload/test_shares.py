@@ -64,6 +64,16 @@ def test_a_lane_that_uses_what_is_kept_for_it_keeps_nothing_else_from_others() -
     assert desk.may_start() == [False, False]
 
 
+def test_which_lanes_are_below_their_most_whatever_is_free() -> None:
+    desk = Desk(4, reserved=[0, 0, 0], most_percent=[100, 50, 25])
+    assert desk.shares.below_most() == 0b111
+    desk.begin(2)
+    desk.begin(1)
+    assert desk.shares.below_most() == 0b011
+    desk.begin(1)
+    assert (desk.shares.below_most(), desk.may_start()) == (0b001, [True, False, False])
+
+
 def test_each_lane_is_sure_of_what_is_kept_for_it() -> None:
     desk = Desk(4, reserved=[2, 1, 0])
     desk.begin(0)
