@@ -8,7 +8,6 @@ import pytest
 from priolb.core.queueing.discipline import FastHighLow
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
-from priolb.core.timers import Lapsing
 from priolb.net.front import FrontConnection
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
@@ -554,33 +553,19 @@ def test_what_a_node_says_before_a_request_has_left_is_no_answer_to_it() -> None
         assert client.take() == answer_at_client()
 
 
-class Ill(Lapsing):
-    """Something whose time-out goes wrong."""
-
-    def on_lapse(self, now: float) -> None:
-        raise ZeroDivisionError
-
-
-class Well(Lapsing):
-    """Takes note of its time-out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lapsed: list[float] = []
-
-    def on_lapse(self, now: float) -> None:
-        self.lapsed.append(now)
-
-
 def test_a_time_out_that_goes_wrong_takes_no_other_with_it() -> None:
     """Those of the same round were never told."""
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
     with Rig() as rig:
-        items = [Ill(), *[Well() for _ in range(5)], Ill()]
-        for item in items:
-            item.lapses_at = rig.clock() + 1.0
-            rig.engine.watch(item)
-        rig.advance(2.0)
-        rig.advance(2.0)
-        assert [len(item.lapsed) for item in items if isinstance(item, Well)] == [1] * 5
-        faults, rig.loop.errors[:] = list(rig.loop.errors), []
-        assert len(faults) == 2
+        ill, *well, ill_too = clients = [rig.client() for _ in range(7)]
+        for client in (ill, ill_too):
+            client.close = fail  # type: ignore[method-assign]
+        rig.advance(rig.listener.keepalive_timeout_s + 2 * TICK_S)
+        rig.advance(TICK_S)
+        rig.advance(TICK_S)
+        assert [client.is_lost for client in clients] == [False, *[True for _ in well], False]
+        assert [type(error["exception"]) for error in rig.loop.errors] == [ZeroDivisionError] * 2
+        rig.loop.errors.clear()
