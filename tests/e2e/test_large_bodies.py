@@ -23,6 +23,16 @@ def count(stream: Stream) -> None:
     stream.send(reply(200, b"%d" % stream.skip(stream.length), "Connection: close"))
 
 
+def sip(stream: Stream, slowly_bytes: int, pause_s: float) -> None:
+    """Read so much of a body 16 KB at a time, with pauses, and the rest at once; answer as `count`."""
+    size, is_over = 0, threading.Event()
+    while size < stream.length:
+        size += len(stream.read(16_384))
+        if size < slowly_bytes:
+            is_over.wait(pause_s)
+    stream.send(reply(200, b"%d" % size, "Connection: close"))
+
+
 def upload(client: Client, size_bytes: int) -> None:
     client.send(request("PUT", "/up", b"", f"Content-Length: {size_bytes}"))
     for _ in range(size_bytes // MB):
@@ -76,15 +86,7 @@ def test_a_node_is_waited_for_as_long_as_it_reads_what_the_system_holds(
 ) -> None:
     """The client has sent all of it in a moment; the node takes far longer than it has for its answer."""
 
-    def sip(stream: Stream) -> None:
-        size = 0
-        while size < stream.length:
-            size += len(stream.read(16_384))
-            is_over.wait(0.01)
-        stream.send(reply(200, b"%d" % size, "Connection: close"))
-
-    is_over = threading.Event()
-    node = new_stream_node(sip, receive_bytes=16_384)
+    node = new_stream_node(lambda stream: sip(stream, stream.length, 0.01), receive_bytes=16_384)
     balancer = launch("-nodes", node.uri, REQUEST_PROXY_TIMEOUT="1", REPLAY_MAX_KB="64", RETRIES_MAX="1")
     client = connect(balancer)
     upload(client, 4 * MB)
@@ -96,16 +98,7 @@ def test_a_node_that_reads_on_slowly_is_not_taken_for_one_that_has_stopped(
 ) -> None:
     """It takes 0.8 MB a second, and the system asks for more only when it has let go of more than that."""
 
-    def sip(stream: Stream) -> None:
-        size = 0
-        while size < stream.length:
-            size += len(stream.read(16_384))
-            if size < 4 * MB:
-                is_over.wait(0.02)
-        stream.send(reply(200, b"%d" % size, "Connection: close"))
-
-    is_over = threading.Event()
-    node = new_stream_node(sip, receive_bytes=16_384)
+    node = new_stream_node(lambda stream: sip(stream, 4 * MB, 0.02), receive_bytes=16_384)
     balancer = launch("-nodes", node.uri, NODE_IDLE_TIMEOUT="1", PAYLOAD_MAX_KB="0", RETRIES_MAX="1")
     client = connect(balancer)
     upload(client, 16 * MB)
