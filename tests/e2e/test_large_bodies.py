@@ -85,7 +85,6 @@ def test_a_node_is_waited_for_as_long_as_it_reads_what_the_system_holds(
     launch: Launch, new_stream_node: NewStreamNode, connect: Connect
 ) -> None:
     """The client has sent all of it in a moment; the node takes far longer than it has for its answer."""
-
     node = new_stream_node(lambda stream: sip(stream, stream.length, 0.01), receive_bytes=16_384)
     balancer = launch("-nodes", node.uri, REQUEST_PROXY_TIMEOUT="1", REPLAY_MAX_KB="64", RETRIES_MAX="1")
     client = connect(balancer)
@@ -97,7 +96,6 @@ def test_a_node_that_reads_on_slowly_is_not_taken_for_one_that_has_stopped(
     launch: Launch, new_stream_node: NewStreamNode, connect: Connect
 ) -> None:
     """It takes 0.8 MB a second, and the system asks for more only when it has let go of more than that."""
-
     node = new_stream_node(lambda stream: sip(stream, 4 * MB, 0.02), receive_bytes=16_384)
     balancer = launch("-nodes", node.uri, NODE_IDLE_TIMEOUT="1", PAYLOAD_MAX_KB="0", RETRIES_MAX="1")
     client = connect(balancer)
