@@ -79,6 +79,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _say_no_more() -> None:
     """Write nothing to the standard output any more, or Python would complain at its end."""
+    if sys.stdout is None:
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

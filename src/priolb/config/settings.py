@@ -216,7 +216,8 @@ class Settings:
 
     body_min_rate: int = setting(
         Count(), "BODY_MIN_RATE", "240", "bytes per second",
-        meaning="A client whose body comes slower for CLIENT_STALL_TIMEOUT is cut off; 0 = no matter.",
+        meaning="A client that sends its body, or reads its answer, slower for CLIENT_STALL_TIMEOUT is cut "
+        "off; 0 = no matter.",
     )
     connections_per_peer: int = setting(
         Count(), "CONNECTIONS_PER_PEER", "0", "connections",

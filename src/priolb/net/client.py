@@ -223,14 +223,19 @@ class ClientConnection(Flushing):
         return self._writing_paused or self._state == CLOSING
 
     def _drop_if_stuck(self) -> None:
-        """Reset the connection of a client that has read nothing of its answer since the last look."""
+        """Reset the connection of a client that has read too little of its answer since the last look.
+
+        Whoever takes byte after byte would hold a node for as long as he likes.
+        """
         assert self._transport is not None
+        listener = self._listener
+        least_bytes = max(1, int(listener.body_min_bytes_per_s * listener.stall_timeout_s))
         unsent_bytes = unread_bytes(self._transport)
         if not unsent_bytes and self._state == CLOSING:
             self.abort()  # it has all, and does not say goodbye in the way of TLS
             return
         # More than before: what the node had sent by then was added, and for once tells nothing.
-        if unsent_bytes != self._unsent_bytes:
+        if unsent_bytes > self._unsent_bytes or self._unsent_bytes - unsent_bytes >= least_bytes:
             self._watch_unsent()
             return
         self._reject(0, "a client that does not read its answer")

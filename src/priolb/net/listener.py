@@ -56,7 +56,8 @@ class Listener:
         max_body_bytes: longest body, 0 for no limit.
         replay_max_bytes: longest body that is held so that it can be sent again; a longer one is passed on as
             it comes.
-        body_min_bytes_per_s: how fast a body must come, bytes per second; 0 for no matter.
+        body_min_bytes_per_s: how fast a body must come, and an answer be read that is not taken at once,
+            bytes per second; 0 for no matter.
         connections_per_peer: most connections of one peer at a time, 0 for no limit; a /64 of IPv6 is one.
         head_timeout_s: longest time from the first byte of a head to its last, seconds.
         keepalive_timeout_s: longest time between requests, seconds.

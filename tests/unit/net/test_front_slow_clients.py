@@ -122,6 +122,22 @@ def test_a_client_that_reads_a_little_now_and_then_is_not_cut_off() -> None:
         assert not client.is_closing()
 
 
+@pytest.mark.parametrize(("read_bytes", "is_cut"), [(7199, True), (7200, False), (20_000, False)])
+def test_a_client_that_reads_by_drips_is_cut_off(read_bytes: int, is_cut: bool) -> None:
+    """It could hold a node for ever with a byte now and then."""
+    with Rig(body_min_bytes_per_s=240) as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(POST)
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 100000)
+        rig.advance(29.0)
+        client.read(read_bytes)
+        rig.advance(2.0)
+        assert (client.was_reset, call.is_lost) == (is_cut, is_cut)
+        client.break_off()
+
+
 def test_a_slow_reader_of_its_last_answer_is_not_cut_off_while_it_reads() -> None:
     """The last 16 KB, for which nobody is held back any more, may take their time as well."""
     with Rig() as rig:
