@@ -78,6 +78,32 @@ def test_a_node_that_hangs_costs_its_requests_one_try_and_is_ejected(
     assert len(hanging.requests) <= 2 * 4
 
 
+def test_a_node_that_hangs_with_its_checks_is_down_though_all_clients_have_little_time(
+    launch: Launch, new_node: NewNode, connect: Connect
+) -> None:
+    """It always had something in flight, for which its checks were excused, and no client blames a node."""
+    node = new_node(always(200, b"well"))
+    balancer = launch(
+        "-node-workers", "2", "-nodes", node.uri, HEALTH_CHECK_INTERVAL="0.1", HEALTH_CHECK_TIMEOUT="0.1"
+    )
+    assert connect(balancer).ask(post()).body == b"well"
+    node.script = lambda call: None
+    node.health_status = 0
+    patient, hurried = connect(balancer), connect(balancer)
+    patient.send(post(b"{}", "X-Request-Timeout: 0.9"))
+    for number in range(1, 21):  # one of them is always at the node
+        assert hurried.ask(post(b"{}", "X-Request-Timeout: 0.2")).status == 504
+        if number % 4 == 0:
+            assert patient.receive().status == 504
+            patient.send(post(b"{}", "X-Request-Timeout: 0.9"))
+    detail = balancer.detail(node.uri)
+    assert (detail["state"], detail["reason"][-17:]) == ("down", "no answer in time")
+    node.script = always(200, b"recovered")
+    node.health_status = 200
+    balancer.wait_for("Node is healthy", nodeURI=node.uri)
+    assert hurried.ask(post()).body == b"recovered"
+
+
 def test_a_node_that_is_killed_and_comes_back_costs_no_request(
     launch: Launch, new_node: NewNode, connect: Connect
 ) -> None:

@@ -404,7 +404,7 @@ class Settings:
     )
     health_check_busy_ok: bool = setting(
         Switch(), "HEALTH_CHECK_BUSY_OK", "true", "switch",
-        meaning="A check that is only late says nothing about a node that has requests in flight.",
+        meaning="A late check says nothing about a node that has requests in flight, unless it answers none.",
     )
     eject_after: int = setting(
         Count(0, 1000), "EJECT_AFTER", "5", "failures",

@@ -20,15 +20,18 @@ from typing import Final
 from priolb.core.nodes.breaker import CLOSED, FAULT_COST, HALF_OPEN
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.node import Lease, NodeState
-from priolb.core.outcome import Outcome, Source
+from priolb.core.outcome import Outcome, Phase, Source
 from priolb.core.ticket import Ticket
 from priolb.errors import Reason
 
 # With how many others a node is compared, so that a comparison costs the same among many as among few.
 _PEERS_MAX: Final = 8
 
-# How long, on top of twice the usual latency, the second opinion on a request that timed out may take.
-_HEARING_S: Final = 0.05
+# Who has had this long, on top of twice the usual latency, has had the time to answer.
+_LENIENCE_S: Final = 0.05
+
+# After so many requests in a row that were given up unanswered, a late check is no sign of work any more.
+_SILENT_AFTER: Final = 5
 
 
 class Judge:
@@ -54,17 +57,10 @@ class Judge:
             now: monotonic seconds.
         """
         fleet = self._fleet
-        node, ticket = lease.node, lease.ticket
+        node = lease.node
         in_flight = node.in_flight
         fleet.free.release(node)
-        if outcome.good:
-            node.answered += 1
-            node.busy_s += now - lease.worked_from
-            for node_id in ticket.suspects:
-                if node_id != node.node_id and node_id in fleet.nodes:
-                    self._proven(fleet.nodes[node_id], ticket, now)
-        elif outcome.failed and not outcome.is_cut:
-            node.record.fail(outcome.failure, str(outcome), node.answered, now)
+        self._remember(lease, outcome, now)
         if node.node_id not in fleet.nodes:
             return
         if outcome.good or outcome.reason is Reason.NODE_TIMEOUT:
@@ -79,6 +75,23 @@ class Judge:
             self._fault(node, now, is_proven=False)
         if node.is_draining and node.in_flight == 0:
             fleet.resize(node, now)
+
+    def _remember(self, lease: Lease, outcome: Outcome, now: float) -> None:
+        node, ticket = lease.node, lease.ticket
+        if outcome.good:
+            node.answered += 1
+            node.busy_s += now - lease.worked_from
+            for node_id in ticket.suspects:
+                if node_id != node.node_id and node_id in self._fleet.nodes:
+                    self._proven(self._fleet.nodes[node_id], ticket, now)
+        elif outcome.failed and not outcome.is_cut:
+            node.record.fail(outcome.failure, str(outcome), node.answered, now)
+            if outcome.status:
+                node.unanswered.heard()
+            elif outcome.reason is Reason.NODE_TIMEOUT:
+                self._given_up(lease, outcome.phase, now)
+        elif outcome.source is Source.CLIENT:
+            self._given_up(lease, outcome.phase, now)
 
     def answering(self, lease: Lease, now: float) -> None:
         """Take note that the answer of a try has begun, and is a good one.
@@ -106,7 +119,9 @@ class Judge:
         node.record.latency_s(node.answered, node.busy_s)  # so that it tells of the time since the last check
         if failure is not None:
             node.record.note(failure, now)
-        if is_late and policy.tolerates_busy and node.in_flight:
+        if not is_late:
+            node.unanswered.heard()
+        elif policy.tolerates_busy and _is_busy(node):
             return
         passed = failure is None
         was_new = node.checks.is_new
@@ -153,8 +168,19 @@ class Judge:
         """Give a node that may hang no request for the slot of the lease before others have answered."""
         if outcome.reason is Reason.NODE_TIMEOUT and self._policy.eject_after:
             node = lease.node
-            usual_s = node.record.latency_s(node.answered, node.busy_s)
-            self._fleet.withhold(node, min(_HEARING_S + 2.0 * usual_s, now - lease.worked_from), now)
+            self._fleet.withhold(node, min(_time_enough_s(node), now - lease.worked_from), now)
+
+    def _given_up(self, lease: Lease, phase: Phase, now: float) -> None:
+        """Take note that a try was given up: by its client, or as its time was over.
+
+        Perhaps the client had asked for too much: that is no fault. But a node that answers neither its
+        clients nor its checks hangs.
+        """
+        node = lease.node
+        if phase is Phase.BODY or phase is Phase.DONE:
+            node.unanswered.heard()
+        elif phase is not Phase.CONNECT and now - lease.worked_from > _time_enough_s(node):
+            node.unanswered.add(node.answered)
 
     def _proven(self, node: NodeState, ticket: Ticket, now: float) -> None:
         """Blame `node` for a failed try of `ticket`, which another node has answered."""
@@ -180,6 +206,16 @@ class Judge:
         ]
         calm = sum(2 * other.breaker.level(other.answered) < few for other in others)
         return 2 * calm > len(others)
+
+
+def _is_busy(node: NodeState) -> bool:
+    """Return whether a node has requests in flight, and does not seem to hang."""
+    return node.in_flight > 0 and node.unanswered.in_a_row(node.answered) < _SILENT_AFTER
+
+
+def _time_enough_s(node: NodeState) -> float:
+    """Return after how long a node that works as it usually does would have answered, seconds."""
+    return _LENIENCE_S + 2.0 * node.record.latency_s(node.answered, node.busy_s)
 
 
 def _failed_elsewhere(lease: Lease) -> bool:

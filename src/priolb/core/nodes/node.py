@@ -8,7 +8,7 @@ from typing import Final
 from priolb.core.nodes.adaptive import AdaptiveSlots
 from priolb.core.nodes.breaker import Breaker
 from priolb.core.nodes.median import RecentMedian
-from priolb.core.nodes.record import Hysteresis, NodeRecord
+from priolb.core.nodes.record import Hysteresis, NodeRecord, Unanswered
 from priolb.core.nodes.status import NodeStatus
 from priolb.core.ticket import Ticket
 
@@ -72,6 +72,7 @@ class NodeState(Linked):
         "slots",
         "status",
         "tier",
+        "unanswered",
         "usable",
         "warm_from",
         "warmer_at",
@@ -141,6 +142,7 @@ class NodeState(Linked):
         self.busy_s: float = 0.0
         """Time from the start of a try to the end of its good answer, over all of them, seconds."""
         self.record: NodeRecord = NodeRecord()
+        self.unanswered: Unanswered = Unanswered()
         self.service_times: RecentMedian = RecentMedian()
         """How long recent tries took, seconds; measured only where somebody estimates waits."""
 

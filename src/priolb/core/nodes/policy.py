@@ -16,7 +16,8 @@ class HealthPolicy:
     Args:
         rise: health checks in a row that bring a node back that was down.
         fall: failed ones in a row that take a node down.
-        tolerates_busy: a check that is only late says nothing about a node that has requests in flight.
+        tolerates_busy: a check that is only late says nothing about a node that has requests in flight,
+            unless it answers nobody.
         trusts_refusals: a connection that is refused takes the node down until it passes a check.
         eject_after: faults in a row that eject a node, 0 for never.
         rest_s: how long an ejected node rests the first time, seconds.

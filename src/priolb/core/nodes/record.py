@@ -137,3 +137,33 @@ class Hysteresis:
         self.is_new = False
         self.has_failed = not healthy
         self._contradictions = 0
+
+
+class Unanswered:
+    """Counts requests in a row that their clients gave up though the node had had time enough.
+
+    A good answer ends the row, which has not to be told: who asks says how many there were so far.
+    """
+
+    __slots__ = ("_answered", "_count")
+
+    def __init__(self) -> None:
+        self._count: int = 0
+        self._answered: int = 0
+
+    def add(self, answered: int) -> None:
+        """Add one.
+
+        Args:
+            answered: good answers of the node so far.
+        """
+        self._count = self.in_a_row(answered) + 1
+        self._answered = answered
+
+    def in_a_row(self, answered: int) -> int:
+        """Return how many there are since the last sign of life, with `answered` as in `add`."""
+        return self._count if answered == self._answered else 0
+
+    def heard(self) -> None:
+        """Take note of another sign of life: the row is over."""
+        self._count = 0

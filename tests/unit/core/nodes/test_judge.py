@@ -1,5 +1,7 @@
 """The judge: what ends of tries and health checks say about a node."""
 
+from math import inf
+
 import pytest
 
 from priolb.core.nodes.adaptive import AdaptiveSlots
@@ -10,7 +12,7 @@ from priolb.core.nodes.node import Lease, NodeState
 from priolb.core.nodes.peak_ewma import PeakEwma
 from priolb.core.nodes.policy import HealthPolicy
 from priolb.core.nodes.status import NodeStatus
-from priolb.core.outcome import Outcome, Phase, Source
+from priolb.core.outcome import GIVEN_UP, Outcome, Phase, Source
 from priolb.core.ticket import Ticket
 from priolb.errors import Reason
 from support.steps import lines_run
@@ -452,6 +454,107 @@ def test_a_late_check_of_a_node_with_requests_in_flight_says_nothing_if_busy_is_
         bench.lease(1)
     assert checks(bench, "late", "late", "late", is_late=True) == statuses
     assert bench.nodes[0].record.last_error == "late"
+
+
+# A node that hangs with its checks, and answers nobody before his time is over
+
+
+def given_up(phase: Phase = Phase.HEAD, reason: Reason | None = None) -> Outcome:
+    """A try that ended because its client had left, or had no more time."""
+    return Outcome(Source.CLIENT, phase, reason, 0, True, answering=phase is Phase.BODY)
+
+
+def used_to_take(bench: Bench, seconds: float) -> None:
+    """Let the first node answer a request in so many seconds."""
+    lease = bench.lease(1)
+    bench.now += seconds - 0.02
+    bench.end(lease, answered(200))
+
+
+def give_up_after(bench: Bench, seconds: float, outcome: Outcome, times: int = 1) -> None:
+    for _ in range(times):
+        lease = bench.lease(1)
+        bench.now += seconds - 0.02
+        bench.end(lease, outcome)
+
+
+def late_checks(bench: Bench) -> str:
+    """Return what the first node does after three late checks, with a request in flight."""
+    bench.nodes[0].checks.decide(healthy=True)
+    bench.lease(1)
+    return checks(bench, "late", "late", "late", is_late=True)[-1]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        given_up(),
+        given_up(Phase.SEND),
+        given_up(Phase.HEAD, Reason.DEADLINE),
+        given_up(Phase.SEND, Reason.DEADLINE),
+        timed_out(),
+    ],
+)
+def test_late_checks_count_once_five_requests_in_a_row_were_given_up(end: Outcome) -> None:
+    bench = Bench(count=1)
+    used_to_take(bench, 1.0)
+    give_up_after(bench, 2.1, end, times=4)
+    assert late_checks(bench) == "up"
+    give_up_after(bench, 2.1, end)
+    assert late_checks(bench) == "down"
+
+
+def test_a_request_that_was_given_up_too_early_says_nothing() -> None:
+    """Before twice what the node's answers take as a rule, and 50 ms."""
+    bench = Bench()
+    used_to_take(bench, 1.0)
+    give_up_after(bench, 2.0, given_up(), times=5)
+    assert late_checks(bench) == "up"
+    assert bench.nodes[0].unanswered.in_a_row(1) == 0
+
+
+def test_an_upload_that_was_never_complete_says_nothing() -> None:
+    bench = Bench()
+    for _ in range(5):
+        lease = bench.lease(1)
+        lease.worked_from = inf
+        bench.now += 9.0
+        bench.end(lease, given_up(Phase.SEND))
+    assert late_checks(bench) == "up"
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        answered(200),
+        answered(404),
+        answered(500),
+        given_up(Phase.BODY),
+        given_up(Phase.BODY, Reason.DEADLINE),
+        given_up(Phase.DONE),
+    ],
+)
+def test_any_answer_in_between_is_a_sign_of_life(sign: Outcome) -> None:
+    bench = Bench()
+    give_up_after(bench, 1.0, given_up(), times=4)
+    give_up_after(bench, 1.0, sign)
+    give_up_after(bench, 9.0, given_up(), times=4)
+    assert late_checks(bench) == "up"
+
+
+def test_so_is_a_check_that_passes_or_fails_in_time() -> None:
+    for failure in (None, "status 500"):
+        bench = Bench()
+        give_up_after(bench, 1.0, given_up(), times=5)
+        checks(bench, failure)
+        assert late_checks(bench) == "up"
+
+
+def test_a_connection_that_nobody_made_and_a_second_try_that_was_not_needed_are_no_silence() -> None:
+    bench = Bench()
+    give_up_after(bench, 1.0, given_up(Phase.CONNECT), times=5)
+    give_up_after(bench, 1.0, GIVEN_UP, times=5)
+    assert late_checks(bench) == "up"
 
 
 # What else is noted
