@@ -15,7 +15,7 @@ from setuptools import Extension, setup
 
 # All that is on the path of a request; the log writes two lines for each, and counts those it has none for.
 COMPILED = (
-    *("core/**/*.py", "http/*.py", "net/*.py"),
+    *("core/**/*.py", "http/*.py", "net/**/*.py"),
     *("telemetry/requests.py", "telemetry/refusals.py", "telemetry/stamp.py", "telemetry/line_buffer.py"),
 )
 

@@ -19,7 +19,7 @@ from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.http.callers import Callers
 from priolb.http.rules import Rules
-from priolb.net.door import Door
+from priolb.net.front.door import Door
 from support.lean_path import MAX_WAIT_S, TRUSTED, LeanPath, caller_address
 
 NODES: Final = (1, 10, 100, 1_000)

@@ -49,12 +49,13 @@ from priolb.http.fields import FieldFinder
 from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
-from priolb.net.door import Door
+from priolb.net.backend.backend import IdleBudget
+from priolb.net.backend.traffic import NodeTraffic
 from priolb.net.engine import Engine
-from priolb.net.listener import Listener
-from priolb.net.pool import IdleBudget
+from priolb.net.front.door import Door
+from priolb.net.front.listener import Listener
 from priolb.nodes.checks import Rhythm
-from priolb.nodes.links import Links
+from priolb.nodes.factory import NodeFactory
 from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
 from priolb.nodes.uri import parse_node_uri
@@ -209,9 +210,6 @@ class _Balancer:
             via_name=self._via_name,
             head_limits=HeadLimits(settings.head_max_kb * 1024, settings.head_max_fields),
             legacy_errors=settings.legacy_errors,
-            health_check=HealthCheck(
-                settings.health_check, settings.health_check_status, settings.health_check_result
-            ),
             node_errors=NodeErrors(settings.node_error_codes),
             affinity=FieldFinder(settings.affinity_header) if settings.affinity_header else None,
             door=self._door(),
@@ -222,10 +220,14 @@ class _Balancer:
             settings.adaptive_workers_max,
             settings.adaptive_workers,
         )
+        traffic = NodeTraffic(
+            self._engine,
+            HealthCheck(settings.health_check, settings.health_check_status, settings.health_check_result),
+        )
         self._nodes = NodePool(
             self._store,
-            self._engine,
-            Links(self._engine, slots, settings.preserve_host, node_tls, attestors),
+            traffic,
+            NodeFactory(traffic, slots, settings.preserve_host, node_tls, attestors),
             slots,
             Rhythm(settings.health_check_interval_s, settings.health_check_timeout_s, chance),
             settings.hard_stop_after_s,

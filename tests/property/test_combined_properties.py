@@ -30,7 +30,7 @@ from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.retries.hedge import Hedging
 from priolb.http.callers import Callers
 from priolb.http.rules import NO_LANE, Rules
-from priolb.net.door import Door
+from priolb.net.front.door import Door
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
 from support.rig import MemoryNode, Rig
@@ -281,7 +281,7 @@ def do(
             rig.advance(seconds)
         case ("ill" | "well", int(which)):
             node = nodes[which % len(nodes)].state
-            if node.node_id in rig.engine.fleet.nodes:
+            if node.node_id in rig.traffic.fleet.nodes:
                 rig.set_healthy(node, step[0] == "well")
         case ("gone", int()):
             come_or_go(rig, nodes)
@@ -293,9 +293,9 @@ def do(
 
 def come_or_go(rig: Rig, nodes: list[MemoryNode]) -> None:
     """Take the last node away, if it is not the only one, or bring another one."""
-    attached = rig.engine.fleet.nodes
+    attached = rig.traffic.fleet.nodes
     if len(attached) > 1 and nodes[-1].state.node_id in attached:
-        rig.engine.detach(nodes[-1].state)
+        rig.traffic.detach(nodes[-1].state)
     else:
         nodes.append(rig.node(1))
 
@@ -320,7 +320,7 @@ def end(ends: str, rig: Rig, nodes: list[MemoryNode], clients: Clients, asked: s
     else:
         nodes.append(rig.node(1))
         for node in nodes:
-            if node.state.node_id in rig.engine.fleet.nodes:
+            if node.state.node_id in rig.traffic.fleet.nodes:
                 rig.set_healthy(node.state, True)
         for _ in range(100):
             for call in calls_at(nodes, asked):

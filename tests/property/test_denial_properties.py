@@ -9,7 +9,7 @@ from priolb.core.limits.rate_limits import RateLimit
 from priolb.core.queueing.classify import LANE_NAMES
 from priolb.http.rate_limit_fields import policy_item
 from priolb.http.refusal import Refusals
-from priolb.net.limit_answers import Denial, denial_of, over_limit
+from priolb.net.front.limit_answers import Denial, denial_of, over_limit
 from support.heads import request_head
 from support.senders import ASender
 

@@ -48,7 +48,7 @@ class Stage:
 
     def shake_hands(self, index: int) -> None:
         if index in self.refused:
-            self.rig.engine.attested(self.nodes[index].state, "bad")
+            self.rig.traffic.attested(self.nodes[index].state, "bad")
             raise NotAttestedError(1, "not attested: bad")
 
     def step(self, what: str, how: object) -> None:
@@ -86,7 +86,7 @@ class Stage:
             self.closed.update({each: len(each.writes) for each in node.connections})
         else:
             self.refused.discard(index)
-        self.rig.engine.attested(node.state, "bad" if is_refused else "")
+        self.rig.traffic.attested(node.state, "bad" if is_refused else "")
         assert node.state.usable is not is_refused
 
 

@@ -7,8 +7,8 @@ import h11
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from priolb.net.client import AT_HEAD
-from priolb.net.front import FrontConnection
+from priolb.net.front.connection import FrontConnection
+from priolb.net.front.output import AT_HEAD
 from support.examples import examples
 from support.memory import MemoryTransport
 from support.messages import POST, POST_AT_NODE, answer_at_client

@@ -16,8 +16,8 @@ from typing import Any, Self, cast
 
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.http.forwarding import Forwarding
-from priolb.net.door import Door
-from priolb.net.front import FrontConnection
+from priolb.net.front.connection import FrontConnection
+from priolb.net.front.door import Door
 from priolb.telemetry.lane_words import LaneWords
 from priolb.telemetry.logs import Logger, LogWriter
 from priolb.telemetry.requests import RequestLog

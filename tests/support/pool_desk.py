@@ -18,7 +18,7 @@ from priolb.core.scheduler import Scheduler
 from priolb.errors import NodeError, StoreError, UnattestedError
 from priolb.http.rewrite import Target
 from priolb.nodes.checks import Rhythm
-from priolb.nodes.links import Links
+from priolb.nodes.factory import NodeFactory
 from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
 from priolb.tls import NodeTLS
@@ -69,14 +69,14 @@ class FakeTraffic:
         self.down: set[str] = set()
         self.late: set[str] = set()
         self.hanging: dict[str, asyncio.Event] = {}
-        self.linked: list[NodeState] = []
+        self.registered: list[NodeState] = []
         self.probes: list[tuple[str, float]] = []
         self.hosts: list[tuple[str, int, bool]] = []
         self.tls: list[ssl.SSLContext | None] = []
         self.leaves: dict[str, bytes] = {}
         self.distrusted: list[str] = []
         self.now = 1000.0
-        self.on_node_change: Callable[[NodeChange], None] = lambda change: None
+        self._on_change: Callable[[NodeChange], None] = lambda change: None
         self.scheduler = Scheduler(new_queue(), RetryPolicy(3))
 
     @property
@@ -94,28 +94,31 @@ class FakeTraffic:
         return {node.name for node in self.fleet.nodes.values() if node.healthy}
 
     def node(self, name: str) -> NodeState:
-        [found] = [node for node in self.linked if node.name == name]
+        [found] = [node for node in self.registered if node.name == name]
         return found
 
     def clock(self) -> float:
         return self.now
 
-    def link(
+    def report_to(self, on_change: Callable[[NodeChange], None]) -> None:
+        self._on_change = on_change
+
+    def register(
         self, name: str, host: str, port: int, tls: ssl.SSLContext | None, target: Target, slots: int
     ) -> NodeState:
         node = NodeState(len(self.hosts), name, slots)
-        self.linked.append(node)
+        self.registered.append(node)
         self.hosts.append((host, port, tls is not None))
         self.tls.append(tls)
         return node
 
     def attach(self, node: NodeState, passed: bool = False) -> None:
-        assert node in self.linked and node.node_id not in self.fleet.nodes
+        assert node in self.registered and node.node_id not in self.fleet.nodes
         self.fleet.add(node, self.now, passed)
         self.settle()
 
     def detach(self, node: NodeState) -> None:
-        self.linked.remove(node)
+        self.registered.remove(node)
         self.fleet.remove(node, self.now)
         self.settle()
 
@@ -127,7 +130,7 @@ class FakeTraffic:
 
     def settle(self) -> None:
         for change in self.fleet.take_changes():
-            self.on_node_change(change)
+            self._on_change(change)
 
     async def probe(self, node: NodeState, timeout_s: float) -> None:
         self.probes.append((node.name, timeout_s))
@@ -172,8 +175,10 @@ class Desk:
         self.log = RecordingLog()
         self.tls = NodeTLS("", "", "")
         self.attestors = attestors or Attestors(SevPolicy(), SgxPolicy(), "", self.log)
-        self.links = Links(self.traffic, slots, keeps_host=False, tls=self.tls, attestors=self.attestors)
-        self.pool = NodePool(self.store, self.traffic, self.links, slots, NoPause(), 30.0, self.log)
+        self.factory = NodeFactory(
+            self.traffic, slots, keeps_host=False, tls=self.tls, attestors=self.attestors
+        )
+        self.pool = NodePool(self.store, self.traffic, self.factory, slots, NoPause(), 30.0, self.log)
 
     def messages(self) -> list[str]:
         return [msg for _, msg, _ in self.log.lines]

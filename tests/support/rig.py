@@ -22,11 +22,12 @@ from priolb.http.forwarding import Forwarding
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
 from priolb.http.rewrite import Target
-from priolb.net.door import Door
+from priolb.net.backend.backend import IdleBudget
+from priolb.net.backend.traffic import NodeTraffic
 from priolb.net.engine import Engine
-from priolb.net.front import FrontConnection
-from priolb.net.listener import Listener, LocalHandler
-from priolb.net.pool import IdleBudget
+from priolb.net.front.connection import FrontConnection
+from priolb.net.front.door import Door
+from priolb.net.front.listener import Listener, LocalHandler
 from support.manual_loop import ManualClock, ManualLoop
 from support.memory import MemoryTransport
 from support.messages import ANSWER, NOON, POST, POST_AT_NODE, VIA_NAME
@@ -258,13 +259,14 @@ class Rig:
             admission=AdmissionControl(queue, fleet, queue_max, estimate, shares) if has_admission else None,
             shares=shares,
         )
+        self.wall_s = NOON
         self.engine = Engine(
             self.scheduler,
             ByteBudget(body_budget_bytes),
             IdleBudget(max_idle, max_idle_per_node, idle_timeout_s, max_open_per_node),
             self.notes,
             self.clock,
-            lambda: NOON,
+            lambda: self.wall_s,
             try_timeout_s=try_timeout_s,
             node_idle_timeout_s=30.0,
             upgrade_idle_timeout_s=600.0,
@@ -277,6 +279,7 @@ class Rig:
             affinity=FieldFinder(affinity) if affinity else None,
             door=door,
         )
+        self.traffic = NodeTraffic(self.engine)
         self.listener = Listener(
             self.engine,
             local,
@@ -318,11 +321,11 @@ class Rig:
     def node(self, slots: int = 8, path: str = "", query: str = "", is_healthy: bool = True) -> MemoryNode:
         """Return a new node, `node-1` for the first, that takes part."""
         host = f"node-{len(self.nodes) + 1}"
-        state = self.engine.link(
+        state = self.traffic.register(
             f"http://{host}", host, 80, None, Target(host, path, query, self._keeps_host), slots
         )
         self.nodes[host] = node = MemoryNode(self.loop, state, self.engine.flush)
-        self.engine.attach(state)
+        self.traffic.attach(state)
         self.set_healthy(state, is_healthy)
         return node
 
@@ -334,8 +337,8 @@ class Rig:
 
     def set_healthy(self, node: NodeState, healthy: bool) -> None:
         """Decide that a node is healthy, or not."""
-        self.engine.fleet.set_healthy(node, healthy, "it was decided", self.engine.clock())
-        self.engine.settle()
+        self.traffic.fleet.set_healthy(node, healthy, "it was decided", self.engine.clock())
+        self.traffic.settle()
 
     @property
     def running(self) -> int:

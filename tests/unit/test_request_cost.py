@@ -9,7 +9,7 @@ from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.http.callers import Callers
 from priolb.http.rules import Rules
-from priolb.net.door import Door
+from priolb.net.front.door import Door
 from support.instructions import KINDS, accepted, form, per_request, per_request_on
 from support.lean_path import BODY, MAX_WAIT_S, RESULT, TRUSTED, LeanPath, caller_address
 

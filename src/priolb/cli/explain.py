@@ -26,8 +26,7 @@ from priolb.http.forwarding import Forwarding
 from priolb.http.messages import RequestHead
 from priolb.http.parser import parse_request_head
 from priolb.http.request import BY_FUNCTION, Request
-from priolb.net.calls import calls_of
-from priolb.net.door import Door
+from priolb.net.front.door import Door, calls_of
 
 _NAME: Final = "priolb"
 

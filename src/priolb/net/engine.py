@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final
 
 from priolb.core.byte_budget import ByteBudget
-from priolb.core.nodes.fleet import Fleet
-from priolb.core.nodes.health_check import HealthCheck
-from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.status import NodeChange
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import Ticket
@@ -21,15 +17,13 @@ from priolb.http.fields import FieldFinder
 from priolb.http.node_errors import NodeErrors
 from priolb.http.parser import HeadLimits
 from priolb.http.refusal import Refusals
-from priolb.http.rewrite import Target
 from priolb.http.writer import date_field, via_field
-from priolb.net.door import Door
-from priolb.net.exchange import Exchange
+from priolb.net.backend.backend import Backend, IdleBudget
+from priolb.net.exchange.exchange import Exchange
 from priolb.net.flushing import Flushing
+from priolb.net.front.door import Door
 from priolb.net.instrument import Instrument
-from priolb.net.pool import IdleBudget, NodeLink
 from priolb.net.portions import Portions
-from priolb.net.prober import probe
 from priolb.tasks import Tasks
 
 # Event loops round delays to whole milliseconds: never wake up just before the time.
@@ -63,12 +57,12 @@ class Engine:
         retry_methods: methods of requests that may be sent again once a node may have seen them.
         via_name: how this program calls itself in Via and Proxy-Status.
         legacy_errors: answer refusals as the original does.
-        health_check: what nodes are asked to see whether they are well, None for what the original asks.
         node_errors: knows the JSON-RPC errors that mean the node, None for none.
         affinity: finds the value by which requests prefer the same node, None for none.
         door: looks at every request before it is taken up; None when the original's headers say all.
 
     Attributes:
+        backends: the nodes that are known, by `NodeState.node_id`.
         max_waits_s: longest time from a request's arrival to the start of a try, for each lane, seconds.
         has_limits: whether any lane can be full.
         on_node_change: is told of every node that does something else than before.
@@ -83,18 +77,17 @@ class Engine:
         "_date_until",
         "_is_flush_booked",
         "_is_pump_due",
-        "_links",
         "_loop",
-        "_next_node_id",
         "_unflushed",
+        "_wall_clock",
         "_wheel",
         "affinity",
+        "backends",
         "body_budget",
         "clock",
         "door",
         "has_limits",
         "head_limits",
-        "health_check",
         "idle",
         "instrument",
         "max_waits_s",
@@ -111,7 +104,6 @@ class Engine:
         "upgrades",
         "upgrades_max",
         "via",
-        "wall_clock",
     )
 
     def __init__(
@@ -130,13 +122,11 @@ class Engine:
         retry_methods: frozenset[bytes],
         via_name: str,
         legacy_errors: bool,
-        health_check: HealthCheck | None = None,
         node_errors: NodeErrors | None = None,
         affinity: FieldFinder | None = None,
         door: Door | None = None,
     ) -> None:
         self.scheduler = scheduler
-        self.health_check = HealthCheck() if health_check is None else health_check
         self.node_errors = NodeErrors(frozenset()) if node_errors is None else node_errors
         self.affinity = affinity
         self.door = door
@@ -144,7 +134,7 @@ class Engine:
         self.body_budget = body_budget
         self.instrument = instrument
         self.clock = clock
-        self.wall_clock = wall_clock
+        self._wall_clock = wall_clock
         self._date: bytes = b""
         self._date_until: float = -inf
         self.try_timeout_s = try_timeout_s
@@ -163,8 +153,7 @@ class Engine:
         self.portions = Portions(self._loop)
         self._wheel = TimingWheel()
         self.tasks = Tasks()
-        self._links: dict[int, NodeLink] = {}
-        self._next_node_id = 0
+        self.backends: dict[int, Backend] = {}
         self._is_pump_due: bool = False
         self._is_flush_booked: bool = False
         self._unflushed: list[Flushing] = []
@@ -180,7 +169,7 @@ class Engine:
         lease = scheduler.start_at_once(exchange, now)
         if lease is not None:
             self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, now, queue)
-            exchange.begin(lease, self._links[lease.node.node_id], now)
+            exchange.begin(lease, self.backends[lease.node.node_id], now)
             return
         if scheduler.admission is not None:
             self.catch_up(now)  # who estimates waits takes it that no slot is free while somebody waits
@@ -192,7 +181,7 @@ class Engine:
             return
         exchange.size_at_start = queue.lanes[exchange.lane].length
         self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, now, queue)
-        self.expect(min(exchange.start_by, scheduler.next_refusal()))
+        self.wake_by(min(exchange.start_by, scheduler.next_refusal()))
         self.pump_later()
 
     def refusal(self, lane: int, tenant: bytes, body_bytes: int, timeout_s: float) -> Reason | None:
@@ -257,7 +246,7 @@ class Engine:
                 return
             exchange = lease.ticket
             assert isinstance(exchange, Exchange)
-            exchange.begin(lease, self._links[lease.node.node_id], now)
+            exchange.begin(lease, self.backends[lease.node.node_id], now)
             connects += exchange.is_connecting
             if connects == _CONNECTS_PER_TURN:
                 break
@@ -275,108 +264,22 @@ class Engine:
                 winner = lease.ticket
                 assert isinstance(winner, Exchange)
                 self.instrument.preempted(loser.request_id, loser.lane, victim.node.name, winner.request_id)
-                self.expect(loser.start_by)
-                winner.begin(lease, self._links[lease.node.node_id], now)
+                self.wake_by(loser.start_by)
+                winner.begin(lease, self.backends[lease.node.node_id], now)
         if scheduler.fleet.free.length and not self._is_pump_due:
             self._start_waiting(now)  # a slot that was no good for a winner may be for a loser
-        self.expect(scheduler.next_preemption())
+        self.wake_by(scheduler.next_preemption())
 
     def _take_news(self) -> None:
         """Carry out what has followed from the ends of tries, from checks and from the operator's wishes."""
         fleet = self.scheduler.fleet
         changes = fleet.take_changes()
-        self.expect(self.scheduler.next_deadline())
+        self.wake_by(self.scheduler.next_deadline())
         for change in changes:
             self.on_node_change(change)
         for node in fleet.take_overdue():
-            if node.node_id in self._links:
-                self._links[node.node_id].cut()
-
-    # Nodes
-
-    def link(
-        self, name: str, host: str, port: int, tls: ssl.SSLContext | None, target: Target, slots: int
-    ) -> NodeState:
-        """Make a node known: it can be probed, but takes no part before `attach`.
-
-        Args:
-            name: how logs name it.
-            host: name or address.
-            port: TCP port.
-            tls: TLS settings for an https node, else None.
-            target: where its URI points.
-            slots: most requests in flight at once.
-        """
-        self._next_node_id += 1
-        node = NodeState(self._next_node_id, name, slots)
-        self._links[node.node_id] = NodeLink(node, host, port, tls, target, self)
-        return node
-
-    @property
-    def fleet(self) -> Fleet:
-        """All attached nodes. Whoever changes a fact about one of them calls `settle` afterwards."""
-        return self.scheduler.fleet
-
-    def settle(self) -> None:
-        """Carry out what follows from a change in the fleet."""
-        self.pump(self.clock())
-
-    def link_of(self, node: NodeState) -> NodeLink:
-        """Return how to reach a node that is known."""
-        return self._links[node.node_id]
-
-    def attach(self, node: NodeState, passed: bool = False) -> None:
-        """Let a known node take part; it gets work once it is healthy.
-
-        Args:
-            node: the node.
-            passed: whether it has passed a health check already.
-        """
-        now = self.clock()
-        self.scheduler.fleet.add(node, now, passed)
-        self.pump(now)
-
-    def detach(self, node: NodeState) -> None:
-        """Forget a node, attached or not; what it has in flight goes on."""
-        now = self.clock()
-        self.scheduler.fleet.remove(node, now)
-        self._links.pop(node.node_id).close()
-        self.pump(now)  # a retry that waited for this node may go elsewhere now
-
-    def checked(self, node: NodeState, failure: str | None, is_late: bool) -> None:
-        """Take note of a health check, and give the node work if it may have some.
-
-        Args:
-            node: the node, attached.
-            failure: why it did not pass, in words for the operator; None when it did.
-            is_late: whether it failed only by being late.
-        """
-        now = self.clock()
-        self.scheduler.checked(node, failure, is_late, now)
-        self.pump(now)
-
-    def attested(self, node: NodeState, refusal: str) -> None:
-        """Take note of what `node` has proven, attached or not.
-
-        Args:
-            node: the node.
-            refusal: why it did not prove what it runs, in words for the operator; empty when it did. Then
-                nothing more is sent to it.
-        """
-        now = self.clock()
-        self.scheduler.fleet.set_attested(node, not refusal, refusal or "has proven what it runs", now)
-        if refusal and node.node_id in self._links:
-            self._links[node.node_id].distrust()
-        self.pump(now)
-
-    async def probe(self, node: NodeState, timeout_s: float) -> None:
-        """Send `node` a health check outside slots and queue.
-
-        Raises:
-            UnattestedError: it has not proven what it runs, and was sent nothing.
-            NodeError: it cannot be reached, is late, or does not answer as expected.
-        """
-        await probe(self._links[node.node_id], self.health_check, timeout_s)
+            if node.node_id in self.backends:
+                self.backends[node.node_id].cut()
 
     # Writes
 
@@ -420,16 +323,16 @@ class Engine:
     def date(self, now: float) -> bytes:
         """Return the Date field of answers at `now` (monotonic seconds); it may be a second old."""
         if now >= self._date_until:
-            self._date = date_field(self.wall_clock())
+            self._date = date_field(self._wall_clock())
             self._date_until = now + 1.0
         return self._date
 
     def watch(self, item: Lapsing) -> None:
         """Make sure that `item` is told when it lapses."""
         self._wheel.watch(item)
-        self.expect(item.lapses_at)
+        self.wake_by(item.lapses_at)
 
-    def expect(self, at: float) -> None:
+    def wake_by(self, at: float) -> None:
         """Make sure that what is due at `at` (monotonic seconds) is done then."""
         if at < self._alarm_at:
             self._set_alarm(at)
@@ -476,6 +379,6 @@ class Engine:
         """Let go of every node and of the timer."""
         self.portions.finish()
         self._set_alarm(inf)
-        for link in self._links.values():
-            link.close()
+        for backend in self.backends.values():
+            backend.close()
         await self.tasks.cancel()

@@ -22,7 +22,7 @@ _JITTER: Final = 0.2
 
 
 class Checked(Protocol):
-    """Who asks nodes and takes note of what they say; see `net.engine`."""
+    """Who asks nodes and takes note of what they say; see `net.backend.traffic`."""
 
     async def probe(self, node: NodeState, timeout_s: float) -> None: ...
     def checked(self, node: NodeState, failure: str | None, is_late: bool) -> None: ...

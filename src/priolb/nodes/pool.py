@@ -15,7 +15,7 @@ from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.status import NodeChange, NodeStatus
 from priolb.errors import ConfigError, StoreError
 from priolb.nodes.checks import Checks, Rhythm
-from priolb.nodes.links import Link, Links
+from priolb.nodes.factory import KnownNode, NodeFactory
 from priolb.nodes.parameters import ACTIVE, CORDONED, parse_order
 from priolb.nodes.ports import Log, NodeStore, Traffic
 from priolb.nodes.report import Detail, detail_of, detail_of_unusable, log_change
@@ -29,10 +29,10 @@ _SYNC_INTERVAL_S: Final = 0.5
 class _Member:
     """An entry of the list: a node with its checks, or a URI that this version cannot use, and why."""
 
-    __slots__ = ("cancel_checks", "checks", "fault", "link")
+    __slots__ = ("cancel_checks", "checks", "fault", "known")
 
-    def __init__(self, link: Link | None, fault: str = "") -> None:
-        self.link = link
+    def __init__(self, known: KnownNode | None, fault: str = "") -> None:
+        self.known = known
         self.fault = fault
         self.checks: Checks | None = None
         self.cancel_checks: Callable[[], object] | None = None
@@ -44,7 +44,7 @@ class NodePool:
     Args:
         store: where the list lives, opened.
         traffic: what brings requests to nodes; it tells of their changes here.
-        links: makes nodes of URIs.
+        factory: makes nodes of URIs.
         slots: how many slots nodes get.
         rhythm: how often they are checked.
         hard_stop_after_s: when to cut off what a drained node has in flight, unless the order says, seconds.
@@ -55,7 +55,7 @@ class NodePool:
         self,
         store: NodeStore,
         traffic: Traffic,
-        links: Links,
+        factory: NodeFactory,
         slots: Slots,
         rhythm: Rhythm,
         hard_stop_after_s: float,
@@ -63,7 +63,7 @@ class NodePool:
     ) -> None:
         self._store = store
         self._traffic = traffic
-        self._links = links
+        self._factory = factory
         self._slots = slots
         self._rhythm = rhythm
         self._hard_stop_after_s = hard_stop_after_s
@@ -72,7 +72,7 @@ class NodePool:
         self._by_id: dict[int, _Member] = {}
         self._lock = asyncio.Lock()
         self._tasks = Tasks()
-        traffic.on_node_change = self._changed
+        traffic.report_to(self._changed)
 
     def uris(self) -> list[str]:
         """Return the URIs of all nodes, in the order they were added."""
@@ -81,15 +81,15 @@ class NodePool:
     def details(self) -> Iterator[Detail]:
         """Return what is known of each node, in the order they were added."""
         for uri, member in list(self._members.items()):
-            if member.link is None:
+            if member.known is None:
                 yield detail_of_unusable(uri, member.fault)
             else:
-                yield detail_of(uri, member.link, self._traffic.clock())
+                yield detail_of(uri, member.known, self._traffic.clock())
 
     def known(self) -> list[tuple[NodeState, Attestation | None]]:
         """Return the nodes in the order they were added, each with who asks for its proof, or None."""
-        links = [member.link for member in self._members.values() if member.link is not None]
-        return [(link.node, link.proof.attestation if link.proof else None) for link in links]
+        nodes = [member.known for member in self._members.values() if member.known is not None]
+        return [(each.node, each.proof.attestation if each.proof else None) for each in nodes]
 
     async def start(self, uris: Sequence[str]) -> None:
         """Add `uris` to the list in the store and take up all nodes of it.
@@ -101,7 +101,7 @@ class NodePool:
             StoreError: the store is away.
         """
         for uri in uris:
-            self._links.parse(uri)
+            self._factory.parse(uri)
         for uri in uris:
             await self._store.add(uri)
         self._apply(await self._store.nodes())
@@ -116,24 +116,24 @@ class NodePool:
             NodeError: the node does not pass, or does not prove what it runs.
             StoreError: the store did not take it.
         """
-        parsed = self._links.parse(uri)
+        parsed = self._factory.parse(uri)
         if uri in self._members:
             async with self._lock:
                 await self._store.add(uri)  # another instance may have removed it a moment ago
             return
-        link = self._make(parsed)
+        known = self._make(parsed)
         is_kept = False
         try:
-            await self._links.check(link, self._rhythm.timeout_s)
+            await self._factory.check(known, self._rhythm.timeout_s)
             async with self._lock:
                 await self._store.add(uri)
                 if uri not in self._members:
                     is_kept = True
-                    self._members[uri] = self._attach(link, has_passed=True)
-                    self._log.info("Node added", nodeURI=link.node.name, slots=link.node.slots)
+                    self._members[uri] = self._attach(known, has_passed=True)
+                    self._log.info("Node added", nodeURI=known.node.name, slots=known.node.slots)
         finally:
             if not is_kept:
-                self._links.drop(link)
+                self._factory.drop(known)
 
     async def remove(self, uri: str) -> bool:
         """Remove a node; what it has in flight goes on. False when it was not there.
@@ -162,9 +162,9 @@ class NodePool:
         member = self._members.get(uri)
         if member is None:
             return False
-        if member.link is None:
+        if member.known is None:
             raise ConfigError(member.fault)
-        node = member.link.node
+        node = member.known.node
         self._slots.check(order.workers)
         fleet, now = self._traffic.fleet, self._traffic.clock()
         if order.is_auto:
@@ -217,8 +217,8 @@ class NodePool:
             self._log.warning("The list in the store has become empty, and no node is left")
         members: dict[str, _Member] = {}
         for uri in uris:
-            known = self._members.pop(uri, None)
-            members[uri] = self._join(uri) if known is None else known
+            member = self._members.pop(uri, None)
+            members[uri] = self._join(uri) if member is None else member
         for gone in self._members.values():
             self._release(gone)
         self._members = members
@@ -226,32 +226,33 @@ class NodePool:
     def _join(self, uri: str) -> _Member:
         """Take up a node of the list, checked in the background."""
         try:
-            link = self._make(self._links.parse(uri))
+            known = self._make(self._factory.parse(uri))
         except ConfigError as error:
             self._log.warning("Node of the store cannot be used; it is kept in the list", err=str(error))
             return _Member(None, str(error))
-        return self._attach(link, has_passed=False)
+        return self._attach(known, has_passed=False)
 
-    def _make(self, uri: NodeURI) -> Link:
-        link = self._links.make(uri)
-        missing, slots = self._slots.missing(uri.parameters), link.node.slots
+    def _make(self, uri: NodeURI) -> KnownNode:
+        known = self._factory.make(uri)
+        missing, slots = self._slots.missing(uri.parameters), known.node.slots
         if missing:
             words = "Node has fewer slots than asked for: ProxyMaxConnsPerHost bounds them"
-            self._log.warning(words, nodeURI=link.node.name, asked=slots + missing, slots=slots)
-        return link
+            self._log.warning(words, nodeURI=known.node.name, asked=slots + missing, slots=slots)
+        return known
 
-    def _attach(self, link: Link, has_passed: bool) -> _Member:
-        node = link.node
-        member = self._by_id[node.node_id] = _Member(link)
+    def _attach(self, known: KnownNode, has_passed: bool) -> _Member:
+        node = known.node
+        member = self._by_id[node.node_id] = _Member(known)
         self._traffic.attach(node, has_passed)
-        member.checks = Checks(node, self._traffic, self._rhythm, lambda failure: self._failed(link, failure))
+        checks = Checks(node, self._traffic, self._rhythm, lambda failure: self._failed(known, failure))
+        member.checks = checks
         name = f"health checks {node.name}"
-        member.cancel_checks = self._tasks.spawn(member.checks.run(has_passed), name)
+        member.cancel_checks = self._tasks.spawn(checks.run(has_passed), name)
         return member
 
-    def _failed(self, link: Link, failure: str) -> None:
+    def _failed(self, known: KnownNode, failure: str) -> None:
         """Tell why a node that has shown nothing yet proves nothing; all else is told with its state."""
-        node, proof = link.node, link.proof
+        node, proof = known.node, known.proof
         if proof is None or proof.changed_at is not None or node.reason == failure:
             return
         self._log.warning(
@@ -262,10 +263,10 @@ class NodePool:
     def _release(self, member: _Member) -> None:
         if member.cancel_checks is not None:
             member.cancel_checks()
-        if member.link is not None:
-            del self._by_id[member.link.node.node_id]
-            self._links.drop(member.link)
-            self._log.info("Node removed", nodeURI=member.link.node.name)
+        if member.known is not None:
+            del self._by_id[member.known.node.node_id]
+            self._factory.drop(member.known)
+            self._log.info("Node removed", nodeURI=member.known.node.name)
 
     def _changed(self, change: NodeChange) -> None:
         log_change(self._log, change)

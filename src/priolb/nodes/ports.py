@@ -23,15 +23,14 @@ class NodeStore(Protocol):
 
 
 class Traffic(Protocol):
-    """What brings requests to nodes; see `net.engine` for the meaning of each."""
-
-    on_node_change: Callable[[NodeChange], None]
+    """What brings requests to nodes; see `net.backend.traffic` for the meaning of each."""
 
     @property
     def clock(self) -> Callable[[], float]: ...
     @property
     def fleet(self) -> Fleet: ...
-    def link(
+    def report_to(self, on_change: Callable[[NodeChange], None]) -> None: ...
+    def register(
         self, name: str, host: str, port: int, tls: ssl.SSLContext | None, target: Target, slots: int
     ) -> NodeState: ...
     def attach(self, node: NodeState, passed: bool = False) -> None: ...

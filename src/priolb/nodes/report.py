@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from priolb.core.nodes.status import NodeChange, NodeStatus
-from priolb.nodes.links import Link, Proof
+from priolb.nodes.factory import KnownNode, Proof
 from priolb.nodes.ports import Log
 
 Detail = dict[str, object]
@@ -49,15 +49,15 @@ def log_change(log: Log, change: NodeChange) -> None:
         log.info(_MESSAGES[status], nodeURI=node.name, reason=change.reason)
 
 
-def detail_of(uri: str, link: Link, now: float) -> Detail:
+def detail_of(uri: str, known: KnownNode, now: float) -> Detail:
     """Return what the admin API shows of a node.
 
     Args:
         uri: its URI in the list.
-        link: what is known of it.
+        known: what is known of it.
         now: monotonic seconds.
     """
-    node, record = link.node, link.node.record
+    node, record = known.node, known.node.record
     return {
         "uri": uri,
         "state": node.status.value,
@@ -75,7 +75,7 @@ def detail_of(uri: str, link: Link, now: float) -> Detail:
         "last_error": record.last_error or None,
         "last_error_at": _time_of(record.last_error_at, now) if record.last_error else None,
         "changes": {status.value: count for status, count in record.entered.items()},
-        "attestation": None if link.proof is None else _proof_in_words(link.proof, now),
+        "attestation": None if known.proof is None else _proof_in_words(known.proof, now),
     }
 
 

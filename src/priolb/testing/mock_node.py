@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import uvloop
 
 from priolb.http.messages import LocalRequest, LocalResponse
-from priolb.net.listen import listen as listen_on
+from priolb.net.front.sockets import listen as listen_on
 from priolb.testing.connection import Connection
 from priolb.testing.rpc import Calls
 

@@ -15,8 +15,8 @@ from priolb.attest.sev.policy import SevPolicy
 from priolb.attest.sgx.policy import SgxPolicy
 from priolb.errors import ConfigError, NodeError, StoreError
 from priolb.http.messages import LocalRequest
-from priolb.net.listener import LocalHandler
-from priolb.nodes.links import Links
+from priolb.net.front.listener import LocalHandler
+from priolb.nodes.factory import NodeFactory
 from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
 from priolb.store.memory import MemoryStore
@@ -446,8 +446,8 @@ def test_changes_reach_the_node_pool_and_its_refusals_reach_the_client() -> None
         traffic.down.add("http://down:1")
         await store.open()
         attestors = Attestors(SevPolicy(), SgxPolicy(), "", log)
-        links = Links(traffic, slots, False, NodeTLS("", "", ""), attestors)
-        pool = NodePool(store, traffic, links, slots, NoPause(), 30.0, log)
+        factory = NodeFactory(traffic, slots, False, NodeTLS("", "", ""), attestors)
+        pool = NodePool(store, traffic, factory, slots, NoPause(), 30.0, log)
         access = AdminAccess([ip_network("127.0.0.0/8")], "")
         api: LocalHandler = AdminApi(pool, access, lambda: True, a_page, None, log)
 

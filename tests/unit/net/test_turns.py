@@ -253,7 +253,7 @@ def test_a_node_that_is_found_well_by_the_start_of_an_answer_gets_more_at_once()
         node = rig.node(slots=3)
         node.state.breaker.open(rig.clock(), 1.0, 10.0)
         fleet.rest(node.state, "x", rig.clock())
-        rig.engine.settle()
+        rig.traffic.settle()
         clients = [rig.client() for _ in range(3)]
         for client in clients:
             client.send(POST)

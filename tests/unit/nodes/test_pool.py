@@ -116,7 +116,7 @@ def test_slots_are_the_nodes_own_or_the_default_and_bounded_which_is_told(
     async def main() -> None:
         async with desk(uri, default_slots=default_slots, max_slots=max_slots) as at:
             await at.pool.start([])
-            assert [node.slots for node in at.traffic.linked] == [slots]
+            assert [node.slots for node in at.traffic.registered] == [slots]
             words = "Node has fewer slots than asked for: ProxyMaxConnsPerHost bounds them"
             assert [line[2]["asked"] for line in at.log.lines if line[1] == words] == told
 
@@ -137,11 +137,11 @@ def test_changes_of_others_are_followed_in_the_order_of_the_store() -> None:
         async with desk(A, B, shared=True) as at:
             await at.pool.start([])
             await eventually(lambda: at.traffic.healthy == {A, B})
-            kept = at.traffic.linked[1]
+            kept = at.traffic.registered[1]
             at.store.list = [C, B]
             await eventually(lambda: at.traffic.healthy == {B, C})
             assert at.pool.uris() == [C, B]
-            assert kept in at.traffic.linked, "a node that stays is the same one, with what it has in flight"
+            assert kept in at.traffic.registered, "a node that stays is the same, with what it has in flight"
 
     run(main)
 

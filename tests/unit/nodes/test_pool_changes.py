@@ -44,7 +44,7 @@ def test_add_of_what_is_there_does_nothing() -> None:
         async with desk() as at:
             await at.pool.add(A)
             await at.pool.add(A)
-            assert (at.store.list, len(at.traffic.probes), len(at.traffic.linked)) == ([A], 1, 1)
+            assert (at.store.list, len(at.traffic.probes), len(at.traffic.registered)) == ([A], 1, 1)
 
     run(main)
 
@@ -82,7 +82,7 @@ def test_of_two_adds_of_the_same_uri_at_once_one_node_comes() -> None:
             check.set()
             await asyncio.gather(*adding)
             assert at.store.list == at.pool.uris() == at.traffic.attached == [A]
-            assert len(at.traffic.linked) == 1, "the other one was let go"
+            assert len(at.traffic.registered) == 1, "the other one was let go"
 
     run(main)
 
@@ -109,7 +109,7 @@ def test_an_add_that_fails_leaves_nothing_behind(fault: str) -> None:
                 adding.cancel()
                 await asyncio.wait([adding])
                 assert adding.cancelled()
-            assert (at.store.list, at.pool.uris(), at.traffic.linked, at.log.lines) == ([], [], [], [])
+            assert (at.store.list, at.pool.uris(), at.traffic.registered, at.log.lines) == ([], [], [], [])
 
     run(main)
 
@@ -350,7 +350,7 @@ def test_a_node_that_does_not_prove_itself_is_not_added_and_leaves_nothing_behin
             at.traffic.leaves[SGX_NAME] = SgxNode().certificate()
             with pytest.raises(NodeError, match="not attested: tcb_status: Intel says OutOfDate"):
                 await at.pool.add(SGX)
-            assert (at.store.list, at.pool.uris(), at.traffic.linked) == ([], [], [])
+            assert (at.store.list, at.pool.uris(), at.traffic.registered) == ([], [], [])
             assert at.attestors._attestations == []
 
     run(main)

@@ -9,7 +9,7 @@ from priolb.attest.verdict import Refusal, Verdict
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.status import NodeChange, NodeStatus
-from priolb.nodes.links import Link, Proof
+from priolb.nodes.factory import KnownNode, Proof
 from priolb.nodes.report import detail_of, detail_of_unusable, log_change
 from support.local_requests import RecordingLog
 from support.pool_desk import FakeTraffic
@@ -52,7 +52,7 @@ def test_details_tell_all_that_is_known_of_a_node() -> None:
     fleet.set_healthy(node, True, "passed", 110.0)
     node.answered, node.busy_s, node.in_flight = 10, 0.25, 2
     node.record.fail("status_5xx", "status 500", 10, 115.0)
-    detail = detail_of("http://a?_weight=3&_tier=1", Link(node, None), 120.0)
+    detail = detail_of("http://a?_weight=3&_tier=1", KnownNode(node, None), 120.0)
     times = [str(detail.pop(name)) for name in ("since", "last_error_at")]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time) for time in times)
     assert times[0] < times[1]
@@ -78,7 +78,7 @@ def test_details_tell_all_that_is_known_of_a_node() -> None:
 def test_a_node_without_errors_has_none_and_one_that_cannot_be_used_has_a_reason() -> None:
     fleet, node = Fleet(), NodeState(7, "http://a", 8)
     fleet.add(node, 100.0, passed=True)
-    detail = detail_of("http://a", Link(node, None), 120.0)
+    detail = detail_of("http://a", KnownNode(node, None), 120.0)
     assert (detail["last_error"], detail["last_error_at"], detail["latency_ms"]) == (None, None, 0.0)
     assert detail_of_unusable("ftp://x", "no http") == {
         "uri": "ftp://x",
@@ -110,11 +110,11 @@ def test_details_tell_what_a_node_has_proven() -> None:
     node = NodeState(7, "https://a", 8)
     proof = Proof(traffic)
     proof.node, proof.attestation = node, Attestation(script, proof.change)
-    traffic.linked.append(node)
+    traffic.registered.append(node)
     traffic.attach(node)
 
     def shown() -> dict[str, object]:
-        found = detail_of("https://SGX_00@a", Link(node, proof), traffic.now)["attestation"]
+        found = detail_of("https://SGX_00@a", KnownNode(node, proof), traffic.now)["attestation"]
         assert isinstance(found, dict)
         return found
 

@@ -1,0 +1,138 @@
+"""The tries of one request: what a try needs, and how it ends before its time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from priolb.core.nodes.node import Lease
+from priolb.core.outcome import Outcome, Phase, Source
+from priolb.core.ticket import Ticket
+from priolb.http.messages import RequestHead
+from priolb.net.backend.output import CONNECTING
+from priolb.net.exchange.answer import SWITCHING_PROTOCOLS, AnswerStream, HeldAnswer
+from priolb.net.exchange.upload import Upload
+
+if TYPE_CHECKING:
+    from priolb.net.backend.backend import Backend
+    from priolb.net.backend.connection import BackendConnection
+    from priolb.net.engine import Engine
+    from priolb.net.exchange.second_try import SecondTry
+
+
+class Attempts(Ticket):
+    """A request and its try at a node, if it is at one; `Exchange` says what comes of the try."""
+
+    __slots__ = (
+        "_backend",
+        "_connection",
+        "_engine",
+        "_head",
+        "_held",
+        "_is_repeatable",
+        "_lease",
+        "_second",
+        "_stream",
+        "_try_at",
+        "_upload",
+        "payload_bytes",
+    )
+
+    # Request
+    _engine: Engine
+    _head: RequestHead
+    _upload: Upload | None
+    _is_repeatable: bool
+    payload_bytes: int
+    # Try; where to, and since when in monotonic seconds, is not there before the first one
+    _lease: Lease | None
+    _backend: Backend
+    _connection: BackendConnection | None
+    _try_at: float
+    _held: HeldAnswer | None
+    _second: SecondTry | None
+    # Answer
+    _stream: AnswerStream | None
+
+    @property
+    def upgrade(self) -> bytes:
+        """The protocols that its client would like to switch to, empty for none."""
+        return self._head.upgrade
+
+    @property
+    def is_connecting(self) -> bool:
+        """Whether the connection to its node is still being made."""
+        return self._connection is not None and self._connection.state == CONNECTING
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a part of an answer has gone to the client."""
+        return self._stream is not None
+
+    @property
+    def has_switched(self) -> bool:
+        """Whether its client and its node speak another protocol by now."""
+        return self._stream is not None and self._stream.status == SWITCHING_PROTOCOLS
+
+    # The time that the client has given it
+
+    def try_until(self, started_at: float) -> float:
+        """Return until when a try may take that began at `started_at`, monotonic seconds."""
+        until = started_at + self._engine.try_timeout_s
+        return min(until, self.answer_by)
+
+    def is_out_of_time(self, now: float) -> bool:
+        """Return whether the client, by its own word, waits no longer."""
+        return now >= self.answer_by
+
+    def _teach(self, now: float) -> None:
+        """Let second tries learn from how long the first one took; at least, if the second one was faster."""
+        hedging = self._engine.scheduler.hedging
+        if hedging is not None and self._is_repeatable and not self.upgrade:
+            hedging.answered(self.lane, now - self._try_at)
+
+    # A better request that needs the slot
+
+    def may_be_preempted(self) -> bool:
+        second = self._second
+        return (
+            self._is_repeatable
+            and self._stream is None
+            and self._held is None
+            and not self.upgrade
+            and (second is None or not second.is_running)
+        )
+
+    def give_way(self, now: float) -> None:
+        """Cut its try short; the scheduler gives its slot to another."""
+        self._drop_connection()
+        self._lease = None
+        if self._second is not None:
+            self._second.cancel(now)
+            self._second = None
+
+    # Ends of a try
+
+    def _drop_try(self, source: Source) -> None:
+        """End a try that nobody wants to go on."""
+        self._drop_connection()
+        phase = Phase.HEAD if self._stream is None else Phase.BODY
+        self._give_back(Outcome(source, phase, None, 0, True, self._stream is not None), self._engine.clock())
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+
+    def _give_back(self, outcome: Outcome, now: float) -> None:
+        """End the lease; whoever is next is looked for, before the client's next request is read."""
+        lease = self._lease
+        assert lease is not None
+        self._lease = None  # the lease knows its ticket: a circle would wait for the garbage collector
+        if self._upload is not None:
+            self.payload_bytes = self._upload.received_bytes
+            lease.worked_from = max(lease.started_at, self._upload.completed_at)
+        self._engine.scheduler.finished(lease, outcome, self._is_repeatable, now)
+        if self._second is not None:
+            self._second.cancel(now)
+            self._second = None
+        self._engine.pump_later()

@@ -1,0 +1,213 @@
+"""Listeners: they take client connections, and hold what these share."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol, cast
+
+from priolb.core.byte_budget import ByteBudget
+from priolb.errors import Reason
+from priolb.http.forwarding import Forwarding
+from priolb.http.messages import LocalRequest, LocalResponse
+from priolb.http.parser import HeadLimits
+from priolb.net.engine import Engine
+from priolb.net.front.connection import FrontConnection
+from priolb.net.front.peers import PeerCount
+from priolb.net.front.sockets import BACKLOG, listen
+from priolb.net.front.tls_server import Accepted, TlsServer
+from priolb.tasks import Tasks
+
+# Bodies of requests for the program itself that are held at once: of their own, so that there is room for
+# what the operator has to say when clients have taken all of theirs.
+_LOCAL_BODIES_MAX_BYTES: Final = 16 * 1024 * 1024
+
+
+class LocalHandler(Protocol):
+    """Answers the requests that are for the program itself."""
+
+    def owns(self, method: bytes, path: bytes) -> bool:
+        """Return whether a request is for the program itself, not for a node."""
+
+    def handle(self, request: LocalRequest) -> Awaitable[LocalResponse]:
+        """Answer a request that it owns; must not raise."""
+
+
+def _is_any(_method: bytes, _path: bytes) -> bool:
+    return True
+
+
+def _is_none(_method: bytes, _path: bytes) -> bool:
+    return False
+
+
+class Listener:
+    """Takes client connections, and holds what they share.
+
+    `local_budget` bounds the bodies of requests for the program itself.
+
+    Args:
+        engine: serves what is for the nodes.
+        local: serves what is for the program itself; None where all is for the nodes.
+        forwards: whether anything is for the nodes here; False for a listener of the admin API alone.
+        head_limits: bounds on the head of a request.
+        forwarding: what nodes are told of the way of a request.
+        max_body_bytes: longest body, 0 for no limit.
+        replay_max_bytes: longest body that is held so that it can be sent again; a longer one is passed on as
+            it comes.
+        body_min_bytes_per_s: how fast a body must come, and an answer be read that is not taken at once,
+            bytes per second; 0 for no matter.
+        connections_per_peer: most connections of one peer at a time, 0 for no limit; a /64 of IPv6 is one.
+        head_timeout_s: longest time from the first byte of a head to its last, seconds.
+        keepalive_timeout_s: longest time between requests, seconds.
+        stall_timeout_s: longest time without progress of a body, in either direction, seconds.
+    """
+
+    __slots__ = (
+        "_is_empty",
+        "_peers",
+        "_servers",
+        "body_min_bytes_per_s",
+        "connections",
+        "engine",
+        "forwarding",
+        "forwards",
+        "head_limits",
+        "head_timeout_s",
+        "is_draining",
+        "is_local",
+        "keepalive_timeout_s",
+        "local",
+        "local_budget",
+        "max_body_bytes",
+        "replay_max_bytes",
+        "stall_timeout_s",
+        "tasks",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        local: LocalHandler | None,
+        forwards: bool,
+        head_limits: HeadLimits,
+        forwarding: Forwarding,
+        max_body_bytes: int,
+        replay_max_bytes: int,
+        body_min_bytes_per_s: int,
+        connections_per_peer: int,
+        head_timeout_s: float,
+        keepalive_timeout_s: float,
+        stall_timeout_s: float,
+    ) -> None:
+        self.engine = engine
+        self.local = local
+        self.is_local: Callable[[bytes, bytes], bool] = _is_none if local is None else local.owns
+        if not forwards:
+            self.is_local = _is_any
+        self.forwards = forwards
+        self.local_budget = ByteBudget(_LOCAL_BODIES_MAX_BYTES)
+        self.head_limits = head_limits
+        self.forwarding = forwarding
+        self.max_body_bytes = max_body_bytes
+        # Nothing longer than what may come at all is held, so that to look at one of the bounds is enough.
+        self.replay_max_bytes = min(replay_max_bytes, max_body_bytes) if max_body_bytes else replay_max_bytes
+        self.body_min_bytes_per_s = body_min_bytes_per_s
+        self.head_timeout_s = head_timeout_s
+        self.keepalive_timeout_s = keepalive_timeout_s
+        self.stall_timeout_s = stall_timeout_s
+        self.is_draining: bool = False
+        self.connections: set[FrontConnection] = set()
+        self.tasks = Tasks()
+        self._peers = PeerCount(connections_per_peer, forwarding)
+        self._servers: list[asyncio.Server | TlsServer] = []
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+
+    async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Listen, and return the port.
+
+        Args:
+            host: name or address; empty for all interfaces.
+            port: TCP port; 0 lets the system choose.
+            tls: TLS settings of an https listener, None for http.
+
+        Raises:
+            ConfigError: cannot listen there; the text names address and cause.
+        """
+        loop = asyncio.get_running_loop()
+        sockets = listen(host, port)
+        for each in sockets:
+            if tls is not None:
+                self._servers.append(TlsServer(each, tls, self.head_timeout_s, self._accept, self.tasks))
+            else:
+                server = await loop.create_server(self._connection, sock=each, backlog=BACKLOG)
+                self._servers.append(server)
+        return int(sockets[0].getsockname()[1])
+
+    def add(self, connection: FrontConnection) -> bool:
+        """Take note of a connection that is open; False when its peer has too many."""
+        self.connections.add(connection)
+        self._is_empty.clear()
+        return connection.counts_for != "" or self._count(connection, connection.peer_address)
+
+    def remove(self, connection: FrontConnection) -> None:
+        """Take note of a connection that is closed."""
+        self.connections.discard(connection)
+        self._count_no_more(connection)
+        if not self.connections:
+            self._is_empty.set()
+
+    def drain(self) -> None:
+        """Listen no more, close idle connections and, with its answer, every other one.
+
+        To close thousands takes some turns of the loop: what is under way does not wait for that.
+        """
+        self.is_draining = True
+        for server in self._servers:
+            server.close()
+        for connection in list(self.connections):
+            connection.drain()
+
+    async def wait_closed(self, timeout_s: float) -> bool:
+        """Wait until no connection is left; False when that takes longer than `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._is_empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def shut_down(self) -> None:
+        """Refuse or cut what is still under way."""
+        for connection in list(self.connections):
+            connection.shut_down()
+
+    async def close(self) -> None:
+        """End everything at once."""
+        self.drain()
+        for connection in list(self.connections):
+            connection.abort()
+        await self.tasks.cancel()
+
+    def _accept(self, address: str) -> Accepted | None:
+        """Take note of a connection whose handshake begins; None when its peer has too many."""
+        connection = FrontConnection(self)
+        if self._count(connection, address):
+            return Accepted(cast("asyncio.Protocol", connection), lambda: self._count_no_more(connection))
+        self._count_no_more(connection)
+        now = self.engine.clock()
+        self.engine.instrument.rejected(b"", address, 0, Reason.TOO_MANY_CONNECTIONS.value, now)
+        return None
+
+    def _count(self, connection: FrontConnection, address: str) -> bool:
+        connection.counts_for = address
+        return self._peers.add(address)
+
+    def _count_no_more(self, connection: FrontConnection) -> None:
+        self._peers.remove(connection.counts_for)
+        connection.counts_for = ""
+
+    def _connection(self) -> asyncio.Protocol:
+        return cast("asyncio.Protocol", FrontConnection(self))  # as in `backend`
