@@ -171,7 +171,7 @@ class DisciplineMachine(RuleBasedStateMachine):
             for each in sorted(self.in_lane(lane), key=lambda each: place(each, by_deadline=True))
             if each.start_by <= self.now
         ]
-        assert self.queue.pop_expired(self.now, most) == late[:most]
+        assert self.queue.take_expired(self.now, most) == late[:most]
         for ticket in late[:most]:
             ticket.state = ENDED
             self.waiting.remove(ticket)

@@ -191,7 +191,7 @@ class QueueMachine(RuleBasedStateMachine):
             if t.start_by <= self.now
         ]
         expected = late[:most]
-        assert self.queue.pop_expired(self.now, most) == expected
+        assert self.queue.take_expired(self.now, most) == expected
         for ticket in expected:
             self.waiting.remove(ticket)
             self.resting.pop(ticket, None)

@@ -8,12 +8,12 @@ Invariants:
   4. A ticket put back for a retry goes to a node it has not tried, as long as a usable one exists that is not
      on probation with its one slot taken.
   5. Every ticket accepted by `submit` leaves exactly once: by `finished` without a retry, by `cancel`, or
-     among the expired or the refused. As expired counts, too, who has less time left than half of the answers
-     of its node take.
+     among the expired or the refused. With early refusal, a ticket whose client will stop waiting before its
+     node's median service time is over counts as expired, too.
   6. Extra tries stay within their budgets. A try that found nobody there, or a node that did not prove what
      it runs, is no try: its node is out of use, so that it cannot be repeated there.
-  7. Where lanes have shares of the slots, these hear of every lease; and for 3. a slot that may not be taken
-     by a lane is none for its tickets.
+  7. With shares of the slots for lanes, these are told of the start and the end of every lease, and in 3.
+     free means free for the ticket's lane.
 """
 
 from __future__ import annotations
@@ -104,11 +104,6 @@ class Scheduler:
 
     # Nodes
 
-    @property
-    def has_nodes(self) -> bool:
-        """Whether any node is registered, usable or not."""
-        return bool(self.fleet.nodes)
-
     def checked(self, node: NodeState, failure: str | None, is_late: bool, now: float) -> None:
         """Take note of a health check; see `Judge.checked`."""
         self._judge.checked(node, failure, is_late, now)
@@ -143,7 +138,7 @@ class Scheduler:
         return (
             self.queue.length > 0
             and self.admission is None
-            and self.has_nodes
+            and len(self.fleet.nodes) > 0
             and not self.queue.lanes[lane].has_room(body_bytes, tenant)
         )
 
@@ -218,12 +213,9 @@ class Scheduler:
             self.fleet.free.release(node)
             ticket.state = ENDED
             return False
-        lease.end()
         is_back = outcome.failed and self.may_retry(ticket, outcome, repeatable, now)
-        is_counted = not self._is_nobody(outcome)
-        self._judge.ended(lease, outcome, is_back, now)
-        if self._shares is not None:
-            self._shares.end(lease, now)
+        is_counted = not self._is_nobody(outcome)  # before the verdict, by which the fleet may panic
+        self._end(lease, outcome, is_back, now)
         if is_back:
             ticket.note_failure(node.node_id, outcome.at_fault)
             if not is_counted:
@@ -255,8 +247,7 @@ class Scheduler:
     def cancel(self, ticket: Ticket) -> None:
         """Take a waiting ticket out of line for good."""
         assert ticket.state == WAITING
-        self.queue.remove(ticket)
-        ticket.state = ENDED
+        self.queue.drop(ticket)
 
     # Second tries
 
@@ -289,12 +280,9 @@ class Scheduler:
             outcome: how the try ended; one that was given up was ended by us.
             now: monotonic seconds.
         """
-        lease.end()
         ticket = lease.ticket
         is_open = ticket.state == RUNNING
-        self._judge.ended(lease, outcome, is_open, now)
-        if self._shares is not None:
-            self._shares.end(lease, now)
+        self._end(lease, outcome, is_open, now)
         if outcome.failed and is_open:
             ticket.note_failure(lease.node.node_id, outcome.at_fault)
 
@@ -336,12 +324,10 @@ class Scheduler:
         """
         node = victim.node
         winner = self.queue.lanes[lane].first(lambda tried: node.node_id not in tried)
-        assert self.preemption is not None and self._shares is not None and winner is not None
+        assert self.preemption is not None and winner is not None
         loser = victim.ticket
         self.preemption.preempt(victim)
-        victim.end()
-        self._judge.ended(victim, GIVEN_UP, True, now)
-        self._shares.end(victim, now)
+        self._end(victim, GIVEN_UP, True, now)
         loser.tries -= 1
         self.queue.put_back(loser)
         self.queue.remove(winner)
@@ -359,10 +345,7 @@ class Scheduler:
     def take_expired(self, now: float) -> list[Ticket]:
         """Take out up to `AT_ONCE` tickets that may not start any more; each comes out exactly once."""
         expired = [self._expired.popleft() for _ in range(min(AT_ONCE, len(self._expired)))]
-        for ticket in self.queue.pop_expired(now, AT_ONCE - len(expired)):
-            ticket.state = ENDED
-            expired.append(ticket)
-        return expired
+        return expired + self.queue.take_expired(now, AT_ONCE - len(expired))
 
     def take_refused(self, now: float) -> list[tuple[Ticket, Reason]]:
         """Take out some of those who have to go before their time; each comes out exactly once, and why."""
@@ -372,8 +355,7 @@ class Scheduler:
             refused += [(ticket, Reason.DISPLACED) for ticket in displaced]
         for lane in self._shedding:
             while len(refused) < AT_ONCE and (ticket := lane.to_shed(now)) is not None:
-                self.queue.remove(ticket)
-                ticket.state = ENDED
+                self.queue.drop(ticket)
                 refused.append((ticket, Reason.SHED))
         return refused
 
@@ -468,6 +450,13 @@ class Scheduler:
         if self._shares is not None:
             self._shares.begin(lease)
         return lease
+
+    def _end(self, lease: Lease, outcome: Outcome, is_back: bool, now: float) -> None:
+        """Give the slot of `lease` back: to the fleet first, as the shares count what is free there then."""
+        lease.end()
+        self._judge.ended(lease, outcome, is_back, now)
+        if self._shares is not None:
+            self._shares.end(lease, now)
 
     def _start_on_backup(self, now: float) -> Lease | None:
         """Reserve a slot of a backup for a ticket that all usable nodes, busy or not, have failed."""

@@ -5,7 +5,7 @@ Or, of a proxy, the address of the client for whom it asks.
 To parse such a head again tells nothing new but that value. Two heads teach which it is; from then on the
 bytes in front of it and behind it are compared, and the value is put where it belongs. Only values of fields
 that merely travel on are treated so, X-Request-ID and X-Forwarded-For: nothing else of what is made of a head
-hangs on them.
+depends on them.
 """
 
 from __future__ import annotations

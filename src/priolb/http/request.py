@@ -42,7 +42,7 @@ class Request:
         self._rpc: RpcMethods | None = None
 
     def ask(self, lane: int) -> None:
-        """Ask for a lane; less than 0 when that hangs on a body that has not come."""
+        """Ask for a lane; less than 0 when that depends on a body that has not come."""
         self.wanted = lane
         self.lane = -1 if lane < 0 else self.caller.lane_for(lane)
 

@@ -113,7 +113,7 @@ def test_a_new_ticket_does_not_start_while_every_slot_is_taken() -> None:
 def test_without_any_node_a_ticket_is_refused() -> None:
     target = scheduler()
     refused = ticket("l1")
-    assert target.has_nodes is False
+    assert not target.fleet.nodes
     assert target.start_at_once(refused, NOW) is None
     assert target.submit(refused) is Reason.NO_NODES
     assert (refused.state, target.queue.length) == (NEW, 0)
@@ -123,7 +123,7 @@ def test_with_nodes_of_which_none_is_usable_a_ticket_waits() -> None:
     sick = node(1, healthy=False)
     target = scheduler(sick)
     (waiting,) = submit(target, "l1")
-    assert target.has_nodes is True
+    assert target.fleet.nodes
     assert (target.next_dispatch(NOW), waiting.state) == (None, WAITING)
     target.fleet.set_healthy(sick, True, "", NOW)
     assert pairs(target) == ["l1>1"]
@@ -448,10 +448,10 @@ def test_removing_a_node_twice_or_before_it_was_added_does_nothing() -> None:
     one, stranger = node(1), node(2)
     target = scheduler(one)
     target.fleet.remove(stranger, NOW)
-    assert target.has_nodes is True
+    assert target.fleet.nodes
     target.fleet.remove(one, NOW)
     target.fleet.remove(one, NOW)
-    assert target.has_nodes is False
+    assert not target.fleet.nodes
 
 
 def test_those_who_wait_when_the_last_node_goes_keep_waiting() -> None:
@@ -676,7 +676,7 @@ def test_who_has_failed_everywhere_goes_to_a_backup_however_busy_the_others_are(
     target.fleet.free.reserve(target.fleet.nodes[1])
     submit(target, "h2")
     assert pairs(target) == ["l1>2"]
-    assert (names(target.queue.pop_expired(inf, 9)), backup.in_flight) == (["h2"], 1)
+    assert (names(target.queue.take_expired(inf, 9)), backup.in_flight) == (["h2"], 1)
 
 
 def test_a_backup_that_is_busy_or_tried_is_not_waited_for() -> None:

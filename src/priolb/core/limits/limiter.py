@@ -195,7 +195,7 @@ class Limiter:
         rules: the limits.
         lanes: names of the lanes.
 
-    `reads_methods` says that what requests count for hangs on their JSON-RPC methods.
+    `reads_methods` says that what requests count for depends on their JSON-RPC methods.
     """
 
     __slots__ = ("_lanes", "reads_methods", "rules")
@@ -241,7 +241,7 @@ class Limiter:
         return Excess(worst, counts, concerned == 1)
 
     def refuses(self, sender: Sender, now: float) -> Excess | None:
-        """Return why any request of `sender` would be over a limit now; None when that hangs on the request.
+        """Return why any request of `sender` would be over a limit now; None when it depends on the request.
 
         Nothing is counted. The arguments are those of `admit`.
         """

@@ -20,7 +20,8 @@ OVER: Final = 2
 class Linked:
     """What stands in a ring of the selection: a node, or the mark at which the ring begins.
 
-    A node that is not in sight is linked to a mark: it may be so for days, and shall keep no other node.
+    A node that is not free is linked to a mark, never to another node, so that it cannot keep a removed node
+    alive.
     """
 
     __slots__ = ("before", "behind")
@@ -32,10 +33,10 @@ class Linked:
 class NodeState(Linked):
     """The facts about a node, each with one writer.
 
-    A node may be used when it is `healthy and enabled and attested` and its breaker is not open. All of these
-    facts, what is derived from them (`usable`, `slots`, `status`) and what is remembered of the node are
-    written by the fleet; `in_flight`, `is_free` and the three numbers below it by the selection, except that
-    `answered` and `busy_s` are counted where a lease ends.
+    A node may be used when it is `healthy and enabled and attested` and its breaker is not open. These facts
+    and what is derived from them (`usable`, `slots`, `status`) are written by the fleet; `checks`, `breaker`
+    and what is remembered of the node by the judge as well; `in_flight`, `is_free`, `place`, `order` and
+    `order_at` by the selection; `answered` and `busy_s` where a lease ends.
 
     Args:
         node_id: unique for the life of the process, never used again.

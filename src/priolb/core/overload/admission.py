@@ -19,7 +19,7 @@ from priolb.core.nodes.node import NodeState
 from priolb.core.overload.estimate import WaitEstimate
 from priolb.core.overload.shares import Shares
 from priolb.core.queueing.queue import PriorityQueue
-from priolb.core.ticket import ENDED, WAITING, Ticket
+from priolb.core.ticket import WAITING, Ticket
 from priolb.errors import Reason
 
 # So many of those who have left the line are not worth the work.
@@ -91,8 +91,7 @@ class AdmissionControl:
         if self._limit < self._queue.length:
             worst = self._worst_below(ticket.lane)
             assert worst is not None
-            self._queue.remove(worst)
-            worst.state = ENDED
+            self._queue.drop(worst)
             self._displaced.append(worst)
 
     @property

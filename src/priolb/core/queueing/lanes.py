@@ -9,9 +9,8 @@ Invariants:
      different sets of tried nodes that wait right now (one, while nothing fails).
   5. Of the Fifo of those who rest nobody is served. They count as waiting, keep their place and expire as all
      others do.
-  6. Of those that may wait as long as the lane lets anybody, `start_by` never falls with the sequence. All
-     others, who have an earlier deadline of their own, stand among the early, too. So the first to expire is
-     the oldest, or the first of the early.
+  6. Among tickets without a deadline of their own, `start_by` never decreases with `sequence`. Tickets with
+     an earlier deadline are also in `_early`. So the first to expire is the oldest, or the first of `_early`.
 """
 
 from __future__ import annotations

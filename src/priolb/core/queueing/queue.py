@@ -5,7 +5,7 @@ Where a ticket can be, and who moves it:
      NEW -> RUNNING by `pass_by`, only while nothing waits.
   2. WAITING -> RUNNING by `pop`, RUNNING -> WAITING by `put_back`, to its old place in line, or by `rest`,
      to the same place, but not to be popped before its time or `wake`.
-  3. WAITING -> out of the queue by `remove` (cancelled) or `pop_expired`.
+  3. WAITING -> ENDED by `drop` (cancelled, or made to go) or `take_expired`.
   4. Sequence numbers are given once, at `push`; inside a lane they are the order of service.
   5. Of a lane only one ticket has to be looked at to know who expires next: its `first_to_expire`. Mostly
      that is the oldest, as all may wait equally long; a ticket whose own deadline is earlier is looked for
@@ -21,7 +21,7 @@ from typing import Final
 
 from priolb.core.queueing.discipline import Discipline
 from priolb.core.queueing.lanes import Lane
-from priolb.core.ticket import RUNNING, Ticket
+from priolb.core.ticket import ENDED, RUNNING, Ticket
 
 ALL: Final = -1  # lanes, as bits
 
@@ -134,20 +134,25 @@ class PriorityQueue:
         return self._resting[0][0] if self._resting else inf
 
     def remove(self, ticket: Ticket) -> None:
-        """Take a waiting ticket out, wherever it stands."""
+        """Take a waiting ticket out, wherever it stands, to let it run."""
         lane = self.lanes[ticket.lane]
         lane.remove(ticket)
         self.length -= 1
         if lane.length == 0:
             self.occupied ^= 1 << ticket.lane
 
-    def pop_expired(self, now: float, most: int) -> list[Ticket]:
-        """Take out up to `most` tickets that may not start any more, first to expire first in each lane."""
+    def drop(self, ticket: Ticket) -> None:
+        """Take a waiting ticket out for good."""
+        self.remove(ticket)
+        ticket.state = ENDED
+
+    def take_expired(self, now: float, most: int) -> list[Ticket]:
+        """Drop up to `most` tickets that may not start any more, first to expire first in each lane."""
         expired: list[Ticket] = []
         for lane in self.lanes:
             ticket = lane.first_to_expire()
             while ticket is not None and ticket.start_by <= now and len(expired) < most:
-                self.remove(ticket)
+                self.drop(ticket)
                 expired.append(ticket)
                 ticket = lane.first_to_expire()
         return expired

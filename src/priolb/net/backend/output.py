@@ -1,4 +1,4 @@
-"""One connection to a node as a way out: requests leave by it, and it ends."""
+"""The output half of a connection to a node: connecting, sending, time-outs and closing."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class FrontConnection(Reception):
         self._connected(transport)
         if not self._listener.add(self):
             response = self._engine.refusals.answer(Reason.TOO_MANY_CONNECTIONS, b"")
-            self._reject(response.status, Reason.TOO_MANY_CONNECTIONS.value)
+            self._note_rejected(response.status, Reason.TOO_MANY_CONNECTIONS.value)
             self._write_local(response, b"", 1, keep_alive=False, now=self._engine.clock())
             self._close()
             return
@@ -126,9 +126,9 @@ class FrontConnection(Reception):
         elif self._state == AT_HEAD and not self._waiting:
             self._close()
         elif self._state == AT_HEAD:
-            self._refuse(Reason.BAD_REQUEST, "the head of the request did not come in time", 408)
+            self._reject(Reason.BAD_REQUEST, "the head of the request did not come in time", 408)
         elif self._state in {AT_BODY, PASSING}:
-            self._refuse(Reason.BAD_REQUEST, "the body of the request stopped coming", 408)
+            self._reject(Reason.BAD_REQUEST, "the body of the request stopped coming", 408)
         else:
             self.abort()
 
@@ -146,7 +146,7 @@ class FrontConnection(Reception):
         if self._exchange is not None:
             self._exchange.shut_down()
         elif self._state == AT_BODY:
-            self._refuse(Reason.SHUTTING_DOWN)
+            self._reject(Reason.SHUTTING_DOWN)
         elif self._state == BUSY and self._cancel_local is not None:
             self._cancel_local()
             self.abort()
@@ -283,12 +283,12 @@ class FrontConnection(Reception):
         if self._is_local:
             budget, max_body_bytes = listener.local_budget, _MAX_LOCAL_BODY_BYTES
         if 0 < max_body_bytes < body_bytes:
-            self._refuse(Reason.PAYLOAD_TOO_LARGE)
+            self._reject(Reason.PAYLOAD_TOO_LARGE)
             return
         if engine.door is not None and not self._is_local:
             excess = engine.door.excess_by_head(head, self._known_peer(), engine.clock())
             if excess is not None:
-                self._turn_away(answer_over_limit(engine.refusals, excess, b""))
+                self._answer_and_close(answer_over_limit(engine.refusals, excess, b""))
                 return
         waiting = self._waiting
         if head.expects_continue and not waiting:
@@ -296,7 +296,7 @@ class FrontConnection(Reception):
             reason = None if self._is_local else self._foreseen_refusal(head, body_bytes)
             has_room = budget.has_room(min(body_bytes, self._replay_max_bytes()))
             if reason is not None or not has_room:
-                self._refuse(reason or Reason.QUEUE_FULL, "" if reason is not None else _NO_ROOM)
+                self._reject(reason or Reason.QUEUE_FULL, "" if reason is not None else _NO_ROOM)
                 return
             self._awaits_continue = True
         self._waiting = b""
@@ -322,10 +322,10 @@ class FrontConnection(Reception):
         try:
             reason = upload.feed(data)
         except FramingError as error:
-            self._refuse(Reason.BAD_REQUEST, f"malformed request: {error}", 400)
+            self._reject(Reason.BAD_REQUEST, f"malformed request: {error}", 400)
             return
         if reason is not None:
-            self._refuse(reason, _NO_ROOM if reason is Reason.QUEUE_FULL else "")
+            self._reject(reason, _NO_ROOM if reason is Reason.QUEUE_FULL else "")
             return
         is_passing = self._state == PASSING
         if upload.is_complete:
@@ -417,15 +417,15 @@ class FrontConnection(Reception):
         if self._state == AT_HEAD:
             self._close()
 
-    def _refuse(self, reason: Reason, detail: str = "", status: int = 0, request_id: bytes = b"") -> None:
+    def _reject(self, reason: Reason, detail: str = "", status: int = 0, request_id: bytes = b"") -> None:
         """Answer a request that is not read to its end with the reason."""
         response = self._engine.refusals.answer(reason, b"", detail, status)
         if self._head is not None:
             request_id = self._head.request_id
-        self._reject(response.status, detail or reason.value, request_id)
-        self._turn_away(response)
+        self._note_rejected(response.status, detail or reason.value, request_id)
+        self._answer_and_close(response)
 
-    def _turn_away(self, response: LocalResponse) -> None:
+    def _answer_and_close(self, response: LocalResponse) -> None:
         """Answer a request that is not read to its end, and close: where the next one starts is unknown."""
         head, exchange = self._head, self._exchange
         self._end_request()

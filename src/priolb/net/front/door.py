@@ -93,7 +93,7 @@ class Door:
         return Admitted(caller, lane, answer)
 
     def excess_by_head(self, head: RequestHead, peer: Peer, now: float) -> Excess | None:
-        """Return why a request is not let in, whatever its body will be; None when that hangs on it."""
+        """Return why a request is not let in, whatever its body will be; None when that depends on it."""
         if self._limiter is None:
             return None
         return self._limiter.refuses(self._callers.caller_of(head, peer), now)
@@ -101,7 +101,7 @@ class Door:
     def decide(self, head: RequestHead, peer: Peer, body: bytes | None, body_bytes: int = 0) -> Request:
         """Return a request with the lane that it goes to, and why; the arguments are those of `admit`.
 
-        Without a body, its lane is NO_LANE when that hangs on the body.
+        Without a body, its lane is NO_LANE when that depends on the body.
         """
         request = Request(head, self._callers.caller_of(head, peer), body, body_bytes)
         wanted = NO_LANE

@@ -1,7 +1,8 @@
-"""One client connection as a way out: answers leave by it, and it ends as the client understands.
+"""The output half of a client connection: writing, back-pressure and closing.
 
-A connection is one object of four classes, each of which knows more of a request than the one before:
-`FrontOutput` here, `Pipeline`, `Reception` and `FrontConnection`. What a state means:
+A connection is one object, made from a chain of classes: `Lapsing` (its time-out), `Flushing` (writes at the
+end of a turn), `FrontOutput` here, `Pipeline` (heads, one behind the other), `Reception` (what is let in) and
+`FrontConnection` (bodies, where requests go, and ends). What a state means:
 
     state      what is read                                 until when (`lapses_at`)
     AT_HEAD    a head                                       KEEPALIVE_TIMEOUT; once it has begun, HEAD_TIMEOUT
@@ -238,7 +239,7 @@ class FrontOutput(Flushing):
         if unread > self._unread_bytes or self._unread_bytes - unread >= least_bytes:
             self._watch_unread()
             return
-        self._reject(0, "a client that does not read its answer")
+        self._note_rejected(0, "a client that does not read its answer")
         self._reset()
 
     def _write_local(
@@ -247,7 +248,7 @@ class FrontOutput(Flushing):
         """Send a whole answer of our own; the other arguments are those of `writer.local_response`."""
         self.write(local_response(response, method, minor, keep_alive, self._engine.date(now)))
 
-    def _reject(self, status: int, detail: str, request_id: bytes = b"") -> None:
+    def _note_rejected(self, status: int, detail: str, request_id: bytes = b"") -> None:
         engine = self._engine
         engine.instrument.rejected(request_id, self.peer_address, status, detail, engine.clock())
 

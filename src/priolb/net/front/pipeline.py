@@ -39,7 +39,7 @@ class Pipeline(FrontOutput):
         """Take up a request; what is there of its body waits behind it."""
         raise NotImplementedError
 
-    def _refuse(self, reason: Reason, detail: str = "", status: int = 0, request_id: bytes = b"") -> None:
+    def _reject(self, reason: Reason, detail: str = "", status: int = 0, request_id: bytes = b"") -> None:
         """Answer a request that is not read to its end, and close: where the next one starts is unknown."""
         raise NotImplementedError
 
@@ -77,7 +77,7 @@ class Pipeline(FrontOutput):
                 head = self._take_head()
             except ClientError as error:
                 request_id = request_id_in(self._waiting)
-                self._refuse(Reason.BAD_REQUEST, str(error), error.status, request_id)
+                self._reject(Reason.BAD_REQUEST, str(error), error.status, request_id)
                 head = None
             if head is not None:
                 self._begin(head)

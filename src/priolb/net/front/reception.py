@@ -101,18 +101,18 @@ class Reception(Pipeline):
         """Look at what a request asks for besides being forwarded; False when it has been refused."""
         engine = self._engine
         if self._listener.forwarding.is_loop(head):
-            self._refuse(Reason.LOOP)
+            self._reject(Reason.LOOP)
             return False
         if head.max_forwards == 0:
             if head.body_bytes:
-                self._refuse(Reason.BAD_REQUEST, "a body that goes nowhere, as Max-Forwards is 0", 400)
+                self._reject(Reason.BAD_REQUEST, "a body that goes nowhere, as Max-Forwards is 0", 400)
                 return False
             self._state = BUSY
             self.answer(answer_of_last(head), engine.clock())
             return False
         if head.upgrade:
             if 0 < engine.upgrades_max <= engine.upgrades:
-                self._refuse(Reason.UPGRADES_FULL)
+                self._reject(Reason.UPGRADES_FULL)
                 return False
             engine.upgrades += 1
             self._is_upgrade = True
@@ -150,7 +150,7 @@ class Reception(Pipeline):
                 self._denial = None
             admission = engine.door.admit(head, self._known_peer(), begun, body_bytes, now)
             if isinstance(admission, Excess):
-                self._deny(engine.door, admission, head, begun, now)
+                self._refuse_over_limit(engine.door, admission, head, begun, now)
                 return None
             lane, tenant = admission.lane, admission.caller.tenant
             if admission.grant is not None:
@@ -163,7 +163,9 @@ class Reception(Pipeline):
             return None
         return lane, tenant
 
-    def _deny(self, door: Door, excess: Excess, head: RequestHead, body: bytes, now: float) -> None:
+    def _refuse_over_limit(
+        self, door: Door, excess: Excess, head: RequestHead, body: bytes, now: float
+    ) -> None:
         """Answer the request under way, which is over a limit, and remember the answer if it stands."""
         engine = self._engine
         call_id = engine.refusals.call_id(body)

@@ -124,11 +124,11 @@ def test_what_expired_comes_out_of_every_lane_oldest_first_and_only_once() -> No
     pushed = [("l1", 5.0), ("f1", 5.5), ("l2", 6.0), ("h1", 6.5), ("l3", 7.0), ("f2", 7.5)]
     for name, start_by in pushed:
         assert queue.push(ticket(name, start_by)) is True
-    assert queue.pop_expired(4.999, 10) == []
-    assert queue.pop_expired(6.5, 0) == []
-    assert names(queue.pop_expired(6.5, 3)) == ["f1", "h1", "l1"]
-    assert names(queue.pop_expired(6.5, 3)) == ["l2"]
-    assert queue.pop_expired(6.5, 10) == []
+    assert queue.take_expired(4.999, 10) == []
+    assert queue.take_expired(6.5, 0) == []
+    assert names(queue.take_expired(6.5, 3)) == ["f1", "h1", "l1"]
+    assert names(queue.take_expired(6.5, 3)) == ["l2"]
+    assert queue.take_expired(6.5, 10) == []
     assert queue.lengths() == (1, 0, 1)
 
 
@@ -141,7 +141,7 @@ def test_an_expired_retry_comes_out_in_its_old_place() -> None:
     for each, node_id in ((tickets[1], 8), (tickets[0], 9)):
         each.tried = frozenset({node_id})
         queue.put_back(each)
-    assert names(queue.pop_expired(7.0, 10)) == ["l1", "l2"]
+    assert names(queue.take_expired(7.0, 10)) == ["l1", "l2"]
     assert queue.pop() is tickets[2]
 
 
@@ -151,7 +151,7 @@ def test_the_next_deadline_is_that_of_the_first_to_expire_in_any_lane() -> None:
     for name, start_by in (("l1", 5.0), ("h1", 6.0), ("l2", 7.0)):
         assert queue.push(ticket(name, start_by)) is True
     assert queue.next_deadline() == 5.0
-    assert names(queue.pop_expired(5.0, 10)) == ["l1"]
+    assert names(queue.take_expired(5.0, 10)) == ["l1"]
     assert queue.next_deadline() == 6.0
     assert name_of(queue.pop()) == "h1"
     assert queue.next_deadline() == 7.0
@@ -200,7 +200,7 @@ def test_who_rests_can_be_removed_and_is_not_woken_then() -> None:
 def test_who_rests_expires_at_its_time() -> None:
     queue, _ = resting(until=30.0)
     assert queue.next_deadline() == 10.0
-    assert names(queue.pop_expired(11.0, 10)) == ["l1", "l2"]
+    assert names(queue.take_expired(11.0, 10)) == ["l1", "l2"]
     assert queue.next_deadline() == 12.0
 
 
