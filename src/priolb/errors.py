@@ -6,7 +6,8 @@
     |-- StoreError    the store's: it is away, slow, or holds what is no node list
     |-- ClientError   the client's: a request that is malformed or over a bound
     |-- NodeError     the node's: it cannot be reached, is late, or does not speak HTTP
-    |   `-- UnattestedError   it has not proven what it runs, so nothing was sent to it
+    |   `-- UnaskedError   nothing was sent to it, so nothing is known of its health: there was no socket left
+    |       `-- UnattestedError   it has not proven what it runs
     `-- FramingError  a body that breaks its own framing: the client's or the node's
 
 The text of an error names the thing and is fit to be shown to the operator. What a client is told
@@ -41,6 +42,7 @@ class Reason(Enum):
     NODE_UNREACHABLE = "node_unreachable"
     NODE_BAD_ANSWER = "node_bad_answer"
     NODE_UNATTESTED = "node_unattested"
+    NO_SOCKET = "no_socket"
     SHUTTING_DOWN = "shutting_down"
 
 
@@ -90,8 +92,12 @@ class NodeError(PriolbError):
         self.is_late = is_late
 
 
-class UnattestedError(NodeError):
-    """A node that has not proven what it runs. Nothing was asked of it, so nothing is known of its health."""
+class UnaskedError(NodeError):
+    """A node of which nothing was asked, so that nothing is known of its health: there was no socket left."""
+
+
+class UnattestedError(UnaskedError):
+    """A node that has not proven what it runs."""
 
 
 class FramingError(PriolbError):

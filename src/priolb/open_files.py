@@ -9,6 +9,12 @@ from typing import Final
 _ROOM: Final = 65_536
 
 
+def share_of_files(percent: int) -> int:
+    """Return so many per cent of the files that the process may have open; 0 when there is no limit."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 0 if limit == resource.RLIM_INFINITY else max(1, limit * percent // 100)
+
+
 def expect_many_files() -> list[str]:
     """Prepare the process, before it has threads, for many open files; return what could not be done.
 

@@ -22,6 +22,7 @@ PROXY_ERRORS = {
     "node unreachable": b"destination_unavailable",
     "bad answer from node": b"http_protocol_error",
     "node not attested": b"tls_certificate_error",
+    "no socket left": b"proxy_internal_error",
     "shutting down": b"proxy_internal_response",
 }
 

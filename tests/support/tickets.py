@@ -75,6 +75,11 @@ def unattested(sent: bool = False) -> Outcome:
     return Outcome(Source.NODE, phase, Reason.NODE_UNATTESTED, 0, sent=sent, answering=False)
 
 
+def no_socket() -> Outcome:
+    """A try that no byte left for, and that says nothing of its node."""
+    return Outcome(Source.NODE, Phase.CONNECT, Reason.NO_SOCKET, 0, sent=False, answering=False)
+
+
 def timed_out() -> Outcome:
     """A try whose request the node may have seen."""
     return Outcome(Source.NODE, Phase.HEAD, Reason.NODE_TIMEOUT, 0, sent=True, answering=False)

@@ -11,6 +11,8 @@ _NODE_ERROR: Final = "node_error"
 _CLIENT_STATUS: Final = "status_4xx"
 _SERVER_STATUS: Final = "status_5xx"
 
+_OURS: Final = (Reason.NODE_DRAINED, Reason.NO_SOCKET)
+
 FAILURES: Final = (
     Reason.NODE_UNREACHABLE.value,
     Reason.NODE_TIMEOUT.value,
@@ -59,12 +61,12 @@ class Outcome:
     - `good`: a whole answer with a status below 400.
     - `failed`: no answer, a broken one, a status of 400 and above, or a `node_error`. A retry may help.
     - `at_fault`: failed in a way that speaks against the node and not against the request: all of the above
-      but the statuses 400 to 499, `is_unproven` and `is_cut`.
+      but the statuses 400 to 499, `is_unproven` and `is_ours`.
     - `is_absence`: nobody was there. The connection was refused or the host is unreachable, so that no
       request was tried at all.
     - `is_unproven`: the node has not proven what it runs, and was sent nothing, or nothing more. Whether it
       is healthy nobody knows.
-    - `is_cut`: we have ended it because the node is to leave.
+    - `is_ours`: we have ended it because the node is to leave, or could not begin it for want of a socket.
     """
 
     __slots__ = (
@@ -73,7 +75,7 @@ class Outcome:
         "failed",
         "good",
         "is_absence",
-        "is_cut",
+        "is_ours",
         "is_unproven",
         "node_error",
         "phase",
@@ -106,8 +108,8 @@ class Outcome:
         is_broken = reason is not None or node_error
         self.failed: bool = source is Source.NODE and (is_broken or status >= 400)
         self.is_unproven: bool = source is Source.NODE and reason is Reason.NODE_UNATTESTED
-        self.is_cut: bool = source is Source.NODE and reason is Reason.NODE_DRAINED
-        is_its_fault = not (self.is_unproven or self.is_cut)
+        self.is_ours: bool = source is Source.NODE and reason in _OURS
+        is_its_fault = not (self.is_unproven or self.is_ours)
         self.at_fault: bool = source is Source.NODE and (is_broken or status >= 500) and is_its_fault
         self.good: bool = source is Source.NODE and phase is Phase.DONE and not is_broken and status < 400
         self.is_absence: bool = (

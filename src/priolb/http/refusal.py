@@ -83,6 +83,8 @@ _ANSWERS: Final[dict[Reason, _Answer]] = {
         502, "bad answer from node", _INTERNAL_ERROR, 500, b"http_protocol_error"),
     Reason.NODE_UNATTESTED: _Answer(
         502, "node not attested", _INTERNAL_ERROR, 500, b"tls_certificate_error"),
+    Reason.NO_SOCKET: _Answer(
+        503, "no socket left", _RESOURCE_UNAVAILABLE, 500, b"proxy_internal_error", _PASSES),
     Reason.SHUTTING_DOWN: _Answer(
         503, "shutting down", _RESOURCE_UNAVAILABLE, 500, b"proxy_internal_response", _PASSES),
 }

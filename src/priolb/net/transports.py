@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import struct
 import termios
 from typing import Any, Final
 
 _ROOM: Final = bytes(4)
+
+SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Errors of the system that say nothing of the other side: there is no socket to be had."""
 
 # After so long a transport with TLS that is closed gives up what it has not sent, and the peer's goodbye. How
 # long these may take is for the connection to say, which knows whether its peer reads on: hence never.

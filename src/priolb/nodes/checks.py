@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from priolb.core.chance import Chance
 from priolb.core.nodes.node import NodeState
-from priolb.errors import NodeError, UnattestedError
+from priolb.errors import NodeError, UnaskedError, UnattestedError
 
 # How soon a node that is not well is asked again, if checks come less often than that.
 _RECHECK_S: Final = 1.0
@@ -103,6 +103,8 @@ class Checks:
             await self._traffic.probe(self._node, self._rhythm.timeout_s)
         except UnattestedError:
             return self._rhythm.unattested_pause_s()  # nobody asked it how it is
+        except UnaskedError:
+            return self._rhythm.pause_s(is_well=False)
         except NodeError as error:
             failure, is_late = str(error), error.is_late
         self._traffic.checked(self._node, failure, is_late)

@@ -90,6 +90,7 @@ def large(start: str, end: str) -> bytes:
         (Reason.NODE_UNREACHABLE, 502, -32603, "node unreachable", 500, "destination_unavailable", b""),
         (Reason.NODE_BAD_ANSWER, 502, -32603, "bad answer from node", 500, "http_protocol_error", b""),
         (Reason.NODE_UNATTESTED, 502, -32603, "node not attested", 500, "tls_certificate_error", b""),
+        (Reason.NO_SOCKET, 503, -32002, "no socket left", 500, "proxy_internal_error", RETRY_AFTER),
         (Reason.SHUTTING_DOWN, 503, -32002, "shutting down", 500, "proxy_internal_response", RETRY_AFTER),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 import pytest
 
 from priolb.core.nodes.node import NodeState
-from priolb.errors import NodeError, UnattestedError
+from priolb.errors import NodeError, UnaskedError, UnattestedError
 from priolb.nodes.checks import Checks, Rhythm
 from support.pool_desk import turns
 from support.raw_client import eventually
@@ -109,6 +109,18 @@ def test_each_check_is_reported_and_followed_by_a_pause() -> None:
         assert traffic.failures == ["refused", "late"]
         assert traffic.pauses == [False, False, True]
         assert traffic.timeouts == [3.0, 3.0, 3.0]
+        task.cancel()
+
+    run(main)
+
+
+def test_a_check_for_which_there_was_no_socket_says_nothing_and_is_made_again_soon() -> None:
+    async def main() -> None:
+        traffic = Scripted(UnaskedError("too many open files"), None)
+        task = asyncio.create_task(traffic.checks.run(has_passed=False))
+        await eventually(lambda: len(traffic.pauses) == 2)
+        assert (traffic.reports, traffic.failures) == ([(None, False)], [])
+        assert traffic.pauses == [False, True]
         task.cancel()
 
     run(main)

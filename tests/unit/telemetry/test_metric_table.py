@@ -32,7 +32,8 @@ NO_REFUSALS: Values = {
     for lane in LANES
     for reason in (
         *("queue_full", "wait_too_long", "displaced", "shed", "no_nodes", "deadline", "node_timeout"),
-        *("node_drained", "node_unreachable", "node_bad_answer", "node_unattested", "shutting_down"),
+        *("node_drained", "node_unreachable", "node_bad_answer", "node_unattested", "no_socket"),
+        "shutting_down",
     )
 }
 

@@ -84,7 +84,7 @@ class Judge:
             for node_id in ticket.suspects:
                 if node_id != node.node_id and node_id in self._fleet.nodes:
                     self._proven(self._fleet.nodes[node_id], ticket, now)
-        elif outcome.failed and not outcome.is_cut:
+        elif outcome.failed and not outcome.is_ours:
             node.record.fail(outcome.failure, str(outcome), node.answered, now)
             if outcome.status:
                 node.unanswered.heard()
@@ -161,7 +161,7 @@ class Judge:
             # has the time to tell, would cost as many clients their answers.
             breaker.reopen(now, self._policy.rest_max_s, lease.ticket.sequence)
             self._fleet.rest(node, "had no answer in time to the request that decided", now)
-        elif outcome.source is Source.NODE and not outcome.is_unproven:
+        elif outcome.source is Source.NODE and not (outcome.is_unproven or outcome.is_ours):
             self._fleet.restore(node, "answered the request that decided", now)
 
     def _suspect(self, lease: Lease, outcome: Outcome, now: float) -> None:

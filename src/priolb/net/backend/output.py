@@ -12,7 +12,7 @@ from priolb.core.outcome import Phase
 from priolb.errors import Reason
 from priolb.net.exchange.sink import AnswerSink
 from priolb.net.flushing import Flushing
-from priolb.net.transports import TLS_GOODBYE_S, stop_when_paused, unread_bytes
+from priolb.net.transports import SHORTAGES, TLS_GOODBYE_S, stop_when_paused, unread_bytes
 
 if TYPE_CHECKING:
     from priolb.net.backend.backend import Backend
@@ -275,11 +275,17 @@ class BackendOutput(Flushing):
             )
         except (OSError, UnicodeError) as error:  # the second from the codec for names
             if self.state == CONNECTING:
-                # Unless a verdict has taken the node out of use already, it has to be taken for unreachable.
-                is_refused = isinstance(error, NotAttestedError) and not backend.node.attested
-                reason = Reason.NODE_UNATTESTED if is_refused else Reason.NODE_UNREACHABLE
                 words = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                self._fail(reason, Phase.CONNECT, words)
+                self._fail(self._reason_of(error), Phase.CONNECT, words)
+
+    def _reason_of(self, error: Exception) -> Reason:
+        """Return why there is no connection."""
+        if isinstance(error, OSError) and error.errno in SHORTAGES:
+            return Reason.NO_SOCKET
+        if isinstance(error, NotAttestedError) and not self._backend.node.attested:
+            return Reason.NODE_UNATTESTED
+        # Unless a verdict has taken the node out of use already, it has to be taken for unreachable.
+        return Reason.NODE_UNREACHABLE
 
     def _protocol(self) -> asyncio.Protocol:
         return cast("asyncio.Protocol", self)  # it is one in all but name: event loops ask for no more

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from priolb.core.nodes.health_check import MAX_BODY_BYTES, HealthCheck
 from priolb.core.outcome import Phase
-from priolb.errors import NodeError, Reason, UnattestedError
+from priolb.errors import NodeError, Reason, UnaskedError, UnattestedError
 from priolb.http.messages import ResponseHead
 from priolb.net.backend.connection import BackendConnection
 
@@ -85,6 +85,9 @@ class Probe:
     def on_failure(self, reason: Reason, phase: Phase, detail: str, now: float) -> None:
         if reason is Reason.NODE_UNATTESTED:
             self._end(UnattestedError(f"{self._name}: {detail}"))
+            return
+        if reason is Reason.NO_SOCKET:
+            self._end(UnaskedError(f"health check of {self._name} failed: {detail}"))
             return
         # Late with its answer, that is: a node that cannot even be connected to is not just busy.
         # So it is, for all we know, when we cut it off ourselves.

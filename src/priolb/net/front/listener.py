@@ -58,7 +58,8 @@ class Listener:
             it comes.
         body_min_bytes_per_s: how fast a body must come, and an answer be read that is not taken at once,
             bytes per second; 0 for no matter.
-        connections_per_peer: most connections of one peer at a time, 0 for no limit; a /64 of IPv6 is one.
+        connections_max: most connections at a time, 0 for no limit.
+        connections_per_peer: most of one peer, 0 for no limit; a /64 of IPv6 is one.
         head_timeout_s: longest time from the first byte of a head to its last, seconds.
         keepalive_timeout_s: longest time between requests, seconds.
         stall_timeout_s: longest time without progress of a body, in either direction, seconds.
@@ -96,6 +97,7 @@ class Listener:
         max_body_bytes: int,
         replay_max_bytes: int,
         body_min_bytes_per_s: int,
+        connections_max: int,
         connections_per_peer: int,
         head_timeout_s: float,
         keepalive_timeout_s: float,
@@ -120,7 +122,7 @@ class Listener:
         self.is_draining: bool = False
         self.connections: set[FrontConnection] = set()
         self.tasks = Tasks()
-        self._peers = PeerCount(connections_per_peer, forwarding)
+        self._peers = PeerCount(connections_per_peer, connections_max, forwarding)
         self._servers: list[asyncio.Server | TlsServer] = []
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -150,7 +152,7 @@ class Listener:
         """Take note of a connection that is open; False when its peer has too many."""
         self.connections.add(connection)
         self._is_empty.clear()
-        return connection.counts_for != "" or self._count(connection, connection.peer_address)
+        return connection.counts_for is not None or self._count(connection, connection.peer_address)
 
     def remove(self, connection: FrontConnection) -> None:
         """Take note of a connection that is closed."""
@@ -206,8 +208,9 @@ class Listener:
         return self._peers.add(address)
 
     def _count_no_more(self, connection: FrontConnection) -> None:
-        self._peers.remove(connection.counts_for)
-        connection.counts_for = ""
+        if connection.counts_for is not None:
+            self._peers.remove(connection.counts_for)
+            connection.counts_for = None
 
     def _connection(self) -> asyncio.Protocol:
         return cast("asyncio.Protocol", FrontConnection(self))  # as in `backend`

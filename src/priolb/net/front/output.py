@@ -55,7 +55,7 @@ class FrontOutput(Flushing):
         listener: what took it, and what it shares with others.
 
     `peer_address` is the client's address, empty for a Unix socket; `counts_for` the address among whose
-    connections it counts, empty while it counts for none. `limit_fields` are what the answer to its
+    connections it counts, None while it counts for none. `limit_fields` are what the answer to its
     request, the last that was let in, tells of the limits of its sender, rendered.
     """
 
@@ -95,7 +95,7 @@ class FrontOutput(Flushing):
         self._unread_bytes: int = 0
         # Who it is
         self.peer_address: str = ""
-        self.counts_for: str = ""
+        self.counts_for: str | None = None
         self._peer: Peer | None = None
         # What its request counts for
         self._grant: Grant | None = None

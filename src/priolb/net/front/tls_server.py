@@ -7,13 +7,12 @@ any number of them until their time is over; here each is known from the moment 
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 import ssl
 from collections.abc import Callable
 from typing import Final
 
-from priolb.net.transports import TLS_GOODBYE_S
+from priolb.net.transports import SHORTAGES, TLS_GOODBYE_S
 from priolb.tasks import Tasks
 
 # So many connections are accepted in one turn of the loop: a storm of them holds nobody up.
@@ -21,7 +20,6 @@ _ACCEPTS_PER_TURN: Final = 16
 
 # For want of what a connection takes, the next attempt to accept one is made after so long.
 _ACCEPT_AGAIN_S: Final = 0.1
-_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Accepted:
@@ -90,7 +88,7 @@ class TlsServer:
             try:
                 connection, address = self._listening.accept()
             except OSError as error:
-                if error.errno in _SHORTAGES:
+                if error.errno in SHORTAGES:
                     self._rest()
                     return
                 if isinstance(error, BlockingIOError):

@@ -16,7 +16,7 @@ from priolb.core.outcome import GIVEN_UP, Outcome, Phase, Source
 from priolb.core.ticket import Ticket
 from priolb.errors import Reason
 from support.steps import lines_run
-from support.tickets import answered, client_left, ticket, timed_out, unattested, unreachable
+from support.tickets import answered, client_left, no_socket, ticket, timed_out, unattested, unreachable
 
 NOW = 100.0
 POLICY = HealthPolicy(fall=3, rise=2, trusts_refusals=True, eject_after=5, rest_s=2.0, rest_max_s=60.0)
@@ -303,6 +303,14 @@ def test_when_the_clients_time_is_over_the_node_rests_as_long_again() -> None:
     assert node.breaker.state == CLOSED
 
 
+def test_a_request_for_which_there_was_no_socket_decides_nothing() -> None:
+    bench = ejected()
+    bench.try_on(1, no_socket())
+    assert (bench.nodes[0].breaker.state, bench.nodes[0].slots) == (HALF_OPEN, 1)
+    bench.try_on(1, answered(200))
+    assert bench.nodes[0].breaker.state == CLOSED
+
+
 def test_requests_from_before_the_rest_decide_nothing() -> None:
     bench = Bench()
     old = [bench.lease(1) for _ in range(3)]
@@ -347,6 +355,15 @@ def test_what_a_try_takes_is_counted_from_when_the_node_could_work() -> None:
     bench.now = NOW + 8.0
     bench.end(upload, answered(200))
     assert bench.nodes[0].busy_s == pytest.approx(1.02)
+
+
+def test_that_there_is_no_socket_left_says_nothing_of_the_node() -> None:
+    bench = Bench()
+    for _ in range(9):
+        bench.try_on(1, no_socket(), is_back=True)
+    node = bench.nodes[0]
+    assert (bench.status(), node.record.failed, node.record.last_error) == (["up", "up"], 0, "")
+    assert node.breaker.level(0) == 0
 
 
 # Nobody there

@@ -7,7 +7,7 @@ import pytest
 
 from priolb.attest.context import NotAttestedError
 from priolb.core.nodes.health_check import HealthCheck
-from priolb.errors import NodeError, UnattestedError
+from priolb.errors import NodeError, UnaskedError, UnattestedError
 from priolb.net.backend.traffic import NodeTraffic
 from support.memory import MemoryTransport
 from support.messages import ANSWER, POST, POST_AT_NODE, answer_at_client
@@ -184,6 +184,15 @@ def test_a_node_that_has_not_proven_itself_is_not_asked_and_that_is_no_failed_ch
         assert isinstance(error, UnattestedError)
         assert str(error) == "http://node-1: not attested: mrenclave: another"
         assert node.connections == []
+
+
+def test_without_a_socket_nothing_was_asked() -> None:
+    with Rig() as rig:
+        node = rig.node()
+        node.fault = OSError(24, "Too many open files")
+        error = start(rig, node).exception()
+        assert isinstance(error, UnaskedError) and not isinstance(error, UnattestedError)
+        assert str(error) == "health check of http://node-1 failed: Too many open files"
 
 
 def test_a_node_that_is_not_there_is_down_whatever_it_has_proven() -> None:

@@ -7,6 +7,7 @@ from support.messages import (
     ANSWER,
     POST,
     POST_AT_NODE,
+    RETRY_AFTER,
     answer_at_client,
     problem,
     timings,
@@ -180,6 +181,25 @@ def test_a_node_that_refuses_the_connection_costs_a_try() -> None:
         assert rig.notes.take("node_failed") == [
             ("node_failed", b"", "http://node-1", "node_unreachable", "Connection refused", 1)
         ]
+
+
+def test_that_there_is_no_socket_left_costs_a_try_and_says_nothing_of_the_node() -> None:
+    with Rig(max_tries=2) as rig:
+        rig.traffic.fleet.policy.trusts_refusals = True
+        node, client = rig.node(), rig.client()
+        node.fault = OSError(24, "Too many open files")
+        client.send(POST)
+        rig.run()
+        assert client.take() == problem(b"503 Service Unavailable", "no socket left", RETRY_AFTER)
+        assert (node.attempts, node.state.status.value, node.state.record.failed) == (2, "up", 0)
+        assert rig.notes.take("node_failed") == [
+            ("node_failed", b"", "http://node-1", "no_socket", "Too many open files", tries)
+            for tries in (1, 2)
+        ]
+        node.fault = None
+        client.send(POST)
+        node.accept().send(ANSWER)
+        assert client.take() == answer_at_client()
 
 
 def test_a_node_whose_name_cannot_be_looked_up_costs_a_try() -> None:

@@ -298,6 +298,7 @@ def real_listener(notes: Notes) -> Listener:
         max_body_bytes=1024,
         replay_max_bytes=1024,
         body_min_bytes_per_s=0,
+        connections_max=0,
         connections_per_peer=0,
         head_timeout_s=10.0,
         keepalive_timeout_s=75.0,

@@ -14,15 +14,15 @@ TOO_MANY = problem(b"429 Too Many Requests", "too many connections", RETRY_AFTER
 
 
 def counted(limit: int, *addresses: str) -> list[bool]:
-    peers = PeerCount(limit, FRIENDS)
+    peers = PeerCount(limit, 0, FRIENDS)
     return [peers.add(address) for address in addresses]
 
 
 def test_without_a_limit_nothing_is_counted() -> None:
-    peers = PeerCount(0, FRIENDS)
+    peers = PeerCount(0, 0, FRIENDS)
     assert [peers.add("1.2.3.4") for _ in range(3)] == [True] * 3
     peers.remove("1.2.3.4")
-    assert peers._counts == {}
+    assert peers._by_peer == {}
 
 
 def test_each_address_has_its_own_count() -> None:
@@ -61,13 +61,38 @@ def test_a_peer_without_an_address_is_not_counted() -> None:
 
 
 def test_nothing_is_left_of_peers_that_are_gone() -> None:
-    peers = PeerCount(1, FRIENDS)
+    peers = PeerCount(1, 0, FRIENDS)
     assert [peers.add("1.2.3.4"), peers.add("1.2.3.4")] == [True, False]
     peers.remove("1.2.3.4")
-    assert peers._counts == {b"1.2.3.4": 1}
+    assert peers._by_peer == {b"1.2.3.4": 1}
     peers.remove("1.2.3.4")
-    assert peers._counts == {}
+    assert peers._by_peer == {}
     assert peers.add("1.2.3.4")
+
+
+@pytest.mark.parametrize("per_peer", [0, 9])
+def test_all_together_have_a_limit_too_proxies_and_unix_sockets_included(per_peer: int) -> None:
+    peers = PeerCount(per_peer, 3, FRIENDS)
+    assert [peers.add(address) for address in ("1.2.3.4", "10.0.0.1", "", "10.0.0.1")] == [True] * 3 + [False]
+    peers.remove("10.0.0.1")
+    assert not peers.add("1.2.3.5")
+    peers.remove("10.0.0.1")
+    peers.remove("")
+    assert peers.add("1.2.3.5")
+
+
+def test_more_connections_than_the_program_may_have_are_told_so_and_closed() -> None:
+    with Rig(connections_max=2) as rig:
+        first, second, third = rig.client("192.0.2.1"), rig.client("192.0.2.2"), rig.client("192.0.2.3")
+        rig.run()
+        assert third.take() == TOO_MANY and third.is_lost
+        first.end()
+        rig.run()
+        fourth = rig.client("192.0.2.4")
+        rig.run()
+        assert not fourth.is_ended
+        second.end()
+        fourth.end()
 
 
 def test_a_connection_too_many_is_told_so_and_closed() -> None:
