@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
+from priolb.net.exchange.exchange import Exchange
+from priolb.net.front.connection import FrontConnection
 from support.balancer import Balancer
 from support.factories import Launch, NewNode
 from support.scripted_node import Call, ScriptedNode, reply
@@ -140,15 +142,15 @@ def test_nobody_gets_a_wrong_answer_and_nothing_is_left_behind(
     assert sum(visitor.answered for visitor in visitors) > CLIENTS * REQUESTS_PER_CLIENT / 4
     wait_until_done_with(balancer)
     check_that_every_slot_is_free(balancer, nodes)
-    assert held(balancer, "exchange.Exchange") == 0
+    assert held(balancer, Exchange) == 0
 
 
-def held(balancer: Balancer, kind: str) -> int:
-    """Return how many objects of a class in `priolb.net` there are."""
+def held(balancer: Balancer, kind: type) -> int:
+    """Return how many objects of a class there are."""
     page = balancer.ask("GET", "/debug/pprof/heap").body.decode()
     counts = {name: int(count) for count, name in re.findall(r"^ *(\d+)  ([\w.]+)$", page, re.MULTILINE)}
     assert len(counts) < LISTED_TYPES, "what there is least of may be missing"
-    return counts.get(f"priolb.net.{kind}", 0)
+    return counts.get(f"{kind.__module__}.{kind.__qualname__}", 0)
 
 
 def wait_until_done_with(balancer: Balancer) -> None:
@@ -157,7 +159,7 @@ def wait_until_done_with(balancer: Balancer) -> None:
     Who half closes its connection gets its answers, and is gone before the balancer has read all it sent.
     """
     ends_at = time.monotonic() + PATIENCE_S
-    while (connections := held(balancer, "front.FrontConnection")) != 1:
+    while (connections := held(balancer, FrontConnection)) != 1:
         assert time.monotonic() < ends_at, f"{connections - 1} connections are left"
 
 
