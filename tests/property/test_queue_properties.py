@@ -216,7 +216,7 @@ class QueueMachine(RuleBasedStateMachine):
         for ticket in self.waiting:
             assert ticket.state == WAITING
         for ticket in self.running:
-            assert (ticket.state, ticket.fifo, ticket.previous, ticket.next) == (RUNNING, None, None, None)
+            assert (ticket.state, ticket.fifo) == (RUNNING, None)
 
     @invariant()
     def tickets_of_one_fifo_stand_in_order_and_have_tried_the_same_nodes(self) -> None:

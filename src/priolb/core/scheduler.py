@@ -34,6 +34,7 @@ from priolb.core.queueing.codel import CodelLane
 from priolb.core.queueing.queue import ALL, PriorityQueue
 from priolb.core.retries.budget import RetryBudget
 from priolb.core.retries.hedge import Hedging
+from priolb.core.retries.retries import Retries
 from priolb.core.retries.retry import RetryPolicy
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
@@ -58,13 +59,10 @@ class Scheduler:
 
     __slots__ = (
         "_advice",
-        "_budget",
-        "_chance",
         "_expired",
         "_is_picky",
-        "_joins",
         "_judge",
-        "_retry",
+        "_retries",
         "_shares",
         "_shedding",
         "admission",
@@ -89,9 +87,7 @@ class Scheduler:
         self.fleet: Fleet = Fleet() if fleet is None else fleet
         self.hedging: Hedging | None = hedging
         self._judge = Judge(self.fleet)
-        self._retry = retry
-        self._budget = budget
-        self._chance = chance
+        self._retries = Retries(queue, self.fleet, retry, budget, chance)
         self._shares = shares
         # Whether who comes first may not simply have a slot that is free.
         self._is_picky: bool = shares is not None or admission is not None
@@ -100,7 +96,6 @@ class Scheduler:
         self._advice: list[RetryAdvice] = [RetryAdvice(chance) for _ in queue.lanes]
         self._shedding: list[CodelLane] = [lane for lane in queue.lanes if isinstance(lane, CodelLane)]
         self._expired: deque[Ticket] = deque()
-        self._joins: int = 0
 
     # Nodes
 
@@ -173,9 +168,8 @@ class Scheduler:
         Tickets found expired on the way are collected for `take_expired`. After `AT_ONCE` of them it says
         None, too; as those are due at once, it is called again soon.
         """
-        if self._joins != self.fleet.joins:
-            self._joins = self.fleet.joins
-            self.queue.wake(inf)  # those who rest did so because no other node was there
+        if self._retries.joins != self.fleet.joins:
+            self._retries.wake_for_joins()
         shares = self._shares
         late = 0
         while self.fleet.free.length and late < AT_ONCE:
@@ -186,8 +180,12 @@ class Scheduler:
             if ticket is None:
                 break
             if ticket.start_by > now:
-                node = self._node_for(ticket.tried, ticket)
-                assert node is not None
+                node = self._node_for(ticket.tried, ticket, now)
+                if node is None:  # those that are free have asked to be left alone
+                    self.queue.not_served(ticket)
+                    self._retries.wait_for_others(ticket, now)
+                    late += 1
+                    continue
                 if self.admission is None or not self.admission.is_too_late(ticket, node, now):
                     return self._lease(ticket, node, now)
                 ticket.start_by = now
@@ -214,15 +212,14 @@ class Scheduler:
             ticket.state = ENDED
             return False
         is_back = outcome.failed and self.may_retry(ticket, outcome, repeatable, now)
-        is_counted = not self._is_nobody(outcome)  # before the verdict, by which the fleet may panic
+        is_nobody = is_back and self._retries.is_nobody(
+            outcome
+        )  # before a verdict that makes the fleet panic
         self._end(lease, outcome, is_back, now)
         if is_back:
-            ticket.note_failure(node.node_id, outcome.at_fault)
-            if not is_counted:
-                ticket.tries -= 1
-            elif self._budget is not None:
-                self._budget.spend()
-            if self._put_back(ticket, outcome, now):
+            ticket.note_failure(node.node_id, outcome.at_fault, _not_before(outcome, now))
+            self._retries.count(ticket, is_nobody)
+            if self._retries.put_back(ticket, now):
                 return True
         ticket.state = ENDED
         return False
@@ -232,13 +229,7 @@ class Scheduler:
 
         It may still not do so, when only nodes are left that ask for a longer rest than the ticket has time.
         """
-        if now >= ticket.start_by:
-            return False
-        if self._is_nobody(outcome):
-            return self._retry.allows(ticket.tries - 1, repeatable, outcome)
-        return self._retry.allows(ticket.tries, repeatable, outcome) and (
-            self._budget is None or self._budget.has_one(self.queue.accepted, now)
-        )
+        return self._retries.allow(ticket, outcome, repeatable, now)
 
     def answering(self, lease: Lease, now: float) -> None:
         """Take note that the answer of a try has begun, and is a good one; it may take long to end."""
@@ -284,7 +275,7 @@ class Scheduler:
         is_open = ticket.state == RUNNING
         self._end(lease, outcome, is_open, now)
         if outcome.failed and is_open:
-            ticket.note_failure(lease.node.node_id, outcome.at_fault)
+            ticket.note_failure(lease.node.node_id, outcome.at_fault, _not_before(outcome, now))
 
     # Slots taken from others
 
@@ -409,28 +400,6 @@ class Scheduler:
         )
         return admission.refusal(ticket, waits)
 
-    def _is_nobody(self, outcome: Outcome) -> bool:
-        """Return whether a try found nobody to send to, which takes its node out of use until it is back."""
-        if outcome.is_unproven:
-            return not outcome.sent
-        fleet = self.fleet
-        return outcome.is_absence and fleet.policy.trusts_refusals and not fleet.is_panicking
-
-    def _put_back(self, ticket: Ticket, outcome: Outcome, now: float) -> bool:
-        """Put a ticket back in line; False when it would have to rest for longer than it has time."""
-        tried, fleet = ticket.tried, self.fleet
-        if fleet.is_every_one_in(tried) and fleet.backup_for(tried, is_free=False) is None:
-            rest_s = self._retry.rest_s(ticket.tries - len(tried), outcome, self._chance)
-            if rest_s > 0.0:
-                if now + rest_s >= ticket.start_by:
-                    return False
-                self._joins = self.fleet.joins  # those that are here are no news to it
-                self.queue.rest(ticket, now + rest_s)
-                fleet.has_news = True
-                return True
-        self.queue.put_back(ticket)
-        return True
-
     def _start_if_allowed(self, ticket: Ticket, now: float) -> Lease | None:
         """Start a new ticket when its lane may have one of the free slots, and it is not too late."""
         if self._shares is not None and not self._shares.may_start(ticket.lane):
@@ -475,12 +444,18 @@ class Scheduler:
         return None
 
     def _has_node_for(self, tried: frozenset[int]) -> bool:
-        return self._node_for(tried, None) is not None
+        return self._node_for(tried, None, inf) is not None
 
-    def _node_for(self, tried: frozenset[int], ticket: Ticket | None) -> NodeState | None:
+    def _node_for(self, tried: frozenset[int], ticket: Ticket | None, now: float) -> NodeState | None:
         fleet = self.fleet
         node = fleet.free.best(tried, ticket)
         if node is None and tried and fleet.is_every_one_in(tried):
             # Every usable node has been tried: one of a later tier, or else the same one again.
-            node = fleet.backup_for(tried, is_free=True) or fleet.free.best(NO_NODES_TRIED, ticket)
+            too_early = NO_NODES_TRIED if ticket is None else ticket.too_early_for(now)
+            node = fleet.backup_for(tried, is_free=True) or fleet.free.best(too_early, ticket)
         return node
+
+
+def _not_before(outcome: Outcome, now: float) -> float:
+    """Return when a node that has failed a request wants it again, monotonic seconds; 0 if it did not say."""
+    return now + outcome.retry_after_s if outcome.retry_after_s else 0.0

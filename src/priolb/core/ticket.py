@@ -25,8 +25,8 @@ class Ticket:
         start_by: monotonic seconds after which no try may start.
         body_bytes: bytes of its body that are held while it waits; the same as long as it is in line.
 
-    Whoever runs requests derives its own class from this one and finds it again in every lease. `place` is
-    where it stands among the `Deadlines` that it is in.
+    Whoever runs requests derives its own class from this one and finds it again in every lease. `previous`
+    and `next` are its neighbours in `fifo`, `place` is where it stands among the `Deadlines` that it is in.
     """
 
     __slots__ = (
@@ -37,6 +37,7 @@ class Ticket:
         "fifo",
         "lane",
         "next",
+        "not_before",
         "place",
         "previous",
         "sequence",
@@ -49,7 +50,10 @@ class Ticket:
         "was_preempted",
     )
 
+    # Of tickets in line alone, which most never are
     place: int
+    previous: Ticket | None
+    next: Ticket | None
 
     def __init__(self, lane: int, enqueued_at: float, start_by: float, body_bytes: int = 0) -> None:
         self.lane: int = lane
@@ -71,14 +75,30 @@ class Ticket:
         self.tenant: bytes = b""
         """Among whom a fair lane is shared."""
         self.fifo: Fifo | None = None
-        self.previous: Ticket | None = None
-        self.next: Ticket | None = None
+        self.not_before: dict[int, float] | None = None
+        """When nodes may get it again that have asked to be left alone, monotonic seconds; None for none."""
 
-    def note_failure(self, node_id: int, at_fault: bool) -> None:
-        """Take note that a node has failed it, and whether that seems to be the fault of the node."""
+    def note_failure(self, node_id: int, at_fault: bool, not_before: float = 0.0) -> None:
+        """Take note that a node has failed it.
+
+        Args:
+            node_id: id of the node.
+            at_fault: whether that seems to be the fault of the node.
+            not_before: when the node may get it again, monotonic seconds; 0 when it did not say.
+        """
         self.tried = self.tried | {node_id}
         if at_fault:
             self.suspects = self.suspects | {node_id}
+        if not_before:
+            if self.not_before is None:
+                self.not_before = {}
+            self.not_before[node_id] = not_before
+
+    def too_early_for(self, now: float) -> frozenset[int]:
+        """Return the ids of the nodes that may not get it again yet."""
+        if self.not_before is None:
+            return NO_NODES_TRIED
+        return frozenset([node_id for node_id, at in self.not_before.items() if at > now])
 
     def may_be_preempted(self) -> bool:
         """Return whether its try may be cut short now: it can be repeated, and its answer has not begun."""

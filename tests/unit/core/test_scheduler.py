@@ -602,12 +602,75 @@ def test_nobody_rests_while_a_node_is_left_that_was_not_tried() -> None:
 def test_a_node_that_asks_to_wait_is_waited_for_when_no_other_is_left() -> None:
     target = resting_scheduler(node(1), node(2))
     submit(target, "l1")
-    lease = dispatch(target)
-    assert target.finished(lease, asks_to_wait(2.0), True, NOW) is True
-    lease = dispatch(target)
-    assert lease.node.node_id == 2
-    assert target.finished(lease, asks_to_wait(3.0), True, NOW) is True
-    assert (target.next_dispatch(NOW), target.next_deadline()) == (None, NOW + 3)
+    for rest_s in (2.0, 3.0):
+        assert target.finished(dispatch(target), asks_to_wait(rest_s), True, NOW) is True
+    assert (target.next_dispatch(NOW), target.next_deadline()) == (None, NOW + 2)
+    target.advance(NOW + 2)
+    assert pairs(target, NOW + 2) == ["l1>1"]
+
+
+@pytest.mark.parametrize("asks_first", [True, False])
+def test_a_node_that_asks_to_wait_is_left_alone_whatever_the_others_say(asks_first: bool) -> None:
+    target = resting_scheduler(node(1), node(2))
+    submit(target, "l1")
+    for asks in (asks_first, not asks_first):
+        end = asks_to_wait(3.0) if asks else answered(500)
+        assert target.finished(dispatch(target), end, True, NOW) is True
+    other = 2 if asks_first else 1
+    assert pairs(target) == [f"l1>{other}"], "the other one has not asked for anything"
+
+
+def test_who_may_not_go_to_the_nodes_that_are_free_looks_again_soon() -> None:
+    """It holds up nobody meanwhile, and uses no turn."""
+    target = resting_scheduler(node(1), node(2, slots=1))
+    submit(target, "l1")
+    assert target.finished(dispatch(target), asks_to_wait(3.0), True, NOW) is True
+    assert fail(target, dispatch(target)) is True
+    target.fleet.free.reserve(target.fleet.nodes[2])
+    submit(target, "l2")
+    assert pairs(target) == ["l2>1"]
+    assert target.next_deadline() == NOW + 0.25
+    target.fleet.free.release(target.fleet.nodes[2])
+    target.advance(NOW + 0.25)
+    assert pairs(target, NOW + 0.25) == ["l1>2"]
+
+
+def test_a_node_that_asks_to_wait_and_comes_back_is_left_alone_all_the_same() -> None:
+    one, two = node(1), node(2, healthy=False)
+    target = resting_scheduler(one, two)
+    submit(target, "l1")
+    assert target.finished(dispatch(target), asks_to_wait(3.0), True, NOW) is True
+    target.fleet.set_healthy(one, False, "", NOW)
+    target.fleet.set_healthy(one, True, "", NOW + 0.5)
+    assert (target.next_dispatch(NOW + 0.5), target.next_deadline()) == (None, NOW + 3)
+    target.fleet.set_healthy(two, True, "", NOW + 1)
+    assert pairs(target, NOW + 1) == ["l1>2"]
+
+
+def test_who_rests_goes_to_a_node_that_is_found_well_meanwhile() -> None:
+    """It had one slot, whose request decided."""
+    one, two = node(1), node(2)
+    target = resting_scheduler(one, two)
+    target.fleet.policy.ejected_max_percent = 50
+    assert target.fleet.eject(two, "", NOW)
+    target.advance(NOW + 2)
+    submit(target, "l1", "l2")
+    leases = {each.node.node_id: each for each in (dispatch(target, NOW + 2), dispatch(target, NOW + 2))}
+    assert target.finished(leases[1], asks_to_wait(4.0), True, NOW + 2) is True
+    assert target.next_dispatch(NOW + 2) is None
+    succeed(target, leases[2])
+    assert [each[-2:] for each in pairs(target, NOW + 2)] == [">2"]
+
+
+def test_who_rests_goes_to_a_backup_that_comes_meanwhile() -> None:
+    target = resting_scheduler(node(1))
+    backup = NodeState(2, "", 1, tier=1)
+    target.fleet.add(backup, NOW)
+    submit(target, "l1")
+    assert target.finished(dispatch(target), asks_to_wait(4.0), True, NOW) is True
+    assert target.next_dispatch(NOW) is None
+    target.fleet.set_healthy(backup, True, "", NOW + 1)
+    assert pairs(target, NOW + 1) == ["l1>2"]
 
 
 def test_a_rest_that_is_longer_than_the_time_of_a_ticket_is_the_end_of_it() -> None:
@@ -706,13 +769,30 @@ def test_a_node_alone_in_its_tier_is_ejected_for_its_backup() -> None:
     assert pairs(target) == ["l9>2"]
 
 
-def test_nobody_rests_while_a_later_tier_has_an_untried_node() -> None:
+def test_beside_a_backup_that_is_busy_a_failing_node_is_tried_again_after_a_rest() -> None:
+    """The first time at once, as ever; and the backup, as soon as it is free and the rest is over."""
     first, backup = node(1), NodeState(2, "", 1, healthy=True, tier=1)
     target = resting_scheduler(first, backup)
     target.fleet.free.reserve(backup)
     submit(target, "l1")
-    for _ in range(3):
+    for _ in range(2):
         assert fail(target, dispatch(target)) is True
+    assert (target.next_dispatch(NOW), target.next_deadline()) == (None, NOW + 0.05)
+    target.fleet.free.release(backup)
+    target.advance(NOW + 0.05)
+    assert pairs(target, NOW + 0.05) == ["l1>2"]
+
+
+def test_a_node_that_asks_to_wait_is_not_waited_for_beside_a_backup_that_is_busy() -> None:
+    first, backup = node(1), NodeState(2, "", 1, healthy=True, tier=1)
+    target = resting_scheduler(first, backup)
+    target.fleet.free.reserve(backup)
+    submit(target, "l1")
+    assert target.finished(dispatch(target), asks_to_wait(3.0), True, NOW) is True
+    assert (target.next_dispatch(NOW), target.next_deadline()) == (None, NOW + 0.25)
+    target.fleet.free.release(backup)
+    target.advance(NOW + 0.25)
+    assert pairs(target, NOW + 0.25) == ["l1>2"]
 
 
 # The budget

@@ -11,7 +11,7 @@ def test_a_new_ticket_has_tried_nothing_and_stands_nowhere() -> None:
     assert (ticket.state, ticket.sequence, ticket.tries) == (NEW, 0, 0)
     assert ticket.tried is NO_NODES_TRIED
     assert (ticket.suspects, ticket.affinity) == (frozenset(), b"")
-    assert (ticket.fifo, ticket.previous, ticket.next) == (None, None, None)
+    assert ticket.fifo is None
 
 
 def test_a_ticket_shows_its_number_lane_state_and_tries() -> None:

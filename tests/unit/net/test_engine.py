@@ -270,8 +270,8 @@ def test_a_node_that_fails_what_another_answers_rests_and_is_tried_with_one_requ
 
 def test_a_request_that_rests_is_tried_again_when_its_time_has_come() -> None:
     with Rig() as rig:
-        rig.scheduler._retry.backoff_s = 1.0
-        rig.scheduler._retry.backoff_max_s = 1.0
+        rig.scheduler._retries._policy.backoff_s = 1.0
+        rig.scheduler._retries._policy.backoff_max_s = 1.0
         node, client = rig.node(), rig.client()
         client.send(POST)
         call = node.accept()

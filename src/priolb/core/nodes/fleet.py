@@ -52,7 +52,7 @@ class Fleet:
 
     Attributes:
         candidates: the usable nodes by id.
-        joins: grows whenever a node becomes usable.
+        joins: grows whenever a node may be used, in its tier or as a backup, for more than it could before.
         estimate: is told how long tries take, None for nobody; set before there is any node.
         revision: grows whenever a node may have come in or out of use, or got another number of slots.
         has_news: whether `changes`, `overdue` or `next_due` have something new since `take_changes`.
@@ -208,6 +208,7 @@ class Fleet:
     def restore(self, node: NodeState, reason: str, now: float) -> None:
         """Let `node` work after its rest."""
         node.breaker.close(now)
+        self.joins += 1
         self._warm(node, now)
         self.refresh(node, reason, now)
 
@@ -351,7 +352,10 @@ class Fleet:
         else:
             self._ejected.pop(node_id, None)
         if is_fit and breaker != OPEN:
-            self._able.setdefault(node.tier, set()).add(node_id)
+            able = self._able.setdefault(node.tier, set())
+            if node_id not in able:
+                able.add(node_id)
+                self.joins += 1
         elif node.tier in self._able:
             able = self._able[node.tier]
             able.discard(node_id)

@@ -39,7 +39,7 @@ class Fifo:
         """Add `ticket` behind all others; its sequence must be the highest."""
         tail = self.tail
         ticket.fifo = self
-        ticket.previous = tail
+        ticket.previous, ticket.next = tail, None
         if tail is None:
             self.head = ticket
         else:

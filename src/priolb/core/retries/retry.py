@@ -49,18 +49,17 @@ class RetryPolicy:
             and (repeatable or not outcome.sent)
         )
 
-    def rest_s(self, repeats: int, outcome: Outcome, chance: Chance) -> float:
+    def rest_s(self, repeats: int, chance: Chance) -> float:
         """Return how long a request rests before the same node is tried again, seconds.
 
         Exponential back-off with full jitter (Brooker, "Exponential backoff and jitter", 2015), in the form
         that Envoy gives it: `uniform(0, min(max, unit * (2 ** repeats - 1)))`. The first time there is no
-        rest, as in the original. It is never shorter than what the node asked for.
+        rest, as in the original.
 
         Args:
             repeats: how often a node that had been tried was tried again so far.
-            outcome: how the last try ended.
             chance: gives the jitter.
         """
         doublings: int = 2 ** min(max(repeats, 0), _DOUBLINGS_MAX)
         ceiling_s = min(self.backoff_max_s, self.backoff_s * (doublings - 1))
-        return max(outcome.retry_after_s, ceiling_s * chance.random())
+        return ceiling_s * chance.random()

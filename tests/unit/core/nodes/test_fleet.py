@@ -66,7 +66,7 @@ def test_a_node_is_usable_when_nothing_speaks_against_it() -> None:
     fleet = fleet_of(one, two)
     assert usable(fleet) == [1]
     assert (one.status, two.status) == (NodeStatus.UP, NodeStatus.UNCHECKED)
-    assert (one.since, one.reason, fleet.joins) == (NOW, "added", 1)
+    assert (one.since, one.reason, fleet.joins) == (NOW, "added", 2)
     assert told(fleet) == [], "how a node comes is no change"
 
 
@@ -420,7 +420,7 @@ def test_an_ejected_node_rests_and_then_gets_one_request() -> None:
     assert usable(fleet) == [2]
     joins = fleet.joins
     fleet.advance(NOW + 2)
-    assert (usable(fleet), one.slots, one.watched, fleet.joins) == ([1, 2], 1, True, joins + 1)
+    assert (usable(fleet), one.slots, one.watched, fleet.joins) == ([1, 2], 1, True, joins + 2)
     assert take(fleet, 3) == [2, 1, 2]
     fleet.restore(one, "answered", NOW + 3)
     assert take(fleet, 3) == [1, 2, 1]

@@ -61,28 +61,19 @@ class Always:
 
 def test_the_rest_grows_from_nothing_to_its_maximum() -> None:
     policy = RetryPolicy(10, backoff_s=0.025, backoff_max_s=0.25)
-    rests = [policy.rest_s(repeats, answered(500), Always(1.0)) for repeats in range(6)]
+    rests = [policy.rest_s(repeats, Always(1.0)) for repeats in range(6)]
     assert rests == pytest.approx([0.0, 0.025, 0.075, 0.175, 0.25, 0.25])
-    assert policy.rest_s(10_000, answered(500), Always(1.0)) == 0.25
+    assert policy.rest_s(10_000, Always(1.0)) == 0.25
 
 
 @pytest.mark.parametrize("number", [0.0, 0.5, 0.999])
 def test_the_jitter_is_over_the_whole_rest(number: float) -> None:
     policy = RetryPolicy(3, backoff_s=1.0, backoff_max_s=10.0)
-    assert policy.rest_s(2, answered(500), Always(number)) == pytest.approx(3.0 * number)
+    assert policy.rest_s(2, Always(number)) == pytest.approx(3.0 * number)
 
 
 def test_without_a_unit_there_is_no_rest() -> None:
-    assert RetryPolicy(3).rest_s(5, answered(500), Always(1.0)) == 0.0
-
-
-def test_the_rest_is_never_shorter_than_what_the_node_asked_for() -> None:
-    policy, asked = (
-        RetryPolicy(3, backoff_s=1.0, backoff_max_s=10.0),
-        Outcome(Source.NODE, Phase.DONE, None, 503, sent=True, answering=False, retry_after_s=2.0),
-    )
-    rests = [policy.rest_s(repeats, asked, Always(0.5)) for repeats in (0, 1, 2, 3)]
-    assert rests == pytest.approx([2.0, 2.0, 2.0, 3.5])
+    assert RetryPolicy(3).rest_s(5, Always(1.0)) == 0.0
 
 
 def test_an_error_that_means_the_node_is_retried_whatever_its_status() -> None:
