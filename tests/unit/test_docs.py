@@ -14,6 +14,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 PAGES_WITH_FILES = ("lanes", "limits", "overload", "rules")
 
 _PROOF = re.compile(r"`([\w/]+\.py)::(\w+)`")
+_SOURCE = re.compile(r"`([a-z_]+(?:/[a-z_]+)+\.py)`")
 _TOML = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
@@ -39,6 +40,12 @@ def test_every_proof_is_a_test_that_exists() -> None:
 def test_every_link_to_a_file_of_ours_leads_somewhere(page: Path) -> None:
     links = [link for link in _LINK.findall(page.read_text()) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_file_of_the_program_that_is_named_is_there() -> None:
+    named = [(page.name, path) for page in PAGES for path in _SOURCE.findall(page.read_text())]
+    assert len(named) > 25
+    assert [each for each in named if not (ROOT / "src" / "priolb" / each[1]).exists()] == []
 
 
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}.md" for name in PAGES_WITH_FILES)])

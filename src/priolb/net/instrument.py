@@ -17,7 +17,7 @@ class Instrument(Protocol):
     def queued(
         self, request_id: bytes, lane: int, payload_bytes: int, now: float, queue: PriorityQueue
     ) -> None:
-        """A request is in line; or has passed it by, if nobody is."""
+        """A request has joined its lane, or got a slot at once, as nobody waited."""
 
     def completed(
         self,

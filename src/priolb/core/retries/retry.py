@@ -1,6 +1,6 @@
 """Whether a failed try is tried again, and when.
 
-Retried is this, and nothing else, as long as the client has seen no part of an answer:
+As long as the client has seen no part of an answer, exactly these failures are retried:
 
     the connection was refused, or came to nothing       whatever the method
     the node closed it without an answer, was late,      if the method may be repeated
