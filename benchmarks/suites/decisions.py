@@ -28,7 +28,7 @@ from priolb.core.outcome import answered
 from priolb.core.queueing.discipline import FastHighLow
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import Ticket
 

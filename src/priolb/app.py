@@ -41,7 +41,7 @@ from priolb.core.overload.estimate import WaitEstimate
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.retries.budget import RetryBudget
 from priolb.core.retries.hedge import Hedging
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.errors import ConfigError
 from priolb.garbage import OldGarbage

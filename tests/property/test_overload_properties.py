@@ -25,7 +25,7 @@ from priolb.core.queueing.discipline import Discipline, FastHighLow, Strict, Wei
 from priolb.core.queueing.fair_lane import FairLane
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import ENDED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE

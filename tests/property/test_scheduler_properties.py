@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from priolb.core.nodes.node import OVER, Lease, NodeState
 from priolb.core.outcome import Outcome
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE

@@ -13,7 +13,7 @@ from priolb.core.overload.shares import Shares
 from priolb.core.queueing.discipline import Strict
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import Ticket
 from support.tickets import answered, node

@@ -13,7 +13,7 @@ from priolb.attest.sgx.policy import SgxPolicy
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.status import NodeChange
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.errors import NodeError, StoreError, UnattestedError
 from priolb.http.rewrite import Target

@@ -14,7 +14,7 @@ from priolb.core.overload.preemption import Preemption
 from priolb.core.overload.shares import Shares
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.retries.hedge import Hedging
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import Ticket
 from priolb.http.fields import FieldFinder

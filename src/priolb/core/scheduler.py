@@ -34,8 +34,8 @@ from priolb.core.queueing.codel import CodelLane
 from priolb.core.queueing.queue import ALL, PriorityQueue
 from priolb.core.retries.budget import RetryBudget
 from priolb.core.retries.hedge import Hedging
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.retries.retries import Retries
-from priolb.core.retries.retry import RetryPolicy
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason

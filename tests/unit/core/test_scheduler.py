@@ -15,7 +15,7 @@ from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.retries.budget import RetryBudget
 from priolb.core.retries.hedge import Hedging
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE

@@ -15,7 +15,7 @@ from priolb.core.nodes.fleet import Fleet
 from priolb.core.outcome import Outcome
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.retries.budget import RetryBudget
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.ticket import Ticket
 
 # A request that waits for one of several nodes to come free, and may not go to those that are, looks for them

@@ -9,7 +9,7 @@ from priolb.core.overload.estimate import WaitEstimate
 from priolb.core.overload.preemption import Preemption
 from priolb.core.overload.shares import Shares
 from priolb.core.queueing.classify import FAST_TRACK, HIGH_PRIORITY, LOW_PRIORITY
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import ENDED, RUNNING, WAITING, Ticket
 from support.tickets import answered, name_of, new_queue, node, ticket

@@ -5,7 +5,7 @@ from math import inf
 from priolb.core.queueing.codel import CodelLane
 from priolb.core.queueing.discipline import Strict
 from priolb.core.queueing.queue import PriorityQueue
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, WAITING, Ticket
 from priolb.core.timers import AT_ONCE

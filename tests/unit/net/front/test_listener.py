@@ -8,7 +8,7 @@ import pytest
 import uvloop
 
 from priolb.core.byte_budget import ByteBudget
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.timers import AT_ONCE
 from priolb.http.forwarding import Forwarding

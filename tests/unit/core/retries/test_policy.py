@@ -3,7 +3,7 @@
 import pytest
 
 from priolb.core.outcome import Outcome, Phase, Source
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.errors import Reason
 from support.tickets import answered, client_left, timed_out, unreachable
 
