@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+import uvloop
 from redis.asyncio.client import Pipeline
 
 from priolb.errors import StoreError
@@ -144,3 +145,48 @@ def test_a_server_that_hangs_in_the_middle_of_a_change_is_given_up_in_time(
         await store.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (b"$abc\r\n", "ValueError: invalid literal for int() with base 10: b'abc'"),
+        (b"$-5\r\n", "ValueError: readexactly size can not be less than zero"),
+        (b"*2\r\n:1\r\n:2\r\n", "TypeError: the JSON object must be str, bytes or bytearray, not list"),
+        (b"*1\r\n" * 3000, "RecursionError: "),
+    ],
+    ids=["no number", "negative", "list", "nested"],
+)
+def test_what_does_not_speak_redis_is_named_with_the_cause(answer: bytes, cause: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65536):
+            writer.write(answer)
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(StoreError) as caught:
+            await open_store(address, "").open()
+        assert str(caught.value).startswith(f"store redis://{address}/0: no answer of Redis ({cause}")
+        server.close()
+
+    asyncio.run(main())
+
+
+def test_a_reset_between_two_calls_is_not_noticed(own_server: RedisServer) -> None:
+    """The loop has closed the connection before the client hears of it: a RuntimeError with uvloop."""
+
+    async def main() -> None:
+        store = RedisStore(redis_address(own_server.address), "")
+        await store.open()
+        for change in (store.add(A), store.add(B), store.remove(A)):
+            assert store._client is not None
+            for connection in store._client.connection_pool._available_connections:
+                assert connection._writer is not None
+                connection._writer.transport.abort()
+            assert await change is True
+        assert await store.nodes() == [B]
+        await store.close()
+
+    uvloop.run(main())

@@ -33,6 +33,7 @@ class FakeStore:
         self.list = uris
         self.shared = shared
         self.is_away = False
+        self.error: Exception = StoreError("store: away")
         self.reads = 0
 
     async def nodes(self) -> list[str]:
@@ -56,7 +57,7 @@ class FakeStore:
 
     def _reach(self) -> None:
         if self.is_away:
-            raise StoreError("store: away")
+            raise self.error
 
 
 class FakeTraffic:

@@ -197,11 +197,10 @@ class NodePool:
             async with self._lock:
                 try:
                     uris = await self._store.nodes()
-                except StoreError as error:
+                except Exception as error:  # noqa: BLE001 - nobody else would look at the list again
                     if not is_away:
-                        self._log.warning(
-                            "Store is away; serving goes on with the nodes known", err=str(error)
-                        )
+                        err = str(error) if isinstance(error, StoreError) else repr(error)
+                        self._log.warning("Store is away; serving goes on with the nodes known", err=err)
                     is_away = True
                     continue
                 if is_away:

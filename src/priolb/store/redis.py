@@ -86,7 +86,7 @@ class RedisStore:
         try:
             async with asyncio.timeout(self._call_timeout_s):
                 await client.aclose()
-        except (RedisError, OSError):
+        except Exception:  # noqa: BLE001 - see `_bounded`
             # A server that does not take part in closing is left alone: the socket is gone for us,
             # and there is nothing that the caller could do.
             return
@@ -140,8 +140,9 @@ class RedisStore:
             password=address.password,
             socket_timeout=self._call_timeout_s,
             socket_connect_timeout=self._open_timeout_s,
-            # Once, and at once: a connection that died while idle shows it only when it is used.
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+            # Once, and at once: a connection that died while idle shows it only when it is used. When a reset
+            # has just closed it, uvloop says so by a RuntimeError; to catch it, the client is well able.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError, RuntimeError)),  # type: ignore[arg-type]
             protocol=2,  # strings and transactions need no more, and every server speaks it
             **tls,
         )
@@ -155,15 +156,18 @@ class RedisStore:
     async def _bounded(self, timeout_s: float) -> AsyncIterator[None]:
         """Turn lateness and every error of the client into `StoreError`.
 
-        The errors are not chained: a server that does not know a command repeats its arguments,
-        and those of `AUTH` are the password.
+        What is no Redis server makes its parser fail as chance will have it: by ValueError, TypeError,
+        RecursionError. The errors are not chained: a server that does not know a command repeats its
+        arguments, and those of `AUTH` are the password.
         """
         try:
             async with asyncio.timeout(timeout_s):
                 yield
         except (TimeoutError, RedisTimeoutError):
             raise self._error(f"no answer within {timeout_s:g} s") from None
-        except (RedisError, OSError) as error:
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the store that cannot be used
             words = _words(error)
             if words.startswith("WRONGTYPE"):  # says what is wrong, but not where
                 words = f"key {self._key!r} holds no string: {words}"
@@ -191,7 +195,10 @@ class RedisStore:
 def _words(error: Exception) -> str:
     """What the server or the system said, without the client's frame around it.
 
-    For a command in a transaction that frame holds the command, and so the node list.
+    For a command in a transaction that frame holds the command, and so the node list. Of errors that
+    are not made for a reader, it names the kind as well.
     """
+    if not isinstance(error, RedisError | OSError):
+        return f"no answer of Redis ({type(error).__name__}: {error})"
     _, framed, words = str(error).rpartition("of pipeline caused error: ")
     return words.removeprefix("('").removesuffix("',)") if framed else words

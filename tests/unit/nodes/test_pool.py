@@ -177,6 +177,22 @@ def test_while_the_store_is_away_the_nodes_stay_and_it_is_told_once() -> None:
     run(main)
 
 
+def test_a_store_that_fails_in_a_way_nobody_has_thought_of_is_read_again() -> None:
+    async def main() -> None:
+        async with desk(A, shared=True) as at:
+            await at.pool.start([])
+            at.store.error, at.store.is_away = RuntimeError("the handler is closed"), True
+            away = "Store is away; serving goes on with the nodes known"
+            await eventually(lambda: away in at.messages())
+            [told] = [fields for _, msg, fields in at.log.lines if msg == away]
+            assert told == {"err": "RuntimeError('the handler is closed')"}
+            at.store.is_away = False
+            at.store.list = [B]
+            await eventually(lambda: at.pool.uris() == [B])
+
+    run(main)
+
+
 def test_a_store_of_this_process_alone_is_not_read_again() -> None:
     async def main() -> None:
         async with desk(A, shared=False) as at:
