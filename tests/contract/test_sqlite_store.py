@@ -16,7 +16,7 @@ from priolb.errors import StoreError
 from priolb.store import open_store
 from priolb.store.sqlite import SqliteStore
 
-A, B = "http://a:8545", "http://b:8545"
+A, B, C = "http://a:8545", "http://b:8545", "http://c:8545"
 
 _ADD_TWENTY = """
 import asyncio, sys
@@ -225,6 +225,87 @@ def test_a_caller_that_leaves_does_not_disturb_the_store(tmp_path: Path) -> None
                 await call
         assert await store.add(A) is True
         assert await store.nodes() == [A]
+        await store.close()
+
+    asyncio.run(main())
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def delete(path: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+
+def test_a_file_that_is_deleted_takes_no_change_and_is_used_again_once_it_is_back(tmp_path: Path) -> None:
+    """SQLite would go on writing to the file without a name, which the next start does not read."""
+    path, copy = tmp_path / "nodes.db", tmp_path / "copy"
+
+    async def main() -> None:
+        store = SqliteStore(str(path))
+        await store.open()
+        await store.add(A)
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        delete(path)
+        for call in (store.add(B), store.remove(A), store.nodes()):
+            with pytest.raises(StoreError) as caught:
+                await call
+            what = "the file was deleted or moved while in use (No such file or directory)"
+            assert str(caught.value) == f"store sqlite:///{path}: {what}"
+        assert names_in(tmp_path) == ["copy"]
+        copy.rename(path)
+        assert await store.add(B) is True
+        await store.close()
+        await store.open()
+        assert await store.nodes() == [A, B]
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_file_that_has_come_in_place_of_another_is_used_and_shared(tmp_path: Path) -> None:
+    path, other = tmp_path / "nodes.db", tmp_path / "other.db"
+
+    async def main() -> None:
+        store, writer = SqliteStore(str(path)), SqliteStore(str(other))
+        await store.open()
+        await store.add(A)
+        await writer.open()
+        await writer.add(B)
+        await writer.close()
+        delete(path)
+        other.rename(path)
+        assert await store.nodes() == [B]
+        assert await store.add(C) is True
+        second = SqliteStore(str(path))
+        await second.open()
+        assert await second.nodes() == [B, C]
+        await second.close()
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_file_of_another_kind_in_place_of_the_list_is_an_error_until_a_list_is_there(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "nodes.db"
+
+    async def main() -> None:
+        store = SqliteStore(str(path))
+        await store.open()
+        delete(path)
+        path.write_bytes(b"this is no database" * 100)
+        for call in (store.add(A), store.nodes()):
+            with pytest.raises(StoreError) as caught:
+                await call
+            assert str(caught.value) == f"store sqlite:///{path}: file is not a database"
+        path.write_bytes(b"")
+        assert await store.add(B) is True
+        assert await store.nodes() == [B]
         await store.close()
 
     asyncio.run(main())

@@ -5,6 +5,11 @@ closed; the event loop never waits for the disk. Each change is one statement an
 of its own. Other writers are waited for, but only as long as the call has left: a call that has
 given up before it began cannot change the file later, because its time is looked at again in the
 thread. One that had begun may, when a disk that hung goes on.
+
+The file may be deleted or replaced while it is in use, and SQLite writes on into the old one, which
+nobody will ever read. So each call looks first whether the path still leads to the file that is open.
+A file that has come in its place is used from then on, as it would be after a restart; one that is
+gone is not made anew, for that would be an empty list and the end of service.
 """
 
 import asyncio
@@ -35,6 +40,7 @@ _INSERT = "INSERT INTO priolb_nodes (uri) VALUES (?) ON CONFLICT (uri) DO NOTHIN
 _DELETE = "DELETE FROM priolb_nodes WHERE uri = ?"
 
 _WAL_RETRY_S = 0.01
+_NO_FILE = (-1, -1)
 # How long what has begun may take: nothing but the disk is waited for then.
 _DISK_S = 5.0
 
@@ -89,7 +95,9 @@ class SqliteStore:
         self._call_timeout_s = call_timeout_s
         self._open_timeout_s = open_timeout_s
         self._thread: _Thread | None = None
-        self._connection: sqlite3.Connection | None = None  # touched in the thread only
+        # Touched in the thread only: the connection, and device and inode of its file, None before `open`.
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
 
     async def open(self) -> None:
         if self._thread is not None:
@@ -133,11 +141,12 @@ class SqliteStore:
         deadline = time.monotonic() + timeout_s
 
         def timed() -> T:
-            if self._connection is not None:
+            if self._file is not None:
                 left_ms = int((deadline - time.monotonic()) * 1000)
                 if left_ms <= 0:
                     raise StoreError(f"store {self.describe()}: no turn within {timeout_s:g} s")
-                self._connection.execute(f"PRAGMA busy_timeout = {left_ms}")
+                self._keep_to_the_path(deadline)
+                self._execute(f"PRAGMA busy_timeout = {left_ms}")
             return job()
 
         try:
@@ -158,6 +167,23 @@ class SqliteStore:
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute(_SCHEMA)
         self._connection.execute(_SELECT).fetchone()
+        self._file = self._file_now()
+
+    def _keep_to_the_path(self, deadline: float) -> None:
+        """Connect to the file that has come in place of the one in use, if one has."""
+        if self._file_now() == self._file:
+            return
+        self._disconnect()
+        self._file = _NO_FILE  # whatever comes of the next line, the next call looks again
+        self._connect(deadline)
+
+    def _file_now(self) -> tuple[int, int]:
+        try:
+            status = Path(self._path).stat()
+        except OSError as error:
+            what = "the file was deleted or moved while in use"
+            raise StoreError(f"store {self.describe()}: {what} ({error.strerror})") from None
+        return (status.st_dev, status.st_ino)
 
     @staticmethod
     def _use_write_ahead_log(connection: sqlite3.Connection, deadline: float) -> None:
@@ -181,6 +207,6 @@ class SqliteStore:
         return self._connection.execute(statement, values)
 
     def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._file = self._connection, None, None
         if connection is not None:
             connection.close()
