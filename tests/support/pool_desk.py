@@ -27,35 +27,38 @@ from support.tickets import new_queue
 
 
 class FakeStore:
-    """A list that others may change too, and that can be away."""
+    """A list that others may change too, and that can be away, or hang."""
 
     def __init__(self, uris: list[str], shared: bool) -> None:
         self.list = uris
         self.shared = shared
         self.is_away = False
+        self.hanging: asyncio.Event | None = None
         self.error: Exception = StoreError("store: away")
         self.reads = 0
 
     async def nodes(self) -> list[str]:
-        self._reach()
+        await self._reach()
         self.reads += 1
         return list(self.list)
 
     async def add(self, uri: str) -> bool:
-        self._reach()
+        await self._reach()
         if uri in self.list:
             return False
         self.list.append(uri)
         return True
 
     async def remove(self, uri: str) -> bool:
-        self._reach()
+        await self._reach()
         if uri not in self.list:
             return False
         self.list.remove(uri)
         return True
 
-    def _reach(self) -> None:
+    async def _reach(self) -> None:
+        if self.hanging is not None:
+            await self.hanging.wait()
         if self.is_away:
             raise self.error
 

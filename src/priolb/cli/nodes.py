@@ -188,13 +188,16 @@ def _ask(base_url: str, method: str, target: str, members: dict[str, object] | N
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     # A proxy for the outside world has no business between an operator and an instance.
     opener = build_opener(ProxyHandler({}), NoRedirect)
+    timeout_s = ADD_TIMEOUT_S if method == "POST" else TIMEOUT_S
     try:
-        with opener.open(request, timeout=ADD_TIMEOUT_S if method == "POST" else TIMEOUT_S) as response:
+        with opener.open(request, timeout=timeout_s) as response:
             answer: bytes = response.read(_ANSWER_MAX_BYTES)
             return answer
     except HTTPError as error:
         with error:
             raise InstanceError(f"{base_url} refused: {_reason(error)}") from None
+    except TimeoutError:  # once it is connected; before that, it is the cause of a URLError
+        raise InstanceError(f"{base_url} did not answer in time: nothing for {timeout_s:g} s") from None
     except (OSError, HTTPException) as error:
         cause = error.reason if isinstance(error, URLError) else error
         text = (isinstance(cause, OSError) and cause.strerror) or str(cause) or type(cause).__name__

@@ -7,7 +7,8 @@ store has it, so a store that is away never leaves a change half done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 from priolb.attest.attestation import Attestation
@@ -24,6 +25,9 @@ from priolb.nodes.uri import NodeURI
 from priolb.tasks import Tasks
 
 _SYNC_INTERVAL_S: Final = 0.5
+
+# As long as the stores give a call: with one that hangs, the last in line is refused soon after the first.
+_TURN_TIMEOUT_S: Final = 2.0
 
 
 class _Member:
@@ -114,18 +118,18 @@ class NodePool:
         Raises:
             ConfigError: the URI cannot be used.
             NodeError: the node does not pass, or does not prove what it runs.
-            StoreError: the store did not take it.
+            StoreError: the store did not take it, or is busy with other changes.
         """
         parsed = self._factory.parse(uri)
         if uri in self._members:
-            async with self._lock:
+            async with self._turn():
                 await self._store.add(uri)  # another instance may have removed it a moment ago
             return
         known = self._make(parsed)
         is_kept = False
         try:
             await self._factory.check(known, self._rhythm.timeout_s)
-            async with self._lock:
+            async with self._turn():
                 await self._store.add(uri)
                 if uri not in self._members:
                     is_kept = True
@@ -139,9 +143,9 @@ class NodePool:
         """Remove a node; what it has in flight goes on. False when it was not there.
 
         Raises:
-            StoreError: the store did not take it.
+            StoreError: the store did not take it, or is busy with other changes.
         """
-        async with self._lock:
+        async with self._turn():
             was_stored = await self._store.remove(uri)
             member = self._members.pop(uri, None)
             if member is not None:
@@ -188,6 +192,24 @@ class NodePool:
     async def close(self) -> None:
         """End the background work."""
         await self._tasks.cancel()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Have store and members to oneself for a change.
+
+        Raises:
+            StoreError: others have them for too long.
+        """
+        try:
+            async with asyncio.timeout(_TURN_TIMEOUT_S):
+                await self._lock.acquire()
+        except TimeoutError:
+            words = f"the list of nodes is busy with other changes: no turn within {_TURN_TIMEOUT_S:g} s"
+            raise StoreError(words) from None
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     async def _sync(self) -> None:
         """Follow the changes that other instances make."""

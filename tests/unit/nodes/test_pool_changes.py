@@ -10,7 +10,9 @@ import pytest
 from priolb.attest.attestors import Attestors
 from priolb.attest.sev.policy import SevPolicy
 from priolb.errors import ConfigError, NodeError, StoreError
+from priolb.nodes import pool
 from priolb.nodes.uri import parse_node_uri
+from priolb.store.base import CALL_TIMEOUT_S
 from support.memory_log import MemoryLog
 from support.pool_desk import Desk, desk, turns
 from support.raw_client import eventually
@@ -148,6 +150,32 @@ def test_a_remove_that_the_store_does_not_take_changes_nothing() -> None:
             with pytest.raises(StoreError):
                 await at.pool.remove(A)
             assert at.pool.uris() == at.traffic.attached == [A]
+
+    run(main)
+
+
+def test_changes_wait_only_so_long_for_the_one_that_hangs_in_the_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else each waits for all before it, and its client has left when its turn comes."""
+    assert pool._TURN_TIMEOUT_S == CALL_TIMEOUT_S
+
+    async def main() -> None:
+        async with desk(A) as at:
+            await at.pool.start([])
+            monkeypatch.setattr(pool, "_TURN_TIMEOUT_S", 0.0)
+            store = at.store.hanging = asyncio.Event()
+            first = asyncio.create_task(at.pool.remove(A))
+            await turns()
+            busy = "the list of nodes is busy with other changes: no turn within 0 s"
+            for change in (at.pool.remove(A), at.pool.add(A), at.pool.add(B)):
+                with pytest.raises(StoreError) as caught:
+                    await change
+                assert str(caught.value) == busy
+            store.set()
+            assert await first is True
+            await at.pool.add(B)
+            assert at.store.list == at.pool.uris() == at.traffic.attached == [B]
 
     run(main)
 
