@@ -8,6 +8,7 @@ import pytest
 from priolb.core.queueing.discipline import FastHighLow
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.timers import NO_SLOT
 from priolb.net.front.connection import FrontConnection
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
@@ -343,17 +344,73 @@ def test_a_request_that_waits_for_a_drained_node_is_tried_elsewhere_at_its_end()
         assert leaving.state.status.value == "drained"
 
 
-def test_a_node_that_is_removed_while_it_is_drained_is_not_cut_off() -> None:
+def test_what_a_node_that_is_removed_while_it_is_drained_has_in_flight_is_cut_off_as_well() -> None:
+    with Rig() as rig:
+        leaving, staying, client = rig.node(), rig.node(), rig.client()
+        client.send(POST)
+        call = leaving.accept()
+        rig.traffic.fleet.drain(leaving.state, 1.0, rig.clock.now)
+        rig.traffic.settle()
+        rig.traffic.detach(leaving.state)
+        rig.advance(0.9)
+        was_lost_before = call.is_lost
+        rig.advance(0.2)
+        assert (was_lost_before, call.is_lost) == (False, True)
+        staying.accept().send(ANSWER)
+        assert client.take()[-7:] == answer_at_client()[-7:]
+
+
+def test_a_node_that_is_removed_while_nobody_drains_it_is_not_cut_off() -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()
         client.send(POST)
         call = node.accept()
         rig.traffic.fleet.drain(node.state, 1.0, rig.clock.now)
+        rig.traffic.fleet.cordon(node.state, rig.clock.now)
         rig.traffic.settle()
         rig.traffic.detach(node.state)
         rig.advance(2)
         call.send(ANSWER)
         assert client.take()[:15] == b"HTTP/1.1 200 OK"
+
+
+def test_nothing_of_a_node_that_is_removed_while_it_is_drained_is_kept_once_nothing_is_in_flight() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        rig.traffic.fleet.drain(node.state, 3600.0, rig.clock.now)
+        rig.traffic.settle()
+        backend = rig.engine.backends[node.state.node_id]
+        rig.traffic.detach(node.state)
+        rig.advance(1)
+        assert (backend.lapses_at, rig.scheduler.fleet.next_due()) == (rig.clock.now - 1 + 3600, inf)
+        call.send(ANSWER)
+        rig.advance(2 * TICK_S)
+        assert (backend.wheel_slot, backend.watched_at) == (NO_SLOT, inf)
+
+
+def test_a_second_connection_to_a_node_that_is_removed_while_it_is_drained_is_cut_off_as_the_first() -> None:
+    """The one that was kept turns out to be closed, and the request goes out anew."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        kept = node.accept()
+        kept.send(ANSWER)
+        client.take()
+        client.send(POST)
+        rig.run()
+        rig.traffic.fleet.drain(node.state, 1.0, rig.clock.now)
+        rig.traffic.settle()
+        rig.traffic.detach(node.state)
+        kept.end()
+        call = node.accept()
+        rig.advance(0.9)
+        was_lost_before = call.is_lost
+        rig.advance(0.2)
+        assert (was_lost_before, call.is_lost) == (False, True)
+        client.end()
+        rig.run()
 
 
 # Time

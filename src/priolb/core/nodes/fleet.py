@@ -16,7 +16,7 @@ Invariants:
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Final
 
@@ -123,6 +123,8 @@ class Fleet:
         if self.nodes.pop(node.node_id, None) is not None:
             self.refresh(node, "removed", now)
             self.free.forget(node)
+            self._due = [due for due in self._due if due[2] is not node]
+            heapify(self._due)
 
     def watch_all(self) -> None:
         """Let the end of each lease matter to more than the averages, whatever its node."""
@@ -258,7 +260,7 @@ class Fleet:
         """Do what is due: rests that end, slots that come back, drains that have lasted long enough."""
         while self._due and self._due[0][0] <= now:
             at, _, node = heappop(self._due)
-            if at != node.due_at or node.node_id not in self.nodes:
+            if at != node.due_at:
                 continue
             node.due_at = inf
             if node.hard_stop_at <= now:
@@ -445,7 +447,7 @@ class Fleet:
         at = min(node.hard_stop_at, node.withheld_until, node.warmer_at if node.warm_from != inf else inf)
         if breaker.state == OPEN:
             at = min(at, breaker.until)
-        if at < node.due_at:
+        if at < node.due_at and node.node_id in self.nodes:
             node.due_at = at
             self._due_count += 1
             heappush(self._due, (at, self._due_count, node))

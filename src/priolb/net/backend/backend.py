@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from priolb.core.nodes.node import NodeState
+from priolb.core.timers import Lapsing
 from priolb.http.messages import ResponseHead
 from priolb.http.rewrite import Target
 from priolb.net.backend.connection import BackendConnection
@@ -39,8 +40,10 @@ class IdleBudget:
         self.count: int = 0
 
 
-class Backend:
+class Backend(Lapsing):
     """How to reach one node, and its idle connections, the most recently used first.
+
+    It lapses when its node is removed in the middle of a drain: at the end of that.
 
     Args:
         node: what the scheduler knows of it.
@@ -55,6 +58,7 @@ class Backend:
 
     __slots__ = (
         "_connections",
+        "_cut_at",
         "_idle",
         "_is_removed",
         "engine",
@@ -76,6 +80,7 @@ class Backend:
         target: Target,
         engine: Engine,
     ) -> None:
+        super().__init__()
         self.node = node
         self.host = host
         self.port = port
@@ -87,6 +92,7 @@ class Backend:
         self._idle: list[BackendConnection] = []
         self._connections: dict[BackendOutput, None] = {}  # all that are open, idle or not
         self._is_removed = False
+        self._cut_at: float = inf
 
     def start(
         self,
@@ -141,6 +147,9 @@ class Backend:
         if was_idle and connection in self._idle:
             self._idle = [each for each in self._idle if each is not connection]
             self.engine.idle.count -= 1
+        if self._cut_at < inf and not self._connections:
+            self.lapses_at = self.engine.clock()  # in a moment: another may take the place of the last one
+            self.engine.watch(self)
 
     def cut(self) -> None:
         """Let the time be over of everything that is under way to or from the node."""
@@ -158,3 +167,18 @@ class Backend:
         self._is_removed = True
         for connection in list(self._idle):
             connection.abort()
+
+    def remove(self, cut_at: float) -> None:
+        """Do as `close`, and cut off at `cut_at` (monotonic seconds) what is still under way then."""
+        self.close()
+        if self._connections:
+            self._cut_at = self.lapses_at = cut_at
+            self.engine.watch(self)
+
+    def on_lapse(self, now: float) -> None:
+        if now >= self._cut_at:
+            self._cut_at = inf
+            self.cut()
+        elif self._connections:
+            self.lapses_at = self._cut_at
+            self.engine.watch(self)

@@ -81,10 +81,10 @@ class NodeTraffic:
         self._engine.pump(now)
 
     def detach(self, node: NodeState) -> None:
-        """Forget a node, attached or not; what it has in flight goes on."""
+        """Forget a node, attached or not; what it has in flight goes on, until the end of its drain."""
         now = self._engine.clock()
         self.fleet.remove(node, now)
-        self._engine.backends.pop(node.node_id).close()
+        self._engine.backends.pop(node.node_id).remove(node.hard_stop_at)
         self._engine.pump(now)  # a retry that waited for this node may go elsewhere now
 
     async def probe(self, node: NodeState, timeout_s: float) -> None:

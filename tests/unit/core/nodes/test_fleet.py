@@ -192,6 +192,25 @@ def test_a_removed_node_is_forgotten_and_ends_what_it_has_in_flight() -> None:
     assert (fleet.candidates, fleet.free.length, two.in_flight) == ({}, 0, 2)
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_nobody_looks_at_a_removed_node_again(when: str) -> None:
+    """Whatever it has in flight: a rest, a slow start and a drain may be over hours later."""
+    one, two = nodes(2)
+    fleet = fleet_of(one, two)
+    take(fleet, 2)
+    if when == "before":
+        fleet.eject(one, "bad", NOW)
+        fleet.drain(one, 3600.0, NOW)
+        fleet.drain(two, 7200.0, NOW)
+        assert fleet.next_due() < inf
+    fleet.remove(one, NOW)
+    if when == "after":
+        one.breaker.open(NOW, 2.0, 60.0)
+        fleet.rest(one, "bad", NOW)
+    assert [node for _, _, node in fleet._due] == ([two] if when == "before" else [])
+    assert fleet.next_due() == (NOW + 7200 if when == "before" else inf)
+
+
 # The operator
 
 
