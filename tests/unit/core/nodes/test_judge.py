@@ -5,12 +5,14 @@ from math import inf
 import pytest
 
 from priolb.core.nodes.adaptive import AdaptiveSlots
+from priolb.core.nodes.affinity import Affinity
 from priolb.core.nodes.breaker import CLOSED, HALF_OPEN, OPEN
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.judge import Judge
 from priolb.core.nodes.node import Lease, NodeState
 from priolb.core.nodes.peak_ewma import PeakEwma
 from priolb.core.nodes.policy import HealthPolicy
+from priolb.core.nodes.selection import LeastInFlight, Selection
 from priolb.core.nodes.status import NodeStatus
 from priolb.core.outcome import GIVEN_UP, Outcome, Phase, Source
 from priolb.core.ticket import Ticket
@@ -25,9 +27,11 @@ POLICY = HealthPolicy(fall=3, rise=2, trusts_refusals=True, eject_after=5, rest_
 class Bench:
     """A judge with nodes 1, 2, 3, ...; tries take 20 ms."""
 
-    def __init__(self, count: int = 2, policy: HealthPolicy = POLICY, slots: int = 8) -> None:
+    def __init__(
+        self, count: int = 2, policy: HealthPolicy = POLICY, slots: int = 8, order: Selection | None = None
+    ) -> None:
         self.now = NOW
-        self.fleet = Fleet(policy=policy)
+        self.fleet = Fleet(order, policy)
         self.judge = Judge(self.fleet)
         self.nodes = [NodeState(number, "", slots, True) for number in range(1, count + 1)]
         self.sequence = 0
@@ -607,6 +611,23 @@ def test_a_removed_node_only_gives_its_slot_back() -> None:
     assert (bench.nodes[0].in_flight, bench.fleet.take_changes()) == (0, [])
     bench.try_on(2, answered(200), 1)
     assert bench.fleet.take_changes() == []
+
+
+def test_a_removed_node_that_answers_the_request_that_decided_does_not_come_back() -> None:
+    """Not into the order of nodes either, in which it would stand for ever."""
+    order = Affinity(LeastInFlight())
+    bench = Bench(order=order)
+    node = bench.nodes[0]
+    bench.fleet.eject(node, "bad", bench.now)
+    bench.fleet.advance(bench.now + 2)
+    bench.now += 2
+    lease = bench.lease(1)
+    bench.fleet.remove(node, bench.now)
+    bench.fleet.take_changes()
+    bench.judge.answering(lease, bench.now)
+    assert (node in order._nodes, bench.fleet.take_changes(), node.breaker.state) == (False, [], HALF_OPEN)
+    bench.end(lease, answered(200))
+    assert (node in order._nodes, node.in_flight) == (False, 0)
 
 
 def test_after_its_first_answer_a_node_is_not_watched_any_more() -> None:
