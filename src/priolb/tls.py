@@ -12,6 +12,9 @@ from priolb.errors import ConfigError
 _LOOK_INTERVAL_S: Final = 1.0
 _PEM_MAX_BYTES: Final = 1_000_000
 
+# What OpenSSL says of a certificate and a key of two pairs: of the same kind, or of different ones.
+_TWO_PAIRS: Final = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
+
 
 class Log(Protocol):
     """Where it is told that a certificate was taken up, or was not."""
@@ -69,7 +72,7 @@ class Certificate:
     def _read(self) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.set_alpn_protocols(["http/1.1"])
-        load_chain(context, self._cert_file, self._key_file, "TLS")
+        load_chain(context, self._cert_file, self._key_file, "TLS_CERT", "TLS_KEY")
         return context
 
     def _use_current(
@@ -104,14 +107,33 @@ class NodeTLS:
         self.unverified.verify_mode = ssl.CERT_NONE
 
 
-def load_chain(context: ssl.SSLContext, cert_file: str, key_file: str, setting: str) -> None:
+def client_context(ca_file: str, name: str) -> ssl.SSLContext:
+    """Return a context for connections whose other end has to prove who it is.
+
+    Args:
+        ca_file: PEM file of the roots that it is verified against; empty for those of the system.
+        name: of the setting or option that names the file.
+
+    Raises:
+        ConfigError: the file cannot be used.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except ssl.SSLError as error:
+        raise ConfigError(f"{name} {ca_file!r}: {error.reason or error}") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise ConfigError(f"{name} {ca_file!r}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def load_chain(context: ssl.SSLContext, cert_file: str, key_file: str, cert_name: str, key_name: str) -> None:
     """Load a certificate and its key into a context.
 
     Args:
         context: where they go.
         cert_file: PEM file of the certificate and what leads from it to a root.
         key_file: PEM file of its key, without a password; empty when it is in the first file.
-        setting: what the names of the settings begin with that name the files, `TLS` or `NODE_TLS`.
+        cert_name: of the setting or option that names the first file.
+        key_name: of that which names the second one.
 
     Raises:
         ConfigError: the files cannot be read, or do not belong together.
@@ -119,12 +141,12 @@ def load_chain(context: ssl.SSLContext, cert_file: str, key_file: str, setting: 
     try:
         context.load_cert_chain(cert_file, key_file or None, password=_no_password)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise ConfigError(_why(error, cert_file, key_file, setting)) from None
+        raise ConfigError(_why(error, cert_file, key_file, cert_name, key_name)) from None
 
 
-def _why(error: Exception, cert_file: str, key_file: str, setting: str) -> str:
+def _why(error: Exception, cert_file: str, key_file: str, cert_name: str, key_name: str) -> str:
     """Return why a certificate and its key could not be loaded, with the setting that is to be changed."""
-    cert, key = f"{setting}_CERT {cert_file!r}", f"{setting}_KEY {key_file!r}"
+    cert, key = f"{cert_name} {cert_file!r}", f"{key_name} {key_file!r}"
     contents = []
     for name, file in ((cert, cert_file), (key, key_file)):
         try:
@@ -133,23 +155,20 @@ def _why(error: Exception, cert_file: str, key_file: str, setting: str) -> str:
         except (OSError, ValueError) as fault:  # ValueError: a name with a zero byte
             return f"{name}: {getattr(fault, 'strerror', None) or fault}"
     if not key_file and b"PRIVATE KEY-----" not in contents[0]:
-        return f"{cert}: holds no private key, and {setting}_KEY names none"
+        return f"{cert}: holds no private key, and {key_name} names none"
     files = f"{cert} and {key}" if key_file else cert
     if isinstance(error, ssl.SSLError):
+        if error.reason in _TWO_PAIRS:
+            return f"{files}: certificate and key do not belong together"
         return f"{files}: {error.reason or 'nothing in PEM form'}"
     return f"{files}: {getattr(error, 'strerror', None) or error}"
 
 
 def _node_context(ca_file: str, cert_file: str, key_file: str) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca_file or None)
-    except ssl.SSLError as error:
-        raise ConfigError(f"NODE_TLS_CA {ca_file!r}: {error.reason or error}") from None
-    except OSError as error:
-        raise ConfigError(f"NODE_TLS_CA {ca_file!r}: {error.strerror or error}") from None
+    context = client_context(ca_file, "NODE_TLS_CA")
     context.set_alpn_protocols(["http/1.1"])
     if cert_file:
-        load_chain(context, cert_file, key_file, "NODE_TLS")
+        load_chain(context, cert_file, key_file, "NODE_TLS_CERT", "NODE_TLS_KEY")
     return context
 
 

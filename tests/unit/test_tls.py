@@ -70,7 +70,7 @@ def test_a_certificate_is_shown_and_another_once_its_files_have_changed(files: F
     assert certificate.refresh() is False
 
 
-def test_a_certificate_with_a_key_of_another_kind_takes_the_place_of_the_first(files: Files) -> None:
+def test_a_certificate_with_a_key_of_ansecond_takes_the_place_of_the_first(files: Files) -> None:
     """In one context both would stand side by side, and many clients would be shown the old one."""
     certificate = files.certificate()
     files.write(kind=trustme.KeyType.RSA)
@@ -82,7 +82,7 @@ def test_a_certificate_with_a_key_of_another_kind_takes_the_place_of_the_first(f
 @pytest.mark.parametrize(
     ("what", "reason"),
     [
-        ("key of another", "TLS_CERT '{}' and TLS_KEY '{}': KEY_VALUES_MISMATCH"),
+        ("key of another", "TLS_CERT '{}' and TLS_KEY '{}': certificate and key do not belong together"),
         ("no certificate", "TLS_CERT '{}' and TLS_KEY '{}': nothing in PEM form"),
         ("gone", "TLS_KEY '{1}': No such file or directory"),
     ],
@@ -177,7 +177,16 @@ def test_a_key_may_come_by_a_pipe(files: Files) -> None:
         ("missing.pem", "key.pem", "X_CERT '{}/missing.pem': No such file or directory"),
         ("cert.pem", "missing.pem", "X_KEY '{}/missing.pem': No such file or directory"),
         ("cert.pem", "", "X_CERT '{}/cert.pem': holds no private key, and X_KEY names none"),
-        ("cert.pem", "other.pem", "X_CERT '{0}/cert.pem' and X_KEY '{0}/other.pem': KEY_VALUES_MISMATCH"),
+        (
+            "cert.pem",
+            "other.pem",
+            "X_CERT '{0}/cert.pem' and X_KEY '{0}/other.pem': certificate and key do not belong together",
+        ),
+        (
+            "cert.pem",
+            "second.pem",
+            "X_CERT '{0}/cert.pem' and X_KEY '{0}/second.pem': certificate and key do not belong together",
+        ),
         ("text.pem", "key.pem", "X_CERT '{0}/text.pem' and X_KEY '{0}/key.pem': nothing in PEM form"),
         (
             "cert.pem",
@@ -198,13 +207,15 @@ def test_files_that_cannot_be_used_are_named_with_the_reason(
 
     other = files.ca.issue_cert("localhost")
     (tmp_path / "other.pem").write_bytes(other.private_key_pem.bytes())
+    second = files.ca.issue_cert("localhost", key_type=trustme.KeyType.RSA)
+    (tmp_path / "second.pem").write_bytes(second.private_key_pem.bytes())
     (tmp_path / "text.pem").write_text("nothing\n")
     plain = load_pem_private_key(files.key.read_bytes(), None)
     locked = plain.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
     (tmp_path / "locked.pem").write_bytes(locked)
     key_file = str(tmp_path / key) if key else ""
     with pytest.raises(ConfigError) as error:
-        load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), str(tmp_path / cert), key_file, "X")
+        load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), str(tmp_path / cert), key_file, "X_CERT", "X_KEY")
     assert str(error.value) == reason.format(tmp_path)
 
 

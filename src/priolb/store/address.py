@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from priolb.errors import ConfigError
+from priolb.tls import client_context, load_chain
 
 REDIS_PORT = 6379
 _PORT_MAX = 65535
@@ -138,6 +139,24 @@ def redis_address(uri: str) -> RedisAddress:
         password=_decoded(parts.password),
         tls=_tls(uri, options) if parts.scheme == "rediss" else None,
     )
+
+
+def check_tls_files(uri: str, tls: Tls) -> None:
+    """Do nothing if the files that TLS options of `uri` name can be used.
+
+    The client reads them with each connection, and says of one that is missing that it cannot connect.
+
+    Raises:
+        ConfigError: names `REDIS_URI`, the masked value, the option and what is wrong with its file.
+    """
+    try:
+        context = client_context(tls.ca_path or "", "ssl_ca_certs")
+        if tls.cert_path is not None:
+            load_chain(context, tls.cert_path, tls.key_path or "", "ssl_certfile", "ssl_keyfile")
+        elif tls.key_path is not None:
+            raise ConfigError("ssl_keyfile: a key without a certificate (ssl_certfile)")
+    except ConfigError as error:
+        raise _refused(uri, str(error)) from None
 
 
 def _socket_address(uri: str, parts: SplitResult, options: dict[str, str]) -> RedisAddress:

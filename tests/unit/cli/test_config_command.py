@@ -156,6 +156,10 @@ def test_what_cannot_be_done_is_told_in_one_line(
             "REDIS_URI = 'foo'",
             "REDIS_URI 'foo': it is none of dev, sqlite:///path, host:port, redis://host, rediss://host, unix:///path",
         ),
+        (
+            "REDIS_URI = 'rediss://r?ssl_ca_certs=no.pem'",
+            "REDIS_URI 'rediss://r?ssl_ca_certs=no.pem': ssl_ca_certs 'no.pem': No such file or directory",
+        ),
         ("TLS_CERT = 'none.pem'", "TLS_CERT 'none.pem': No such file or directory"),
         ("NODE_TLS_CA = 'none.pem'", "NODE_TLS_CA 'none.pem': No such file or directory"),
         ("NODE_TLS_KEY = 'none.pem'", "NODE_TLS_KEY: a key without a certificate (NODE_TLS_CERT)"),

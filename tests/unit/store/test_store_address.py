@@ -1,6 +1,9 @@
 """Which store a URI names, what is refused, and that no refusal repeats a password."""
 
+from pathlib import Path
+
 import pytest
+import trustme
 
 from priolb.errors import ConfigError
 from priolb.store import open_store
@@ -175,6 +178,43 @@ def test_no_refusal_repeats_a_password(uri: str) -> None:
         redis_address(uri)
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ("ssl_ca_certs={}/none.pem", "ssl_ca_certs '{}/none.pem': No such file or directory"),
+        ("ssl_ca_certs={}/text.pem", "ssl_ca_certs '{}/text.pem': NO_CERTIFICATE_OR_CRL_FOUND"),
+        ("ssl_certfile={}/none.pem", "ssl_certfile '{}/none.pem': No such file or directory"),
+        (
+            "ssl_certfile={0}/text.pem&ssl_keyfile={0}/none.pem",
+            "ssl_keyfile '{}/none.pem': No such file or directory",
+        ),
+        (
+            "ssl_certfile={}/text.pem",
+            "ssl_certfile '{}/text.pem': holds no private key, and ssl_keyfile names none",
+        ),
+        ("ssl_keyfile={}/text.pem", "ssl_keyfile: a key without a certificate (ssl_certfile)"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_with_its_option(
+    tmp_path: Path, options: str, fault: str
+) -> None:
+    """By the client it would be a server that cannot be reached."""
+    (tmp_path / "text.pem").write_text("nothing\n")
+    uri = f"rediss://:hunter2@cache:7000?{options.format(tmp_path)}"
+    with pytest.raises(ConfigError) as caught:
+        open_store(uri, "")
+    assert str(caught.value) == f"REDIS_URI {masked(uri)!r}: {fault.format(tmp_path)}"
+    assert "hunter2" not in str(caught.value)
+
+
+def test_files_that_can_be_used_are_taken(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("me").private_key_and_cert_chain_pem.write_to_path(tmp_path / "me.pem")
+    uri = f"rediss://cache?ssl_ca_certs={tmp_path}/ca.pem&ssl_certfile={tmp_path}/me.pem"
+    assert open_store(uri, "").describe() == "rediss://cache:6379/0"
 
 
 def test_an_address_does_not_print_its_password() -> None:
