@@ -125,6 +125,7 @@ class Fleet:
             self.free.forget(node)
             self._due = [due for due in self._due if due[2] is not node]
             heapify(self._due)
+            node.due_at = inf
 
     def watch_all(self) -> None:
         """Let the end of each lease matter to more than the averages, whatever its node."""

@@ -209,6 +209,8 @@ def test_nobody_looks_at_a_removed_node_again(when: str) -> None:
         fleet.rest(one, "bad", NOW)
     assert [node for _, _, node in fleet._due] == ([two] if when == "before" else [])
     assert fleet.next_due() == (NOW + 7200 if when == "before" else inf)
+    fleet.add(one, NOW)
+    assert one in [node for _, _, node in fleet._due], "its rest is not over"
 
 
 # The operator
