@@ -309,3 +309,30 @@ def test_a_file_of_another_kind_in_place_of_the_list_is_an_error_until_a_list_is
         await store.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("comes", [None, b""])
+def test_a_change_during_which_the_file_goes_is_not_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comes: bytes | None
+) -> None:
+    path = tmp_path / "nodes.db"
+
+    def lose(_deadline: float) -> None:
+        """Lose the file between the look at it and the change."""
+        path.rename(tmp_path / "gone")
+        if comes is not None:
+            path.write_bytes(comes)
+
+    async def main() -> None:
+        store = SqliteStore(str(path))
+        await store.open()
+        monkeypatch.setattr(store, "_keep_to_the_path", lose)
+        with pytest.raises(StoreError) as caught:
+            await store.add(A)
+        what = (
+            "deleted or moved while in use" if comes is None else "replaced during the change, which is lost"
+        )
+        assert str(caught.value).startswith(f"store sqlite:///{path}: the file was {what}")
+        await store.close()
+
+    asyncio.run(main())

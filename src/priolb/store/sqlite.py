@@ -115,10 +115,10 @@ class SqliteStore:
         return [uri for (uri,) in rows]
 
     async def add(self, uri: str) -> bool:
-        return await self._run(lambda: self._execute(_INSERT, uri).rowcount == 1, self._call_timeout_s)
+        return await self._run(lambda: self._change(_INSERT, uri), self._call_timeout_s)
 
     async def remove(self, uri: str) -> bool:
-        return await self._run(lambda: self._execute(_DELETE, uri).rowcount == 1, self._call_timeout_s)
+        return await self._run(lambda: self._change(_DELETE, uri), self._call_timeout_s)
 
     async def close(self) -> None:
         thread, self._thread = self._thread, None
@@ -200,6 +200,14 @@ class SqliteStore:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                     raise
             time.sleep(_WAL_RETRY_S)
+
+    def _change(self, statement: str, uri: str) -> bool:
+        is_changed = self._execute(statement, uri).rowcount == 1
+        if self._file_now() != self._file:
+            raise StoreError(
+                f"store {self.describe()}: the file was replaced during the change, which is lost"
+            )
+        return is_changed
 
     def _execute(self, statement: str, *values: str) -> sqlite3.Cursor:
         if self._connection is None:  # `open` is still under way, or has failed in the meantime
