@@ -246,6 +246,8 @@ class _Balancer:
             Metrics(self._nodes.known, queue, self._requests, self._pulse, limits).page,
             self._debug_pages(),
             log,
+            self._requests.rejections,
+            time.monotonic,
         )
         has_own_admin = settings.admin_listen is not None
         self._data = self._listener(forwards=True, is_admin=not has_own_admin)

@@ -117,7 +117,8 @@ def test_a_stranger_sees_no_metrics(launch: Launch) -> None:
         assert answer.status == 403
         assert b"priolb_" not in answer.body
         balancer.wait_for("Admin call refused", method=method, path="/metrics", status=403)
-    assert scrape(balancer, BEARER)["priolb_requests_total",] == 0
+    series = scrape(balancer, BEARER)
+    assert (series["priolb_requests_total",], series["priolb_rejections_total", "403"]) == (0, 2)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])

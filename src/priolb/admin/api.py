@@ -47,7 +47,8 @@ _METRICS_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 _JSON_TYPE: Final = b"application/json"
 # What is told of so many nodes takes a millisecond or two.
 _ITEMS_AT_ONCE: Final = 100
-_MAX_LOGGED_PATH_BYTES: Final = 256
+# Of a method and of a path.
+_MAX_LOGGED_BYTES: Final = 256
 _MAX_SHOWN_NAME: Final = 80
 
 
@@ -62,10 +63,15 @@ class Nodes(Protocol):
 
 
 class Log(Protocol):
-    """Where calls that were refused or failed are told."""
+    """Where calls that failed are told."""
 
-    def warning(self, msg: str, /, **fields: object) -> None: ...
     def error(self, msg: str, /, **fields: object) -> None: ...
+
+
+class Refusals(Protocol):
+    """Counts calls that were refused, and tells of them; see `telemetry.refusals`."""
+
+    def call_refused(self, call: dict[str, str], peer: str, status: int, detail: str, now: float) -> None: ...
 
 
 def is_own(method: bytes, path: bytes) -> bool:
@@ -88,10 +94,12 @@ class AdminApi:
         is_ready: whether the program takes requests.
         metrics: returns what is counted and measured, in the text format of Prometheus.
         debug: the debug pages that are turned on, None for none.
-        log: is told of calls that were refused or failed.
+        log: is told of calls that failed.
+        refusals: is told of those that were refused.
+        clock: returns monotonic seconds.
     """
 
-    __slots__ = ("_access", "_debug", "_is_ready", "_log", "_metrics", "_nodes")
+    __slots__ = ("_access", "_clock", "_debug", "_is_ready", "_log", "_metrics", "_nodes", "_refusals")
 
     def __init__(
         self,
@@ -101,6 +109,8 @@ class AdminApi:
         metrics: Callable[[], Awaitable[bytes]],
         debug: DebugPages | None,
         log: Log,
+        refusals: Refusals,
+        clock: Callable[[], float],
     ) -> None:
         self._nodes = nodes
         self._access = access
@@ -108,6 +118,8 @@ class AdminApi:
         self._metrics = metrics
         self._debug = debug
         self._log = log
+        self._refusals = refusals
+        self._clock = clock
 
     def owns(self, method: bytes, path: bytes) -> bool:
         """Return whether a request is for the program itself; see `is_own`."""
@@ -124,7 +136,8 @@ class AdminApi:
         except StoreError as error:
             return self._refuse(request, 503, str(error), RETRY_AFTER)
         except Exception:  # noqa: BLE001 - whatever it is: it is logged, and the client gets an answer
-            self._log.error("Admin call failed", **_call(request), exception=traceback.format_exc().rstrip())
+            exception = traceback.format_exc().rstrip()
+            self._log.error("Admin call failed", **_call(request), peer=request.peer, exception=exception)
             return LocalResponse(500, b"internal error\n")
 
     async def _route(self, request: LocalRequest) -> LocalResponse:
@@ -199,7 +212,7 @@ class AdminApi:
         return self._refuse(request, 405, "method not allowed", b"Allow: %s\r\n" % b", ".join(methods))
 
     def _refuse(self, request: LocalRequest, status: int, text: str, fields: bytes = b"") -> LocalResponse:
-        self._log.warning("Admin call refused", **_call(request), status=status, err=text)
+        self._refusals.call_refused(_call(request), request.peer, status, text, self._clock())
         return LocalResponse(status, text.encode(errors="backslashreplace") + b"\n", fields=fields)
 
 
@@ -208,9 +221,8 @@ def _call(request: LocalRequest) -> dict[str, str]:
     head = request.head
     return {
         **({"reqID": head.request_id.decode("utf-8", "replace")} if head.request_id else {}),
-        "method": head.method.decode("latin-1"),
-        "path": head.path[:_MAX_LOGGED_PATH_BYTES].decode("latin-1"),
-        "peer": request.peer,
+        "method": head.method[:_MAX_LOGGED_BYTES].decode("latin-1"),
+        "path": head.path[:_MAX_LOGGED_BYTES].decode("latin-1"),
     }
 
 

@@ -238,8 +238,8 @@ METRICS: Final = (
         "priolb_rejections_total",
         Kind.COUNTER,
         ("status",),
-        "What was turned away before it came to a lane, by the status of the answer, 0 for none; each "
-        "is there from its first time on.",
+        "What was turned away before it came to a lane, refused admin calls among it, by the status of the "
+        "answer, 0 for none; each is there from its first time on.",
         lambda facts: [
             ((str(status),), count) for status, count in sorted(facts.requests.rejections.totals.items())
         ],

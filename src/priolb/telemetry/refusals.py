@@ -1,6 +1,7 @@
 """What clients were refused, counted, and in the log: one by one while it is little, together when it is not.
 
-Refusals are of requests that got an answer of ours; rejections, of what was no request that could be served.
+Refusals are of requests that got an answer of ours; rejections, of what was no request that could be served,
+and of admin calls.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class RefusalLog:
 
 
 class RejectionLog:
-    """Counts rejections, and logs them one by one up to a hundred in a second.
+    """Counts rejections, and logs them one by one: up to a hundred connections and as many calls in a second.
 
     Args:
         logger: where the lines go.
@@ -121,19 +122,21 @@ class RejectionLog:
     `totals` is how many there have been, by the status of the answer, 0 for none.
     """
 
-    __slots__ = ("_logger", "_ration", "_untold", "totals")
+    __slots__ = ("_call_ration", "_logger", "_ration", "_untold", "_untold_calls", "totals")
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
         self._ration = _Ration()
+        self._call_ration = _Ration()
         self.totals: dict[int, int] = {}
         # How many have no line yet, and of which peer the last one was, by status.
         self._untold: dict[int, tuple[int, str]] = {}
+        self._untold_calls: dict[int, tuple[int, str]] = {}
 
     def rejected(self, request_id: bytes, peer: str, status: int, detail: str, now: float) -> None:
         """Take note that what a client sent was rejected, at `now` (monotonic seconds)."""
         if self._ration.renews(now):
-            self.tell_others()
+            self._tell_connections()
         self.totals[status] = self.totals.get(status, 0) + 1
         if self._ration.has_line():
             self._logger.warning(
@@ -142,11 +145,34 @@ class RejectionLog:
         else:
             self._untold[status] = (self._untold.get(status, (0, ""))[0] + 1, peer)
 
+    def call_refused(self, call: dict[str, str], peer: str, status: int, detail: str, now: float) -> None:
+        """Take note that an admin call was refused, at `now` (monotonic seconds).
+
+        Args:
+            call: what its line says of it, by the names of fields.
+        """
+        if self._call_ration.renews(now):
+            self._tell_calls()
+        self.totals[status] = self.totals.get(status, 0) + 1
+        if self._call_ration.has_line():
+            self._logger.warning("Admin call refused", **call, peer=peer, status=status, err=detail)
+        else:
+            self._untold_calls[status] = (self._untold_calls.get(status, (0, ""))[0] + 1, peer)
+
     def tell_others(self) -> None:
         """Log how many have been rejected without a line of their own since the last call."""
+        self._tell_connections()
+        self._tell_calls()
+
+    def _tell_connections(self) -> None:
         for status, (count, peer) in self._untold.items():
             self._logger.warning("More connections rejected", statusCode=status, rejections=count, last=peer)
         self._untold.clear()
+
+    def _tell_calls(self) -> None:
+        for status, (count, peer) in self._untold_calls.items():
+            self._logger.warning("More admin calls refused", status=status, calls=count, last=peer)
+        self._untold_calls.clear()
 
 
 def id_field(request_id: bytes) -> dict[str, str]:

@@ -64,6 +64,18 @@ class FakeNodes:
         self.changes.append((kind, uri))
 
 
+class RecordingRefusals:
+    """Keeps what it is told as lines of a log, and when."""
+
+    def __init__(self, log: RecordingLog) -> None:
+        self.times: list[float] = []
+        self._log = log
+
+    def call_refused(self, call: dict[str, str], peer: str, status: int, detail: str, now: float) -> None:
+        self._log.warning("Admin call refused", **call, peer=peer, status=status, err=detail)
+        self.times.append(now)
+
+
 async def a_page() -> bytes:
     return b"up 1\n"
 
@@ -78,7 +90,10 @@ class Desk:
         self.log = RecordingLog()
         access = AdminAccess([ip_network("127.0.0.0/8")], "s3cret")
         debug = DebugPages(self.log, has_log_test=False, has_pprof=True) if has_debug else None
-        self.api = AdminApi(self.nodes, access, lambda: is_ready, a_page, debug, self.log)
+        self.refusals = RecordingRefusals(self.log)
+        self.api = AdminApi(
+            self.nodes, access, lambda: is_ready, a_page, debug, self.log, self.refusals, lambda: 7.0
+        )
 
     def ask(self, request: LocalRequest) -> tuple[int, bytes, bytes, bytes]:
         async def main() -> tuple[int, bytes, bytes, bytes]:
@@ -434,10 +449,14 @@ def test_a_debug_page_that_is_turned_off_is_404_and_tells_how_to_turn_it_on(
     assert answer == (404, text, TEXT, b"")
 
 
-def test_a_long_path_is_not_logged_whole() -> None:
+def test_neither_a_long_path_nor_a_long_method_is_logged_whole() -> None:
     desk = Desk()
     desk.ask(local_request("GET", "/" + "x" * 60_000))
-    assert desk.log.lines[0][2]["path"] == "/" + "x" * 255
+    desk.ask(local_request("M" * 60_000, "/metrics"))
+    [(*_, of_path), (*_, of_method)] = desk.log.lines
+    assert of_path["path"] == "/" + "x" * 255
+    assert of_method["method"] == "M" * 256
+    assert desk.refusals.times == [7.0, 7.0]
 
 
 def test_changes_reach_the_node_pool_and_its_refusals_reach_the_client() -> None:
@@ -449,7 +468,8 @@ def test_changes_reach_the_node_pool_and_its_refusals_reach_the_client() -> None
         factory = NodeFactory(traffic, slots, False, NodeTLS("", "", ""), attestors)
         pool = NodePool(store, traffic, factory, slots, NoPause(), 30.0, log)
         access = AdminAccess([ip_network("127.0.0.0/8")], "")
-        api: LocalHandler = AdminApi(pool, access, lambda: True, a_page, None, log)
+        refusals = RecordingRefusals(log)
+        api: LocalHandler = AdminApi(pool, access, lambda: True, a_page, None, log, refusals, lambda: 7.0)
 
         async def ask(method: str, uri: str) -> tuple[int, bytes]:
             response = await api.handle(local_request(method, "/nodes", b'{"uri":"%s"}' % uri.encode()))

@@ -112,3 +112,54 @@ def test_rejections_have_lines_of_their_own_while_they_are_few() -> None:
     assert log.totals == {400: 87, 503: 44}
     log.tell_others()
     assert lines.take() == []
+
+
+def test_refused_admin_calls_have_lines_of_their_own_while_they_are_few() -> None:
+    """Each had one, so that one stranger wrote a hundred megabytes a second."""
+    lines = Lines()
+    log = RejectionLog(logger_of(lines))
+    for number in range(LINES_PER_S + 30):
+        call = {"reqID": f"id-{number}", "method": "GET", "path": "/metrics"}
+        log.call_refused(call, f"192.0.2.{number}", 404 if number % 3 else 403, "because", 7.0)
+    said = lines.take()
+    assert len(said) == LINES_PER_S
+    assert said[99] == {
+        "msg": "Admin call refused",
+        "reqID": "id-99",
+        "method": "GET",
+        "path": "/metrics",
+        "peer": "192.0.2.99",
+        "status": 403,
+        "err": "because",
+    }
+    log.rejected(b"", "192.0.2.200", 400, "nonsense", 7.5)
+    assert [line["msg"] for line in lines.take()] == ["Connection rejected"], "neither keeps the other out"
+    log.call_refused({"method": "PUT", "path": "/nodes"}, "192.0.2.201", 405, "late", 8.0)
+    more = {"msg": "More admin calls refused"}
+    assert lines.take() == [
+        {**more, "status": 404, "calls": 20, "last": "192.0.2.128"},
+        {**more, "status": 403, "calls": 10, "last": "192.0.2.129"},
+        {
+            "msg": "Admin call refused",
+            "method": "PUT",
+            "path": "/nodes",
+            "peer": "192.0.2.201",
+            "status": 405,
+            "err": "late",
+        },
+    ]
+    assert log.totals == {404: 86, 403: 44, 400: 1, 405: 1}
+
+
+def test_refused_admin_calls_that_were_the_last_are_told_when_somebody_asks_and_once() -> None:
+    lines = Lines()
+    log = RejectionLog(logger_of(lines))
+    for _ in range(LINES_PER_S + 1):
+        log.call_refused({}, "192.0.2.1", 403, "because", 7.0)
+    lines.take()
+    log.tell_others()
+    assert lines.take() == [
+        {"msg": "More admin calls refused", "status": 403, "calls": 1, "last": "192.0.2.1"}
+    ]
+    log.tell_others()
+    assert lines.take() == []
