@@ -52,6 +52,17 @@ def test_changes_and_debug_pages_are_403_for_strangers(
     assert (refused["peer"], refused["status"]) == ("127.0.0.1", 403)
 
 
+def test_a_stranger_is_refused_before_the_body_is_there(launch: Launch, connect: Connect) -> None:
+    balancer = launch(**STRANGERS_ONLY)
+    head = b"POST /nodes HTTP/1.1\r\nHost: b\r\nContent-Length: 65536\r\n"
+    polite = connect(balancer)
+    polite.send(head + b"Expect: 100-continue\r\n\r\n")
+    assert polite.receive().status == 403
+    pushy = connect(balancer)
+    pushy.send(head + b"\r\n" + b"x" * 65535)
+    assert pushy.receive().status == 403
+
+
 def test_the_token_lets_a_stranger_in(launch: Launch, new_node: NewNode) -> None:
     node = new_node()
     balancer = launch(ENABLE_PPROF="1", ADMIN_TOKEN="s3cret", **STRANGERS_ONLY)

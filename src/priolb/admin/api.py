@@ -26,7 +26,7 @@ from typing import Final, Protocol
 from priolb.admin.access import AdminAccess
 from priolb.admin.debug import NO_SUCH_PAGE, DebugPages
 from priolb.errors import ClientError, ConfigError, NodeError, StoreError
-from priolb.http.messages import LocalRequest, LocalResponse
+from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
 from priolb.http.refusal import RETRY_AFTER
 
 _READS: Final = (b"GET", b"HEAD")
@@ -127,37 +127,65 @@ class AdminApi:
 
     async def handle(self, request: LocalRequest) -> LocalResponse:
         """Answer any request, with 404 what is no route; never raises."""
+        head, peer = request.head, request.peer
         try:
-            return await self._route(request)
+            return self.refusal(head, peer) or await self._answer(head, request.body)
         except ClientError as error:
-            return self._refuse(request, error.status, str(error))
+            return self._refuse(head, peer, error.status, str(error))
         except (ConfigError, NodeError) as error:
-            return self._refuse(request, 400, str(error))
+            return self._refuse(head, peer, 400, str(error))
         except StoreError as error:
-            return self._refuse(request, 503, str(error), RETRY_AFTER)
+            return self._refuse(head, peer, 503, str(error), RETRY_AFTER)
         except Exception:  # noqa: BLE001 - whatever it is: it is logged, and the client gets an answer
             exception = traceback.format_exc().rstrip()
-            self._log.error("Admin call failed", **_call(request), peer=request.peer, exception=exception)
+            self._log.error("Admin call failed", **_call(head), peer=peer, exception=exception)
             return LocalResponse(500, b"internal error\n")
 
-    async def _route(self, request: LocalRequest) -> LocalResponse:
-        method, path = request.head.method, request.head.path
-        if path.startswith(_DEBUG):
-            return await self._debug_page(request)
-        methods = _METHODS.get(path)
+    def refusal(self, head: RequestHead, peer: str) -> LocalResponse | None:
+        """Return the answer that refuses a request for its head alone, None to let it in.
+
+        Args:
+            peer: address of the client's end of the connection, empty for a Unix socket.
+        """
+        is_debug = head.path.startswith(_DEBUG)
+        methods = _READS if is_debug else _METHODS.get(head.path)
         if methods is None:
-            raise ClientError(404, "not found")
-        if method not in methods:
-            return self._refuse_method(request, methods)
-        if method in _CHANGES:
-            return await self._change(request)
-        if path == b"/nodes":
-            if b"detail=1" not in request.head.query.split(b"&"):
-                return _json(self._nodes.uris())
-            self._check_access(request)
+            return self._refuse(head, peer, 404, "not found")
+        if is_debug or head.method in methods:
+            why = self._why_forbidden(head, peer)
+            if why:
+                return self._refuse(
+                    head, peer, 403, f"forbidden: {why}; send ADMIN_TOKEN as Authorization: Bearer"
+                )
+        if head.method not in methods:
+            fields = b"Allow: %s\r\n" % b", ".join(methods)
+            return self._refuse(head, peer, 405, "method not allowed", fields)
+        return None
+
+    def _why_forbidden(self, head: RequestHead, peer: str) -> str:
+        """Return why a peer may not do what it asks for, empty when it may."""
+        authorization = head.known.get(b"authorization")
+        # A browser on a trusted machine sends whatever the pages in it ask for, and a page needs no leave to
+        # send a simple POST anywhere. But it cannot keep the browser from adding Origin, nor know the token.
+        if head.method in _CHANGES and b"origin" in head.known and not self._access.has_token(authorization):
+            return "sent by a web page (the request has an Origin field), which ADMIN_ALLOW does not let in"
+        if _is_open(head) or self._access.allows(peer, authorization):
+            return ""
+        return f"{peer or 'a peer without an address'} is not in ADMIN_ALLOW"
+
+    async def _answer(self, head: RequestHead, body: bytes) -> LocalResponse:
+        path = head.path
+        if path.startswith(_DEBUG):
+            if self._debug is None:
+                raise ClientError(404, NO_SUCH_PAGE)
+            return await self._debug.answer(path, head.query)
+        if head.method in _CHANGES:
+            return await self._change(head.method, body)
+        if _is_detailed(head):
             return await _json_list(self._nodes.details())
+        if path == b"/nodes":
+            return _json(self._nodes.uris())
         if path == b"/metrics":
-            self._check_access(request)
             return LocalResponse(200, await self._metrics(), _METRICS_TYPE)
         if path == b"/healthz":
             return LocalResponse(200, b"ok\n")
@@ -167,23 +195,13 @@ class AdminApi:
             )
         return LocalResponse(200, b"prio-load-balancer\n")
 
-    async def _change(self, request: LocalRequest) -> LocalResponse:
-        known = request.head.known
-        # A browser on a trusted machine sends whatever the pages in it ask for, and a page needs no leave to
-        # send a simple POST anywhere. But it cannot keep the browser from adding Origin, nor know the token.
-        if b"origin" in known and not self._access.has_token(known.get(b"authorization")):
-            raise ClientError(
-                403,
-                "forbidden: sent by a web page (the request has an Origin field), which ADMIN_ALLOW does not "
-                "let in; send ADMIN_TOKEN as Authorization: Bearer",
-            )
-        self._check_access(request)
-        members = _members_of(request.body)
+    async def _change(self, method: bytes, body: bytes) -> LocalResponse:
+        members = _members_of(body)
         uri = _uri_of(members)
-        if request.head.method == b"POST":
+        if method == b"POST":
             await self._nodes.add(uri)
             is_there = True
-        elif request.head.method == b"PATCH":
+        elif method == b"PATCH":
             order = {name: value for name, value in members.items() if name != "uri"}
             is_there = self._nodes.change(uri, order)
         else:
@@ -192,33 +210,25 @@ class AdminApi:
             raise ClientError(400, "node not found")
         return LocalResponse(200, b"")
 
-    async def _debug_page(self, request: LocalRequest) -> LocalResponse:
-        self._check_access(request)
-        if request.head.method not in _READS:
-            return self._refuse_method(request, _READS)
-        if self._debug is None:
-            raise ClientError(404, NO_SUCH_PAGE)
-        return await self._debug.answer(request.head.path, request.head.query)
-
-    def _check_access(self, request: LocalRequest) -> None:
-        if not self._access.allows(request.peer, request.head.known.get(b"authorization")):
-            raise ClientError(
-                403,
-                f"forbidden: {request.peer or 'a peer without an address'} is not in ADMIN_ALLOW; "
-                "send ADMIN_TOKEN as Authorization: Bearer",
-            )
-
-    def _refuse_method(self, request: LocalRequest, methods: tuple[bytes, ...]) -> LocalResponse:
-        return self._refuse(request, 405, "method not allowed", b"Allow: %s\r\n" % b", ".join(methods))
-
-    def _refuse(self, request: LocalRequest, status: int, text: str, fields: bytes = b"") -> LocalResponse:
-        self._refusals.call_refused(_call(request), request.peer, status, text, self._clock())
+    def _refuse(
+        self, head: RequestHead, peer: str, status: int, text: str, fields: bytes = b""
+    ) -> LocalResponse:
+        self._refusals.call_refused(_call(head), peer, status, text, self._clock())
         return LocalResponse(status, text.encode(errors="backslashreplace") + b"\n", fields=fields)
 
 
-def _call(request: LocalRequest) -> dict[str, str]:
+def _is_open(head: RequestHead) -> bool:
+    """Return whether a request is answered to everybody: it changes nothing and shows little."""
+    is_inside = head.path == b"/metrics" or head.path.startswith(_DEBUG) or _is_detailed(head)
+    return head.method not in _CHANGES and not is_inside
+
+
+def _is_detailed(head: RequestHead) -> bool:
+    return head.path == b"/nodes" and b"detail=1" in head.query.split(b"&")
+
+
+def _call(head: RequestHead) -> dict[str, str]:
     """Return what logs say of a call."""
-    head = request.head
     return {
         **({"reqID": head.request_id.decode("utf-8", "replace")} if head.request_id else {}),
         "method": head.method[:_MAX_LOGGED_BYTES].decode("latin-1"),

@@ -300,6 +300,38 @@ def test_a_stranger_may_neither_change_nor_look_inside(
     assert desk.log.lines == [("warning", "Admin call refused", line)]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "peer", "status"),
+    [
+        ("POST", "/nodes", STRANGER, 403),
+        ("PATCH", "/nodes", STRANGER, 403),
+        ("DELETE", "/nodes", STRANGER, 403),
+        ("GET", "/nodes?detail=1", STRANGER, 403),
+        ("GET", "/metrics", STRANGER, 403),
+        ("POST", "/debug/pprof/", STRANGER, 403),
+        ("POST", "/debug/pprof/", "127.0.0.1", 405),
+        ("PUT", "/nodes", "127.0.0.1", 405),
+        ("POST", "/sim", "127.0.0.1", 404),
+        ("POST", "/nodes", "127.0.0.1", 0),
+        ("GET", "/nodes?detail=1", "127.0.0.1", 0),
+        ("GET", "/nodes", STRANGER, 0),
+        ("GET", "/healthz", STRANGER, 0),
+    ],
+)
+def test_who_is_refused_is_so_for_the_head_alone_and_in_the_same_words(
+    method: str, path: str, peer: str, status: int
+) -> None:
+    request = local_request(method, path, URI, peer)
+    first, whole = Desk(), Desk()
+    answer = first.api.refusal(request.head, request.peer)
+    if answer is None:
+        assert (status, first.log.lines) == (0, [])
+    else:
+        assert answer.status == status
+        assert (answer.status, answer.body, answer.content_type, answer.fields) == whole.ask(request)
+        assert first.log.lines == whole.log.lines != []
+
+
 @pytest.mark.parametrize("peer", [STRANGER, ""])
 def test_a_stranger_with_the_token_may_change_and_look_inside(peer: str) -> None:
     desk = Desk()

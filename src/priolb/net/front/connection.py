@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from priolb.net.front.listener import Listener
 
 _MAX_LOCAL_BODY_BYTES: Final = 65536
+_READS: Final = (b"GET", b"HEAD")
 _NO_ROOM: Final = "no room for the body of the request"
 
 
@@ -281,7 +282,14 @@ class FrontConnection(Reception):
         body_bytes = head.body_bytes
         budget, max_body_bytes = engine.body_budget, listener.max_body_bytes
         if self._is_local:
-            budget, max_body_bytes = listener.local_budget, _MAX_LOCAL_BODY_BYTES
+            assert listener.local is not None
+            refusal = listener.local.refusal(head, self.peer_address)
+            if refusal is not None:
+                self._answer_and_close(refusal)
+                return
+            max_body_bytes = _MAX_LOCAL_BODY_BYTES
+            if head.method not in _READS:  # which anybody may send, with a body that means nothing
+                budget = listener.local_budget
         if 0 < max_body_bytes < body_bytes:
             self._reject(Reason.PAYLOAD_TOO_LARGE)
             return

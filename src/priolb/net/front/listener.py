@@ -10,7 +10,7 @@ from typing import Final, Protocol, cast
 from priolb.core.byte_budget import ByteBudget
 from priolb.errors import Reason
 from priolb.http.forwarding import Forwarding
-from priolb.http.messages import LocalRequest, LocalResponse
+from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
 from priolb.http.parser import HeadLimits
 from priolb.net.engine import Engine
 from priolb.net.front.connection import FrontConnection
@@ -19,8 +19,8 @@ from priolb.net.front.sockets import BACKLOG, listen
 from priolb.net.front.tls_server import Accepted, TlsServer
 from priolb.tasks import Tasks
 
-# Bodies of requests for the program itself that are held at once: of their own, so that there is room for
-# what the operator has to say when clients have taken all of theirs.
+# Bodies of changes to the program itself that are held at once: of their own, so that there is room for what
+# the operator has to say when clients have taken all of theirs.
 _LOCAL_BODIES_MAX_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -30,8 +30,17 @@ class LocalHandler(Protocol):
     def owns(self, method: bytes, path: bytes) -> bool:
         """Return whether a request is for the program itself, not for a node."""
 
+    def refusal(self, head: RequestHead, peer: str) -> LocalResponse | None:
+        """Return the answer that refuses a request for its head alone, None to let it in; must not raise.
+
+        Asked before its body is read: there shall be none of who may not send one.
+
+        Args:
+            peer: address of the client's end of the connection, empty for a Unix socket.
+        """
+
     def handle(self, request: LocalRequest) -> Awaitable[LocalResponse]:
-        """Answer a request that it owns; must not raise."""
+        """Answer a request that it owns, judged by its head before or not; must not raise."""
 
 
 def _is_any(_method: bytes, _path: bytes) -> bool:
@@ -45,7 +54,7 @@ def _is_none(_method: bytes, _path: bytes) -> bool:
 class Listener:
     """Takes client connections, and holds what they share.
 
-    `local_budget` bounds the bodies of requests for the program itself.
+    `local_budget` bounds the bodies of requests that change the program itself.
 
     Args:
         engine: serves what is for the nodes.

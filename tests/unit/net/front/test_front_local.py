@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from priolb.http.messages import LocalRequest, LocalResponse
+from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
 from support.messages import ANSWER, CLOSE, DATE, POST, POST_AT_NODE, answer_at_client, problem
 from support.rig import Rig
 
@@ -21,7 +21,7 @@ def own_answer(connection: bytes = b"") -> bytes:
 
 
 class Desk:
-    """Owns `/own` and says so; while `is_slow`, after `finish` only."""
+    """Owns `/own` and says so, but refuses 198.51.100.0/24; while `is_slow`, after `finish` only."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[bytes, bytes, bytes, str]] = []
@@ -31,6 +31,9 @@ class Desk:
 
     def owns(self, method: bytes, path: bytes) -> bool:
         return path == b"/own"
+
+    def refusal(self, head: RequestHead, peer: str) -> LocalResponse | None:
+        return LocalResponse(403, b"no\n") if peer.startswith("198.51.100.") else None
 
     async def handle(self, request: LocalRequest) -> LocalResponse:
         head = request.head
@@ -198,6 +201,50 @@ def test_bodies_for_the_program_itself_are_bounded_together() -> None:
         clients[0].send(b"x")
         rig.run()
         assert clients[0].take() == own_answer()
+
+
+FORBIDDEN = (
+    b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\n"
+    + DATE
+    + CLOSE
+    + b"\r\nno\n"
+)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 65536\r\nExpect: 100-continue\r\n\r\n",
+        b"Content-Length: 65536\r\n\r\n" + b"x" * 65535,
+        b"Content-Length: 65537\r\n\r\n",
+        b"Content-Length: 2\r\n\r\n{}",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\n",
+    ],
+    ids=["asks first", "not whole", "too long", "whole", "chunked"],
+)
+def test_who_is_refused_for_the_head_is_told_before_the_body_is_taken(rest: bytes) -> None:
+    """Strangers filled the room for bodies, and the operator was locked out."""
+    desk = Desk()
+    with Rig(local=desk) as rig:
+        stranger = rig.client("198.51.100.1")
+        stranger.send(b"POST /own HTTP/1.1\r\nHost: balancer\r\n" + rest)
+        assert stranger.take() == FORBIDDEN
+        assert (rig.listener.local_budget.held_bytes, rig.counts()) == (0, (0, 0, 0))
+        assert desk.requests == []
+        assert rig.notes.take() == []
+
+
+def test_the_body_of_what_only_reads_takes_no_room_from_changes() -> None:
+    """Anybody may read."""
+    desk = Desk()
+    with Rig(local=desk) as rig:
+        client = rig.client()
+        client.send(b"GET /own HTTP/1.1\r\nHost: balancer\r\nContent-Length: 2\r\n\r\n{")
+        assert (rig.listener.local_budget.held_bytes, rig.counts()) == (0, (0, 0, 1))
+        client.send(b"}")
+        rig.run()
+        assert desk.requests == [(b"GET", b"/own", b"{}", "192.0.2.1")]
+        assert client.take() == own_answer()
 
 
 @pytest.mark.parametrize("ways", ["end", "break_off"])

@@ -5,7 +5,7 @@ from priolb.core.limits.limiter import BY_LANE, BY_NETWORK, Limiter, LimitRule
 from priolb.core.limits.rate_limits import ConcurrencyLimit, RateLimit
 from priolb.core.queueing.classify import LANE_NAMES
 from priolb.http.callers import Callers
-from priolb.http.messages import LocalRequest, LocalResponse
+from priolb.http.messages import LocalRequest, LocalResponse, RequestHead
 from priolb.http.rules import NO_LANE, Rules
 from priolb.net.front.connection import FrontConnection
 from priolb.net.front.door import Door
@@ -75,6 +75,9 @@ class OwnPage:
 
     def __init__(self) -> None:
         self.asked = 0
+
+    def refusal(self, head: RequestHead, peer: str) -> LocalResponse | None:
+        return None
 
     def owns(self, method: bytes, path: bytes) -> bool:
         self.asked += 1
