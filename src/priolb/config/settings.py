@@ -74,11 +74,11 @@ class Settings:
         meaning="Put before the name of the key in Redis; an empty value means no prefix.",
     )
     nodes: tuple[str, ...] = setting(
-        CommaList(), "NODES", "", "URIs, comma separated", flag="nodes",
+        CommaList(), "NODES", "", "URIs, comma separated", flag="nodes", secret=True,
         meaning="Nodes added to the list at start; nodes that the store has already stay.",
     )
     backends: tuple[str, ...] = setting(
-        CommaList(), "BACKENDS", "", "URIs, comma separated", flag="backends",
+        CommaList(), "BACKENDS", "", "URIs, comma separated", flag="backends", secret=True,
         meaning="As NODES; the nodes of both are added.",
     )
     node_workers: int = setting(

@@ -28,7 +28,8 @@ from priolb.nodes.parameters import URI_PARAMETERS, NodeParameters, parse_parame
 
 MAX_URI_CHARACTERS: Final = 8192
 
-_SHOWN_MAX_CHARACTERS: Final = 100
+_PORT_MAX: Final = 65535
+_SCHEME: Final = re.compile(r"[A-Za-z]*://")
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 # Label by label, so that there is one way to match and time is linear in the length.
 _HOST_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
@@ -105,61 +106,59 @@ def parse_node_uri(uri: str) -> NodeURI:
 def _parse(uri: str) -> NodeURI:
     if len(uri) > MAX_URI_CHARACTERS:
         raise ConfigError(f"node URI: longer than {MAX_URI_CHARACTERS} characters")
+    shown = _shown(uri)
     if not _PRINTABLE.fullmatch(uri):
-        raise ConfigError(
-            f"node URI {_shown_raw(uri)}: empty, or with spaces, control or non-ASCII characters"
-        )
+        raise ConfigError(f"node URI {shown}: empty, or with spaces, control or non-ASCII characters")
     try:
         parts = urlsplit(uri)
+    except ValueError:  # its text may quote a password, as that of the next
+        raise ConfigError(f"node URI {shown}: brackets are for an IPv6 address, like [::1]") from None
+    try:
         port = parts.port
-    except ValueError as error:
-        raise ConfigError(f"node URI {_shown_raw(uri)}: {error}") from None
+    except ValueError:
+        raise ConfigError(f"node URI {shown}: the port is no number from 1 to {_PORT_MAX}") from None
     if "@" not in parts.netloc and parts.netloc.startswith(_ATTESTED):
         # Whatever it is, it was not meant as the name of an ordinary node; and it may be long, and secret.
         raise ConfigError(f"node URI: what follows {parts.netloc[:4]} has no @ with a host behind it")
     if parts.scheme not in _DEFAULT_PORTS:
-        raise ConfigError(f"node URI {_shown(parts)}: the scheme must be http or https")
+        raise ConfigError(f"node URI {shown}: the scheme must be http or https")
     if parts.fragment or uri.endswith("#"):
-        raise ConfigError(f"node URI {_shown(parts)}: a fragment has no meaning here")
+        raise ConfigError(f"node URI {shown}: a fragment has no meaning here")
     host = parts.hostname or ""
     if not _is_host(host, bracketed="[" in parts.netloc):
-        raise ConfigError(
-            f"node URI {_shown(parts)}: {host[:_SHOWN_MAX_CHARACTERS]!r} is no host name and no address"
-        )
+        raise ConfigError(f"node URI {shown}: its host is no host name and no address")
     if port == 0:
-        raise ConfigError(f"node URI {_shown(parts)}: port 0 cannot be connected to")
-    parameters, policy, query = _own_parameters(parts)
+        raise ConfigError(f"node URI {shown}: port 0 cannot be connected to")
+    parameters, policy, query = _own_parameters(parts, shown)
     is_tls = parts.scheme == "https"
     if parameters.is_insecure is not None and not is_tls:
-        raise ConfigError(f"node URI {_shown(parts)}: _insecure is for https nodes")
-    expectation = _expectation(parts, policy)
+        raise ConfigError(f"node URI {shown}: _insecure is for https nodes")
+    expectation = _expectation(parts, policy, shown)
     if expectation is not None and parameters.is_insecure is not None:
-        raise ConfigError(f"node URI {_shown(parts)}: _insecure has no meaning for an attested node")
+        raise ConfigError(f"node URI {shown}: _insecure has no meaning for an attested node")
     port = port or _DEFAULT_PORTS[parts.scheme]
     return NodeURI(uri, is_tls, host, port, parts.path, query, parameters, expectation)
 
 
-def _expectation(parts: SplitResult, policy: dict[str, str]) -> Expectation | None:
+def _expectation(parts: SplitResult, policy: dict[str, str], shown: str) -> Expectation | None:
     """Return what the user part and the parameters of the node's own policy say."""
     if "@" not in parts.netloc:
         if policy:
             raise ConfigError(
-                f"node URI {_shown(parts)}: {min(policy)} is only for attested nodes (SEV_..., SGX_...)"
+                f"node URI {shown}: {min(policy)} is only for attested nodes (SEV_..., SGX_...)"
             )
         return None
     user_part = unquote(parts.username or "", encoding="latin-1")
     if not user_part.startswith(_ATTESTED):
-        raise ConfigError(
-            f"node URI {_shown(parts)}: a user part is only for attested nodes (SEV_..., SGX_...)"
-        )
+        raise ConfigError(f"node URI {shown}: a user part is only for attested nodes (SEV_..., SGX_...)")
     if parts.scheme != "https":
-        raise ConfigError(f"node URI {_shown(parts)}: an attested node (SEV_..., SGX_...) needs https")
+        raise ConfigError(f"node URI {shown}: an attested node (SEV_..., SGX_...) needs https")
     if parts.password is not None:
-        raise ConfigError(f"node URI {_shown(parts)}: the user part of an attested node has no password")
+        raise ConfigError(f"node URI {shown}: the user part of an attested node has no password")
     try:
         return parse_expectation(user_part, policy)
     except MalformedError as error:
-        raise ConfigError(f"node URI {_shown(parts)}: {error}") from None
+        raise ConfigError(f"node URI {shown}: {error}") from None
 
 
 def _is_host(host: str, bracketed: bool) -> bool:
@@ -171,7 +170,7 @@ def _is_host(host: str, bracketed: bool) -> bool:
         return False
 
 
-def _own_parameters(parts: SplitResult) -> tuple[NodeParameters, dict[str, str], str]:
+def _own_parameters(parts: SplitResult, shown: str) -> tuple[NodeParameters, dict[str, str], str]:
     """Return what our parameters say, those of the node's own policy, and the query for the node."""
     ours: dict[str, str] = {}
     theirs: list[str] = []
@@ -181,9 +180,10 @@ def _own_parameters(parts: SplitResult) -> tuple[NodeParameters, dict[str, str],
             theirs.append(parameter)
         elif name not in URI_PARAMETERS and name not in PARAMETERS:
             known = (*URI_PARAMETERS, *PARAMETERS)
-            raise ConfigError(f"node URI {_shown(parts)}: {unknown_parameter(name, known)}")
+            what = "_..." if "@" in parameter else name  # as in `_shown`
+            raise ConfigError(f"node URI {shown}: {unknown_parameter(what, known)}")
         elif name in ours:
-            raise ConfigError(f"node URI {_shown(parts)}: {name} is given twice")
+            raise ConfigError(f"node URI {shown}: {name} is given twice")
         else:
             ours[name] = value
     # A comma may have to be written as %2C: in settings, commas stand between URIs.
@@ -191,17 +191,22 @@ def _own_parameters(parts: SplitResult) -> tuple[NodeParameters, dict[str, str],
     try:
         return parse_parameters(ours), policy, "&".join(theirs)
     except ConfigError as error:
-        raise ConfigError(f"node URI {_shown(parts)}: {error}") from None
+        raise ConfigError(f"node URI {shown}: {error}") from None
 
 
-def _shown(parts: SplitResult) -> str:
-    """Return the URI fit for logs and strangers: no user part, no query."""
-    host, path = parts.netloc.rpartition("@")[2], parts.path
-    if not parts.netloc:  # what was meant as one is in the path
-        path = path.rpartition("@")[2]
-    return repr(f"{parts.scheme}://{host}{path}" if parts.scheme else f"{host}{path}")
+def _shown(uri: str) -> str:
+    """Return a URI, or what was to be one, fit for logs and strangers: no query, and no user part.
 
-
-def _shown_raw(uri: str) -> str:
-    """Return what can be shown of a string that is no URI."""
-    return repr(re.sub("//.*@", "//", uri, flags=re.DOTALL).partition("?")[0])
+    When in doubt it hides: wherever a slip has put the @, what is before it may be a user part, and what
+    follows a colon and is no port, the beginning of a password.
+    """
+    start = _SCHEME.match(uri)
+    scheme = start[0] if start else ""
+    place, _, rest = uri[len(scheme) :].replace("#", "?", 1).partition("?")
+    if "@" in rest:
+        return repr(f"{scheme}...")
+    authority, slash, path = place.rpartition("@")[2].partition("/")
+    host, colon, port = authority.rpartition(":")
+    if colon and port and not port.isdecimal() and not port.endswith("]"):
+        authority = f"{host}:..."
+    return repr(f"{scheme}{authority}{slash}{path}")

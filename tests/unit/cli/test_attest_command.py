@@ -131,7 +131,7 @@ def test_the_host_may_stand_as_the_uri_that_it_will_be(scheme: str, capsys: Outp
         ),
         (
             ["probe", "http://foo:x"],
-            "node URI 'http://foo:x': Port could not be cast to integer value as 'x'",
+            "node URI 'http://foo:...': the port is no number from 1 to 65535",
         ),
         (
             ["collateral", "fetch", "/"],

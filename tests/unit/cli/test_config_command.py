@@ -150,7 +150,7 @@ def test_what_cannot_be_done_is_told_in_one_line(
         ),
         (
             "\nBACKENDS = 'http://a:99999'",
-            "a.toml:2: BACKENDS, item 1: node URI 'http://a:99999': Port out of range 0-65535",
+            "a.toml:2: BACKENDS, item 1: node URI 'http://a:99999': the port is no number from 1 to 65535",
         ),
         (
             "REDIS_URI = 'foo'",

@@ -176,6 +176,8 @@ def test_mistake_in_a_flag_names_it(argv: list[str], message: str) -> None:
         ([], {"REDIS_URI": "redis://:s3cret@host\x00"}),
         (["-redis", "redis://:s3cret@host\n"], {}),
         (["-admin-token", "s3cret"], {}),
+        (["-nodes", "http://node/?key=s3cret\n"], {}),
+        ([], {"BACKENDS": "http://user:s3cret@node\t"}),
         (["-admin-token=s3cret"], {}),
         (["-admintoken=s3cret"], {}),
     ],
