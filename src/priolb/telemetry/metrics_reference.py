@@ -75,7 +75,7 @@ groups:
         annotations:
           summary: "{{ $labels.node }} is {{ $labels.state }}"
       - alert: PriolbNoNodeUsable
-        expr: sum by (instance) (priolb_node_usable) == 0
+        expr: (sum by (instance) (priolb_node_usable) or sum by (instance) (0 * priolb_build_info)) == 0
         for: 10s
         annotations:
           summary: "{{ $labels.instance }} has no node to send requests to"
@@ -86,7 +86,8 @@ groups:
           summary: "{{ $labels.lane }}: somebody waits all the time, and ever more do"
 ```
 
-A node that is drained or cordoned raises at most the first. Why a node does what it does is told by
+A node that is drained or cordoned raises at most the first, unless no other is left: that raises the third,
+and so does an empty list of nodes. Why a node does what it does is told by
 [`GET /nodes?detail=1`](nodes.md#what-is-known-of-each-node).
 """
 
