@@ -175,6 +175,22 @@ def test_the_subcommand_nodes_shows_and_changes_a_running_instance(
     assert balancer.nodes() == []
 
 
+@pytest.mark.parametrize("words", [["show"], ["drain", "http://a"]])
+def test_the_subcommand_nodes_shows_no_token_to_a_node(
+    launch: Launch, new_node: NewNode, words: list[str]
+) -> None:
+    """Where the admin API has a port of its own, the data port sends whatever comes to a node."""
+    node = new_node(always(200, b"[]"))
+    balancer = launch(ADMIN_LISTEN="127.0.0.1:0", ADMIN_TOKEN="s3cret", NODES=node.uri)
+    url = f"http://127.0.0.1:{balancer.port}"
+    done = run_program("nodes", *words, "--url", url, ADMIN_TOKEN="s3cret")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"prio-load-balancer: {url} did not answer with a list of nodes: ")
+    assert [(call.method, call.target, call.field("authorization")) for call in node.requests] == [
+        ("GET", "/nodes", None)
+    ]
+
+
 def test_changes_over_one_connection_are_made_in_order(
     balancer: Balancer, new_node: NewNode, connect: Connect
 ) -> None:

@@ -24,6 +24,9 @@ ADD_TIMEOUT_S: Final = 60.0
 _DEFAULT_URL: Final = "http://localhost:8080"
 _ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
 
+# A balancer adds it to whatever a node answers, and to nothing else; a node's own is left out.
+_OF_A_NODE: Final = "X-PrioLB-TotalDurationUs"
+
 _READS: Final = ("list", "show")
 _METHODS: Final = {
     "list": "GET",
@@ -92,12 +95,11 @@ def run(options: Namespace) -> int:
     base_url, bearer = instance_of(options)
     try:
         if action == "list":
-            lines = _uris(base_url, _ask(base_url, "GET", "/nodes", None, bearer))
+            lines = _uris_at(base_url)
         elif action == "show":
             lines = _table(details_at(base_url, bearer))
         else:
-            # A change leaves no answer but its status, which whatever else listens there might give as well.
-            _uris(base_url, _ask(base_url, "GET", "/nodes", None, bearer))
+            _uris_at(base_url)  # a change leaves no answer but its status, which others might give as well
             _ask(base_url, _METHODS[action], "/nodes", {"uri": options.uri, **order}, bearer)
             lines = [f"{_DONE[action]} {options.uri}"]
     except InstanceError as error:
@@ -134,6 +136,7 @@ def details_at(base_url: str, token: str) -> list[dict[str, Any]]:
     Raises:
         InstanceError: it refuses, is something else, or is not there.
     """
+    _uris_at(base_url)
     details = _list_in(base_url, _ask(base_url, "GET", "/nodes?detail=1", None, token))
     if not all(isinstance(detail, dict) for detail in details):
         raise _is_something_else(base_url)
@@ -191,10 +194,14 @@ def _ask(base_url: str, method: str, target: str, members: dict[str, object] | N
     timeout_s = ADD_TIMEOUT_S if method == "POST" else TIMEOUT_S
     try:
         with opener.open(request, timeout=timeout_s) as response:
+            if _OF_A_NODE in response.headers:
+                raise _is_something_else(base_url)
             answer: bytes = response.read(_ANSWER_MAX_BYTES)
             return answer
     except HTTPError as error:
         with error:
+            if _OF_A_NODE in error.headers:
+                raise _is_something_else(base_url) from None
             raise InstanceError(f"{base_url} refused: {_reason(error)}") from None
     except TimeoutError:  # once it is connected; before that, it is the cause of a URLError
         raise InstanceError(f"{base_url} did not answer in time: nothing for {timeout_s:g} s") from None
@@ -219,8 +226,16 @@ def _reason(error: HTTPError) -> str:
     return f"{escaped(text) if text else error.reason} ({error.code})"
 
 
-def _uris(base_url: str, answer: bytes) -> list[str]:
-    uris = _list_in(base_url, answer)
+def _uris_at(base_url: str) -> list[str]:
+    """Return the list of an instance, which shows it to everybody.
+
+    Asked first of whatever is to see a token, and without it: where the admin API is elsewhere, the answer is
+    a node's, and so would the token be.
+
+    Raises:
+        InstanceError: it refuses, is something else, or is not there.
+    """
+    uris = _list_in(base_url, _ask(base_url, "GET", "/nodes", None, token=""))
     if not all(isinstance(uri, str) for uri in uris):
         raise _is_something_else(base_url)
     return uris

@@ -26,7 +26,8 @@ class Instance(http.server.ThreadingHTTPServer):
         self.status = 200
         self.content_type = "application/json"
         self.body = b"[]\n"
-        self.location = ""
+        self.details: list[object] | None = None  # what it has for who asks for those
+        self.fields: dict[str, str] = {}
         self.seen: list[Seen] = []
 
 
@@ -36,14 +37,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         self.server.seen.append((self.command, self.path, self.headers.get("Authorization"), body))
-        self.answer(self.server.status, self.server.content_type, self.server.body)
+        asks_for_details = self.server.details is not None and self.path.endswith("?detail=1")
+        answer = json.dumps(self.server.details).encode() if asks_for_details else self.server.body
+        self.answer(self.server.status, self.server.content_type, answer)
 
     def answer(self, status: int, content_type: str, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
-        if self.server.location:
-            self.send_header("Location", self.server.location)
+        for name, value in self.server.fields.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
@@ -171,9 +174,7 @@ def test_words_that_do_not_go_together_are_a_mistake(
 def test_show_prints_a_table(instance: Instance, capsys: pytest.CaptureFixture[str]) -> None:
     one = {"uri": "http://a", "state": "up", "since": "2026-11-22T08:00:00.000Z", "in_flight": 3, "slots": 8}
     other = {"uri": "http://longer?_weight=2", "state": "unusable", "reason": "two words\x1b[2J"}
-    instance.body = json.dumps(
-        [one | {"latency_ms": 20.5, "success_ratio": 1.0, "reason": "added"}, other]
-    ).encode()
+    instance.details = [one | {"latency_ms": 20.5, "success_ratio": 1.0, "reason": "added"}, other]
     assert main(["nodes", "show", "--url", instance.url, "--token", TOKEN]) == 0
     assert capsys.readouterr().out.splitlines() == [
         (
@@ -189,7 +190,10 @@ def test_show_prints_a_table(instance: Instance, capsys: pytest.CaptureFixture[s
             "  -              two words\\x1b[2J"
         ),
     ]
-    assert instance.seen == [("GET", "/nodes?detail=1", f"Bearer {TOKEN}", b"")]
+    assert instance.seen == [
+        ("GET", "/nodes", None, b""),
+        ("GET", "/nodes?detail=1", f"Bearer {TOKEN}", b""),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -204,9 +208,24 @@ def test_show_prints_a_table(instance: Instance, capsys: pytest.CaptureFixture[s
 def test_show_cuts_long_user_parts_short(
     instance: Instance, capsys: pytest.CaptureFixture[str], uri: str, shown: str
 ) -> None:
-    instance.body = json.dumps([{"uri": uri, "state": "up"}]).encode()
+    instance.details = [{"uri": uri, "state": "up"}]
     assert main(["nodes", "show", "--url", instance.url]) == 0
     assert capsys.readouterr().out.splitlines()[1].split("  ")[0] == shown
+
+
+@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize("words", [["list"], ["show"], ["add", "http://a"], ["drain", "http://a"]])
+def test_the_token_is_not_shown_to_a_node_that_answers_by_way_of_a_balancer(
+    instance: Instance, capsys: pytest.CaptureFixture[str], words: list[str], status: int
+) -> None:
+    """It is at the data port, whose requests go to nodes where the admin API has a port of its own."""
+    instance.status, instance.body = status, b'["http://a"]'
+    instance.fields["X-PrioLB-TotalDurationUs"] = "17"
+    assert main(["nodes", *words, "--url", instance.url, "--token", TOKEN]) == 1
+    what = "is it a prio-load-balancer, and, where it has one, its ADMIN_LISTEN?"
+    told = f"prio-load-balancer: {instance.url} did not answer with a list of nodes: {what}\n"
+    assert capsys.readouterr() == ("", told)
+    assert instance.seen == [("GET", "/nodes", None, b"")]
 
 
 @pytest.mark.parametrize("body", [b"[]", b'["http://a"]', b"{}", b"x"])
@@ -221,11 +240,13 @@ def test_address_and_token_come_from_the_environment(
 ) -> None:
     monkeypatch.setenv("PRIOLB_URL", f"{instance.url}/behind/a/path")
     monkeypatch.setenv("ADMIN_TOKEN", TOKEN)
-    assert main(["nodes", "list"]) == 0
-    assert main(["nodes", "list", "--token", "other"]) == 0
+    assert main(["nodes", "show"]) == 0
+    assert main(["nodes", "show", "--token", "other"]) == 0
     assert [(seen[1], seen[2]) for seen in instance.seen] == [
-        ("/behind/a/path/nodes", f"Bearer {TOKEN}"),
-        ("/behind/a/path/nodes", "Bearer other"),
+        ("/behind/a/path/nodes", None),
+        ("/behind/a/path/nodes?detail=1", f"Bearer {TOKEN}"),
+        ("/behind/a/path/nodes", None),
+        ("/behind/a/path/nodes?detail=1", "Bearer other"),
     ]
 
 
@@ -272,7 +293,8 @@ def test_refusal_is_told_in_the_words_of_the_instance(
 def test_redirect_is_not_followed_with_the_token(
     instance: Instance, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    instance.status, instance.body, instance.location = 302, b"", f"{instance.url}/elsewhere"
+    instance.status, instance.body = 302, b""
+    instance.fields["Location"] = f"{instance.url}/elsewhere"
     assert main(["nodes", "list", "--url", instance.url, "--token", TOKEN]) == 1
     assert capsys.readouterr().err == f"prio-load-balancer: {instance.url} refused: Found (302)\n"
     assert len(instance.seen) == 1
