@@ -43,6 +43,8 @@ _PATH: Final = re.compile(r"/[!-\"$-~]*")  # visible ASCII, but no fragment
 _CIDR: Final = re.compile(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?")
 # A number with more digits is out of every range; int() is quadratic in them.
 _DIGITS_MAX: Final = 30
+# RFC 4291, section 2.5.5.2: addresses of IPv4 as some of IPv6.
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")
 _HOST_CHARS_MAX: Final = 253
 _PORT_MAX: Final = 65535
 
@@ -324,9 +326,9 @@ class CidrList:
         networks: list[Network] = []
         for number, item in enumerate(_items(text), start=1):
             try:
-                networks.append(_network(item))
+                networks.append(network_of(item))
             except ValueError as error:
-                raise ValueError(f"is not {self.accepts}: see item {number}") from error
+                raise ValueError(f"is not {self.accepts}: see item {number}{error}") from None
         return tuple(networks)
 
 
@@ -373,12 +375,22 @@ def _items(text: str) -> tuple[str, ...]:
     return tuple(item for part in text.split(",") if (item := part.strip()))
 
 
-def _network(item: str) -> Network:
+def network_of(text: str) -> Network:
+    """Return a network; the text of the ValueError for what is none is empty, or a hint to read on with."""
     # ip_network takes net masks, host masks and zones as well; a reader of the setting would guess at them.
     # Its strictness is kept: 10.1.2.3/8 would open far more than whoever wrote it meant.
-    if not _CIDR.fullmatch(item):
-        raise ValueError(item)
-    return ip_network(item)
+    if not _CIDR.fullmatch(text):
+        raise ValueError
+    try:
+        network = ip_network(text)
+    except ValueError:
+        raise ValueError from None
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        # Peers that come by such an address are known by that of IPv4: nobody would be in it.
+        number = int(network.network_address) & 0xFFFFFFFF
+        ipv4 = IPv4Network((number, network.prefixlen - _MAPPED.prefixlen))
+        raise ValueError(f"; write it as IPv4: {ipv4}")
+    return network
 
 
 def is_base_url(text: str) -> bool:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from priolb.config.parse import CidrList, Network
+from priolb.config.parse import Network, network_of
 from priolb.config.words import shown
 
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -35,10 +35,9 @@ class Cidr:
 
     def parse(self, text: str) -> Network:
         try:
-            (network,) = CidrList().parse(text)
-        except ValueError:
-            raise ValueError(f"is not {self.accepts}") from None
-        return network
+            return network_of(text.strip())
+        except ValueError as error:
+            raise ValueError(f"is not {self.accepts}{error}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -312,6 +312,28 @@ def test_networks_are_refused_with_the_number_of_the_wrong_item(item: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("item", "ipv4"),
+    [
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("::FFFF:192.0.2.7", "192.0.2.7/32"),
+    ],
+)
+def test_networks_of_ipv4_are_not_written_as_ipv6(item: str, ipv4: str) -> None:
+    """Addresses are told apart as IPv4: nobody would be in them."""
+    hint = "(like 10.0.0.0/8,::1/128)"
+    expected = (
+        f"is not a list of networks with commas between them {hint}: see item 2; write it as IPv4: {ipv4}"
+    )
+    assert refusal(CidrList(), f"::1,{item}") == expected
+    assert CidrList().parse("::fffe:0:0/95,::/0,::fffe:0:0/96") == (
+        IPv6Network("::fffe:0:0/95"),
+        IPv6Network("::/0"),
+        IPv6Network("::fffe:0:0/96"),
+    )
+
+
+@pytest.mark.parametrize(
     ("kind", "text", "words"),
     [
         (Choice(("one", "two")), "", "is not one of one, two"),

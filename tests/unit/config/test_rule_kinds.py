@@ -1,5 +1,6 @@
 """What tables of callers and rules may hold."""
 
+import re
 from ipaddress import ip_network
 
 import pytest
@@ -27,6 +28,12 @@ PATHS = PatternList("paths", "/")
 )
 def test_what_a_kind_makes_of_a_text(kind: Kind[object], text: str, value: object) -> None:
     assert kind.parse(text) == value
+
+
+def test_a_network_of_ipv4_is_not_written_as_ipv6() -> None:
+    expected = "is not a network (like 10.0.0.0/8 or 2001:db8::/32); write it as IPv4: 10.0.0.0/8"
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+        Cidr().parse("::ffff:10.0.0.0/104")
 
 
 @pytest.mark.parametrize(
