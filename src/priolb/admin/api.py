@@ -263,8 +263,10 @@ def _members_of(body: bytes) -> dict[str, object]:
         payload = json.loads(body, object_pairs_hook=_once_each)
     except RecursionError:
         raise ClientError(400, "the body is nested too deep") from None
-    except ValueError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ClientError(400, f"the body is not JSON: {error}") from None
+    except ValueError:  # which it may have from nothing else
+        raise ClientError(400, "the body has a number of too many digits") from None
     if not isinstance(payload, dict):
         raise ClientError(400, 'the body is not a JSON object like {"uri": "http://host:port"}')
     return payload

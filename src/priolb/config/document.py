@@ -1,13 +1,12 @@
 """The configuration file as it stands: TOML, with the line of every key.
 
 `tomllib` tells what a file says, and not where. But each statement of TOML (a header, or a key and its value)
-is a document of its own, and no beginning of one that goes over several lines is: so lines are put together
-until they parse, which gives every statement its first line, whatever strings, comments and brackets it has.
+is a document of its own, and ends with the first line that ends outside of strings and brackets.
 """
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +20,16 @@ MAX_BYTES: Final = 1_000_000
 Steps = tuple[str | int, ...]
 
 _MARKED_LINE: Final = re.compile(r"(.*) \(at line ([0-9]+), column [0-9]+\)", re.DOTALL)
-_ENDS: Final = ("]", "}", '"""', "'''")
+# Strings and comments, which may hold anything; brackets; ends of lines. Nothing is tried twice.
+_TOKEN: Final = re.compile(
+    r'"""(?:[^"\\]++|\\.|"(?!""))*+"{3,5}'
+    r"|'''(?:[^']++|'(?!''))*+'{3,5}"
+    r'|"(?:[^"\\]++|\\.)*+"'
+    r"|'[^']*+'"
+    r"|#[^\n]*+"
+    r"|[][{}\n]",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +103,15 @@ def parse_document(name: str, content: bytes) -> Document:
         raise ConfigFileError(name, [(line, "is not UTF-8")]) from None
     except RecursionError:
         raise ConfigFileError(name, [(1, "is nested too deeply")]) from None
-    except ValueError as error:
+    except tomllib.TOMLDecodeError as error:
         what, line = str(error), content.count(b"\n") + 1
         marked = _MARKED_LINE.fullmatch(what)
         if marked:
             what, line = marked[1], int(marked[2])
         raise ConfigFileError(name, [(line, escaped(f"is no TOML: {what}"))]) from None
+    except ValueError:  # which `tomllib` lets through only from a number that Python does not read
+        line = next(line for line, statement in _statements(text) if _has_long_number(statement))
+        raise ConfigFileError(name, [(line, "has a number of too many digits")]) from None
 
 
 def _lines_of(text: str) -> dict[Steps, int]:
@@ -108,30 +119,42 @@ def _lines_of(text: str) -> dict[Steps, int]:
     lines: dict[Steps, int] = {}
     tables: dict[str, int] = {}
     at: Steps = ()
-    parts: list[str] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        parts.append(line)
-        statement = _statement(parts)
-        if statement is None:
-            continue
-        if parts[0].lstrip().startswith("["):
-            at = _table(statement, tables)
-            lines.setdefault(at, number)
-            lines.setdefault(at[:1], number)
-        elif statement:
-            lines.setdefault((*at, next(iter(statement))), number - len(parts) + 1)
-        parts = []
+    for line, statement in _statements(text):
+        said = tomllib.loads(statement)
+        if statement.lstrip().startswith("["):
+            at = _table(said, tables)
+            lines.setdefault(at, line)
+            lines.setdefault(at[:1], line)
+        elif said:
+            lines.setdefault((*at, next(iter(said))), line)
     return lines
 
 
-def _statement(parts: list[str]) -> dict[str, Any] | None:
-    """Return what a statement says, None when lines of it are missing."""
-    if len(parts) > 1 and not any(end in parts[-1] for end in _ENDS):
-        return None  # it was open before this line, and nothing in it can close it
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Return the statements of a document, each with its first line; a line that says nothing is one, too."""
+    first = line = 1
+    start = depth = 0
+    for token in _TOKEN.finditer(text):
+        what = token[0]
+        if what in "[{":
+            depth += 1
+        elif what in "]}":
+            depth -= 1
+        line += what.count("\n")
+        if what == "\n" and not depth:
+            yield first, text[start : token.start()]
+            first, start = line, token.end()
+    yield first, text[start:]
+
+
+def _has_long_number(statement: str) -> bool:
     try:
-        return tomllib.loads("\n".join(parts))
+        tomllib.loads(statement)
     except tomllib.TOMLDecodeError:
-        return None
+        return False
+    except ValueError:
+        return True
+    return False
 
 
 def _table(header: dict[str, Any], tables: dict[str, int]) -> Steps:

@@ -205,6 +205,7 @@ def test_removing_a_node_that_is_not_there_is_400_in_the_words_of_the_original()
         ),
         (b"[" * 1_000_000, "the body is nested too deep"),
         (b'{"uri":' * 1_000_000, "the body is nested too deep"),
+        (b'{"uri":"http://a:1","workers":%s}' % (b"9" * 5000), "the body has a number of too many digits"),
         (b"null", 'the body is not a JSON object like {"uri": "http://host:port"}'),
         (b'["http://a:1"]', 'the body is not a JSON object like {"uri": "http://host:port"}'),
         (b"{}", '"uri" is missing'),
