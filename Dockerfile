@@ -18,13 +18,6 @@ ENV LISTEN_ADDR=:8080 \
 WORKDIR /data
 USER priolb
 EXPOSE 8080
-# Asks where the environment says that the admin routes are, over https where a certificate is set, which is
-# its own and not looked at; urllib is told of no proxy.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["python", "-c", "\
-import os, ssl, urllib.request as http;\
-host, _, port = (os.environ.get('ADMIN_LISTEN') or os.environ['LISTEN_ADDR']).rpartition(':');\
-scheme = 'https' if os.environ.get('TLS_CERT') else 'http';\
-https = http.HTTPSHandler(context=ssl._create_unverified_context());\
-opener = http.build_opener(http.ProxyHandler({}), https);\
-opener.open(f'{scheme}://{host or \"127.0.0.1\"}:{port}/healthz', timeout=2)"]
+# Reads the environment and the configuration file as the program does, but no flags.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["prio-load-balancer", "health"]
 ENTRYPOINT ["prio-load-balancer"]

@@ -1,7 +1,7 @@
 """The command line: which command is meant, and what the exit status says.
 
 0   done
-1   a running instance refused or cannot be reached, a node has not proven itself, a service has no answer
+1   a running instance refused or is not well, a node has not proven itself, a service has no answer
 2   the operator has to change something: a flag, a variable, a store that is away
 """
 
@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import Final, Protocol
 
 from priolb import __version__
-from priolb.cli import attest, config, explain, mock_node, nodes
+from priolb.cli import attest, config, explain, health, mock_node, nodes
 from priolb.cli.options import OptionParser
 from priolb.config.flags import HELP_FLAGS, VERSION_FLAGS
 from priolb.config.help import help_text
@@ -45,6 +45,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "attest": attest,
     "config": config,
     "explain": explain,
+    "health": health,
     "mock-node": mock_node,
     "nodes": nodes,
 }

@@ -33,6 +33,7 @@ Usage:
   prio-load-balancer config key NAME   make an API key and the table for it
   prio-load-balancer explain -header 'X-Fast-Track: true'
                                        say which lane, rule and nodes such a request gets
+  prio-load-balancer health            ask the instance that has these settings whether it works
   prio-load-balancer mock-node         be a node that answers JSON-RPC calls
   prio-load-balancer --version
   prio-load-balancer --help            after a command: its options
