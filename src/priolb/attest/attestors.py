@@ -163,4 +163,4 @@ class Attestors:
 
 def packages_missing(error: ImportError) -> ConfigError:
     """Return what to tell the operator when the extra `tee` is not installed."""
-    return ConfigError(f"attested nodes need more packages: pip install 'prio-load-balancer[tee]' ({error})")
+    return ConfigError(f"attested nodes need more packages: pip install '.[tee]' in the checkout ({error})")

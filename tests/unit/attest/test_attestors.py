@@ -182,7 +182,7 @@ def test_without_the_packages_for_it_no_node_is_attested(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives", None)
     attestors = Attestors(SevPolicy(), SgxPolicy(), "", MemoryLog())
     for expectation in (SevExpectation({}), SGX):
-        with pytest.raises(ConfigError, match=r"pip install 'prio-load-balancer\[tee\]'"):
+        with pytest.raises(ConfigError, match=r"pip install '\.\[tee\]' in the checkout"):
             attestors.require(expectation)
-        with pytest.raises(ConfigError, match=r"pip install 'prio-load-balancer\[tee\]'"):
+        with pytest.raises(ConfigError, match=r"pip install '\.\[tee\]' in the checkout"):
             attestors.attest("node", expectation, lambda _verdict: None)

@@ -172,7 +172,7 @@ def test_without_the_packages_for_it_the_command_says_so(
     monkeypatch.delitem(sys.modules, "priolb.cli.attest_collateral", raising=False)
     monkeypatch.setitem(sys.modules, "priolb.attest.sgx.collateral", None)
     assert main(["attest", "collateral", "fetch", "/"]) == 2
-    assert "pip install 'prio-load-balancer[tee]'" in capsys.readouterr().err
+    assert "pip install '.[tee]' in the checkout (" in capsys.readouterr().err
 
 
 # probe
