@@ -6,8 +6,6 @@ import asyncio
 import os
 import random
 import secrets
-import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -60,6 +58,7 @@ from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
 from priolb.nodes.uri import parse_node_uri
 from priolb.open_files import expect_many_files, share_of_files
+from priolb.stop_signals import ignore_signals, StopSignals
 from priolb.store import open_store
 from priolb.tasks import Tasks
 from priolb.telemetry.lane_words import words_of
@@ -79,10 +78,15 @@ _ADMIN_CLIENTS_PERCENT: Final = 5
 _MOCK_NODE_HOST: Final = "localhost"
 _MOCK_NODE_PORT: Final = 8095
 
+_LOG_FD: Final = 2
+
 _SIZES_INTERVAL_S: Final = 10.0
 
 # How long the last answers may take to leave once nothing more is waited for.
 _FLUSH_S: Final = 1.0
+
+# A start that is to be given up is told so again after so long.
+_CANCEL_AGAIN_S: Final = 0.1
 
 # The unit of the rests before retries on a node that was tried.
 _BACKOFF_S: Final = 0.025
@@ -106,7 +110,7 @@ def run(settings: Settings, make_attestors: MakeAttestors = attestors_of) -> int
     """
     certificate, node_tls = check(settings)
     faults = expect_many_files()
-    log = Logger(LogWriter(sys.stderr.fileno()), json=settings.log_prod, service=settings.log_service)
+    log = Logger(LogWriter(_LOG_FD), json=settings.log_prod, service=settings.log_service)
     forward_library_logs(log)
     for fault in faults:
         log.warning("There may be few connections, or slow ones", err=fault)
@@ -114,6 +118,7 @@ def run(settings: Settings, make_attestors: MakeAttestors = attestors_of) -> int
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, log, make_attestors, certificate, node_tls))
     finally:
+        ignore_signals()
         log.close()
     return 0
 
@@ -146,16 +151,24 @@ async def _serve(
     certificate: Certificate | None,
     node_tls: NodeTLS,
 ) -> None:
-    log.requests.call_later = asyncio.get_running_loop().call_later
+    loop = asyncio.get_running_loop()
+    log.requests.call_later = loop.call_later
     log.info("Starting prio-load-balancer", version=__version__)
     if settings.config_file:
         log.info("Configuration file read", file=settings.config_file)
     for name, why in unheeded(settings):
         log.info("Setting has no effect", name=name, reason=why)
     balancer = _Balancer(settings, log, make_attestors(settings, log), certificate, node_tls)
-    stop = _stop_on_signals()
+
+    def end(status: int) -> None:
+        log.warning("Ended at once, by another signal")
+        log.close()
+        os._exit(status)
+
+    stop = asyncio.Event()
+    StopSignals(stop.set, end, log, time.monotonic).listen(loop)
     try:
-        await balancer.start()
+        await _start(balancer, stop)
         await stop.wait()
         log.info("Shutting down...")
         await balancer.drain()
@@ -360,6 +373,21 @@ class _Balancer:
             garbage.collect_if_little()
 
 
+async def _start(balancer: _Balancer, stop: asyncio.Event) -> None:
+    """Start, and return when that is done, or when the stop has come first and the start was given up."""
+    loop = asyncio.get_running_loop()
+    starting = loop.create_task(balancer.start(), name="start")
+    stopping = loop.create_task(stop.wait(), name="stop during the start")
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    while not starting.done():
+        # Once may not do: `wait_for` of Python 3.11, by which Redis is asked, swallows it now and then.
+        starting.cancel()
+        await asyncio.wait({starting}, timeout=_CANCEL_AGAIN_S)
+    if not starting.cancelled():
+        starting.result()
+
+
 async def _log_limits(limit_log: LimitLog) -> None:
     while True:
         await asyncio.sleep(INTERVAL_S)
@@ -402,18 +430,3 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
         AdmissionControl(queue, fleet, settings.queue_max, fleet.estimate, shares) if has_admission else None,
         shares,
     )
-
-
-def _stop_on_signals() -> asyncio.Event:
-    """Return an event that the first SIGINT or SIGTERM sets; a second one ends the process at once."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-
-    def on_signal(number: signal.Signals) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal, number)
-    return stop

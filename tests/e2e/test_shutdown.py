@@ -1,13 +1,17 @@
 """The end: what is queued and running is finished, within a time."""
 
+import json
 import signal
+import socket
+import subprocess
 import time
 
 import pytest
 
+from support.balancer import COMMAND, environment
 from support.factories import Connect, Launch, NewNode
 from support.scripted_node import Call, always
-from support.wire import CUT, Client, post, request
+from support.wire import CUT, PATIENCE_S, Client, post, request
 
 DOWN = "Shutting down..."
 
@@ -167,6 +171,57 @@ def test_a_shutdown_timeout_of_0_refuses_everything_at_once(
     assert balancer.wait() == 0
 
 
+def test_one_stop_that_comes_as_two_signals_finishes_what_runs(
+    launch: Launch, new_node: NewNode, connect: Connect
+) -> None:
+    """As from `timeout`, which passes on a signal that the whole process group has got."""
+    node = new_node()
+    balancer = launch("-nodes", node.uri, command=COMMAND)
+    client = connect(balancer)
+    client.send(post())
+    call = node.next_call()
+    balancer.signal(signal.SIGTERM)
+    balancer.signal(signal.SIGINT)  # two of the same kind at once are one to the system
+    balancer.wait_for(DOWN)
+    call.answer(200, b"done")
+    assert client.receive().body == b"done"
+    assert balancer.wait() == 0
+
+
+def test_sighup_is_told_and_ends_nothing(launch: Launch, new_node: NewNode, connect: Connect) -> None:
+    node = new_node()
+    balancer = launch("-nodes", node.uri)
+    client = connect(balancer)
+    client.send(post())
+    call = node.next_call()
+    balancer.signal(signal.SIGHUP)
+    balancer.wait_for("SIGHUP ignored: a change of settings takes a restart", level="warn")
+    call.answer(200, b"done")
+    assert client.receive().body == b"done"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_during_the_start_is_heeded_at_once_with_status_0(number: signal.Signals) -> None:
+    """Not only when the store has answered, or the time for that is over."""
+    with socket.create_server(("127.0.0.1", 0)) as redis:
+        process = subprocess.Popen(
+            [*COMMAND, "-redis", f"127.0.0.1:{redis.getsockname()[1]}"],
+            env=environment({"LISTEN_ADDR": "127.0.0.1:0", "LOG_PROD": "1"}),
+            stderr=subprocess.PIPE,
+        )
+        try:
+            asked, _ = redis.accept()
+            with asked:
+                asked.recv(1)
+                process.send_signal(number)
+                log = process.communicate(timeout=PATIENCE_S)[1]
+        finally:
+            process.kill()
+            process.wait()
+    lines = [json.loads(line)["msg"] for line in log.splitlines()]
+    assert (process.returncode, lines) == (0, ["Starting prio-load-balancer", DOWN, "bye"])
+
+
 def test_a_second_signal_ends_at_once(launch: Launch, new_node: NewNode, connect: Connect) -> None:
     node = new_node()
     balancer = launch("-nodes", node.uri, SHUTDOWN_TIMEOUT="60", REQUEST_PROXY_TIMEOUT="60")
@@ -178,6 +233,7 @@ def test_a_second_signal_ends_at_once(launch: Launch, new_node: NewNode, connect
     balancer.signal(signal.SIGTERM)
     assert balancer.wait(timeout_s=10) == 128 + signal.SIGTERM
     assert client.is_ended()
+    assert balancer.lines[-1]["msg"] == "Ended at once, by another signal"
 
 
 def test_a_client_that_does_not_read_does_not_hold_the_shutdown_longer_than_its_time(

@@ -19,15 +19,17 @@ Line = dict[str, Any]
 
 COMMAND = [sys.executable, "-m", "priolb"]
 
-# The program, but for two things that tests wait for: lines of its log are written after 5 ms instead of 100,
-# and files of certificates are looked at every 10 ms instead of every second.
+# The program, but for three things that tests wait for: lines of its log are written after 5 ms instead of
+# 100, files of certificates are looked at every 10 ms instead of every second, and a second signal ends the
+# program at once from the first moment instead of after a second.
 _IMPATIENT = """
 import sys
-from priolb import tls
+from priolb import stop_signals, tls
 from priolb.cli.main import main
 from priolb.telemetry import writer
 writer.FLUSH_INTERVAL_S = 0.005
 tls._LOOK_INTERVAL_S = 0.01
+stop_signals.TOGETHER_S = 0.0
 sys.exit(main())
 """
 _IMPATIENT_COMMAND = [sys.executable, "-c", _IMPATIENT]
