@@ -1,4 +1,4 @@
-"""Open files: each connection is one, and there may be many thousands."""
+"""Open files: the three that a process is born with, and each connection, of which there may be thousands."""
 
 import fcntl
 import os
@@ -13,6 +13,18 @@ def share_of_files(percent: int) -> int:
     """Return so many per cent of the files that the process may have open; 0 when there is no limit."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 0 if limit == resource.RLIM_INFINITY else max(1, limit * percent // 100)
+
+
+def open_standard_files() -> None:
+    """Put /dev/null on whichever of the descriptors 0, 1 and 2 is closed, before anything else is opened.
+
+    Else a socket gets the number: what is printed goes into it, and libuv ends the process when it is closed.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free, which is this one
 
 
 def expect_many_files() -> list[str]:

@@ -132,6 +132,56 @@ def test_an_empty_host_means_all_interfaces(launch: Launch) -> None:
             client.connect((host, balancer.port))
 
 
+@pytest.mark.parametrize("closing", ["<&-", ">&-", "<&- >&-"])
+def test_closed_standard_input_and_output_are_no_sockets(
+    launch: Launch, new_node: NewNode, connect: Connect, closing: str
+) -> None:
+    """Whichever had their numbers, libuv aborted the process when it was closed."""
+    command = ["/bin/sh", "-c", f'exec "$@" {closing}', "sh", *COMMAND]
+    balancer = launch("-nodes", new_node(always(200, b"ok")).uri, command=command)
+    assert connect(balancer).ask(post(CALL)).body == b"ok"
+    balancer.signal(signal.SIGTERM)
+    assert balancer.wait() == 0
+
+
+def test_with_standard_error_closed_it_serves_and_logs_nowhere() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as node:
+        uri = f"http://127.0.0.1:{node.getsockname()[1]}"
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND, "-nodes", uri],
+            env=environment({"LISTEN_ADDR": "127.0.0.1:0"}),
+        )
+        try:
+            node.settimeout(PATIENCE_S)
+            checked, _ = node.accept()
+            checked.close()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE_S) == 0
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_ctrl_c_ends_a_call_without_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as instance:
+        process = subprocess.Popen(
+            [*COMMAND, "nodes", "list", "--url", f"http://127.0.0.1:{instance.getsockname()[1]}"],
+            env=environment({}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            instance.settimeout(PATIENCE_S)
+            asked, _ = instance.accept()
+            with asked:
+                process.send_signal(signal.SIGINT)
+                printed, _ = process.communicate(timeout=PATIENCE_S)
+            assert (process.returncode, printed) == (130, b"")
+        finally:
+            process.kill()
+            process.wait()
+
+
 def test_help_names_every_flag_and_variable_of_the_original() -> None:
     done = run_program("--help")
     assert (done.returncode, done.stderr) == (0, "")

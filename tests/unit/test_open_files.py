@@ -1,4 +1,4 @@
-"""Open files: as many as the system allows, and room for them before there are threads."""
+"""Open files: the standard ones, as many more as the system allows, and room for them before threads."""
 
 import resource
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from priolb.open_files import expect_many_files, share_of_files
+from priolb.open_files import expect_many_files, open_standard_files, share_of_files
 
 FILES = resource.RLIMIT_NOFILE
 
@@ -33,6 +33,20 @@ def in_a_process(code: str) -> str:
     return done.stdout.strip()
 
 
+OPENED = """
+import os, sys
+from priolb.open_files import open_standard_files
+
+report = os.dup(1)
+for fd in {closed}:
+    os.close(fd)
+open_standard_files()
+names = [os.readlink("/proc/self/fd/%d" % fd) for fd in range(3)]
+os.write(2, b"said")
+os.write(report, repr([name == "/dev/null" for name in names]).encode())
+"""
+
+
 @pytest.fixture(autouse=True)
 def _limits() -> Iterator[None]:
     """Leave the limits of the test run as they were."""
@@ -45,6 +59,25 @@ def _limits() -> Iterator[None]:
 def test_the_limit_is_the_hard_one_and_the_table_is_as_large(soft: int) -> None:
     """The table of a process never shrinks, so each try has a process of its own."""
     assert in_a_process(TABLE_SIZES.format(soft=soft, hard=4096)) == "[] (4096, 4096) True"
+
+
+@pytest.mark.parametrize("closed", [[], [0], [1], [2], [0, 2], [0, 1, 2]])
+def test_whichever_standard_file_is_closed_leads_nowhere(closed: list[int]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OPENED.format(closed=closed)],
+        stdin=subprocess.PIPE,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == str([fd in closed for fd in range(3)])
+    assert done.stderr == ("" if 2 in closed else "said")
+
+
+def test_standard_files_that_are_open_stay_as_they_are() -> None:
+    before = [Path(f"/proc/self/fd/{fd}").readlink() for fd in range(3)]
+    open_standard_files()
+    assert [Path(f"/proc/self/fd/{fd}").readlink() for fd in range(3)] == before
 
 
 def test_no_file_stays_open() -> None:

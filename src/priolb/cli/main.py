@@ -3,11 +3,13 @@
 0   done
 1   a running instance refused or is not well, a node has not proven itself, a service has no answer
 2   the operator has to change something: a flag, a variable, a store that is away
+130 interrupted by Ctrl-C, as shells have it
 """
 
 import errno
 import os
 import platform
+import signal
 import sys
 from argparse import Namespace
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -22,10 +24,12 @@ from priolb.config.help import help_text
 from priolb.config.load import load_settings
 from priolb.config.words import did_you_mean, shown
 from priolb.errors import ConfigError, ConfigFileError, PriolbError
+from priolb.open_files import open_standard_files
 
 EXIT_DONE: Final = 0
 EXIT_REFUSED: Final = 1
 EXIT_OPERATOR: Final = 2
+EXIT_INTERRUPTED: Final = 128 + signal.SIGINT
 
 # Why a program cannot write what it has to say: the reader is gone, or the disk is full.
 _OUTPUT_ERRORS: Final = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO})
@@ -57,6 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     Args:
         argv: the words after the name of the program; None for those that the process was given.
     """
+    open_standard_files()
     try:
         status = _dispatch(sys.argv[1:] if argv is None else argv)
         if sys.stdout is not None:  # as it is where nobody wants to hear anything
@@ -76,6 +81,8 @@ def main(argv: list[str] | None = None) -> int:
     except PriolbError as error:
         print(f"prio-load-balancer: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return EXIT_OPERATOR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
 def _say_no_more() -> None:

@@ -28,7 +28,7 @@ class FakeApp(ModuleType):
     def __init__(self) -> None:
         super().__init__("priolb.app")
         self.served: list[Settings] = []
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def run(self, settings: Settings) -> int:
         self.served.append(settings)
@@ -53,6 +53,12 @@ def mistake(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     return printed.err.removesuffix("\n")
+
+
+def test_ctrl_c_is_exit_status_130_without_words(app: FakeApp, capsys: pytest.CaptureFixture[str]) -> None:
+    app.error = KeyboardInterrupt()
+    assert main([]) == 130
+    assert capsys.readouterr() == ("", "")
 
 
 def test_no_words_means_serve(app: FakeApp) -> None:
