@@ -22,7 +22,6 @@ from priolb.config.admission import callers_of, function_of, needs_door, rules_o
 from priolb.config.attestation import attestors_of
 from priolb.config.lanes import hedged_lanes, queue_of, shares_of
 from priolb.config.limits import limiter_of
-from priolb.config.parse import Address
 from priolb.config.settings import Settings
 from priolb.config.unheeded import unheeded
 from priolb.core.byte_budget import ByteBudget
@@ -262,25 +261,27 @@ class _Balancer:
             self._requests.rejections,
             time.monotonic,
         )
-        has_own_admin = settings.admin_listen is not None
-        self._data = self._listener(forwards=True, is_admin=not has_own_admin)
-        self._listeners = [self._data]
-        if has_own_admin:
-            self._listeners.append(self._listener(forwards=False, is_admin=True))
+        is_admin = settings.admin_listen is None
+        self._listeners = [(self._listener(forwards=True, is_admin=is_admin), settings.listen)]
+        if settings.admin_listen is not None:
+            self._listeners.append((self._listener(forwards=False, is_admin=True), settings.admin_listen))
 
     async def start(self) -> None:
-        """Reach the store, take up the nodes, and listen."""
+        """Reach the store, take the ports, take up the nodes, and serve."""
         settings = self._settings
         await self._store.open()
         self._log.info("Node list opened", store=self._store.describe())
+        # Before the list is changed, which other instances may share, as a port in use ends the start. To bind
+        # is not enough: Linux lets two sockets with SO_REUSEADDR do so as long as neither listens. And only
+        # once the store has answered: whoever connects from now on waits for a few answers more.
+        ports = [listener.open(address.host, address.port) for listener, address in self._listeners]
         uris = [*settings.nodes, *settings.backends]
         if self._mock_node is not None:
             port = await self._mock_node.start(_MOCK_NODE_HOST, _MOCK_NODE_PORT)
             uris.append(f"http://{_MOCK_NODE_HOST}:{port}")
         await self._nodes.start(uris)
-        if settings.admin_listen is not None:
-            await self._open(self._listeners[1], settings.admin_listen, is_admin=True)
-        await self._open(self._data, settings.listen, is_admin=False)  # last: who gets in is served
+        for (listener, address), port in zip(self._listeners, ports, strict=True):
+            await self._accept(listener, address.host, port)
         self._tasks.spawn(self._pulse.beat(), "pulse")
         self._tasks.spawn(self._log_sizes(OldGarbage()), "queue sizes")
         if self._limiter is not None:
@@ -292,15 +293,17 @@ class _Balancer:
     async def drain(self) -> None:
         """Take no more requests, and finish what is queued and running."""
         self._is_ready = False
-        self._data.drain()
-        if not await self._data.wait_closed(self._settings.shutdown_timeout_s):
-            self._log.warning("Not everything was finished in time; the rest is refused")
-            self._data.shut_down()
-            await self._data.wait_closed(_FLUSH_S)
+        until = time.monotonic() + self._settings.shutdown_timeout_s
+        for listener, _ in self._listeners:  # that of the admin API last: /readyz answers in the meantime
+            listener.drain()
+            if not await listener.wait_closed(max(0.0, until - time.monotonic())):
+                self._log.warning("Not everything was finished in time; the rest is refused")
+                listener.shut_down()
+                await listener.wait_closed(_FLUSH_S)
 
     async def close(self) -> None:
         """End everything that was started."""
-        for listener in self._listeners:
+        for listener, _ in self._listeners:
             await listener.close()
         await self._tasks.cancel()
         await self._nodes.close()
@@ -310,14 +313,14 @@ class _Balancer:
         if self._mock_node is not None:
             await self._mock_node.stop()
 
-    async def _open(self, listener: Listener, address: Address, is_admin: bool) -> None:
+    async def _accept(self, listener: Listener, host: str, port: int) -> None:
         certificate = self._certificate
-        port = await listener.open(address.host, address.port, certificate.context if certificate else None)
+        await listener.accept(certificate.context if certificate else None)
         self._log.info(
             "Listening",
-            host=address.host,
+            host=host,
             port=port,
-            admin=is_admin,
+            admin=not listener.forwards,
             tls=bool(certificate),
             name=self._via_name,
         )

@@ -108,6 +108,39 @@ def test_readyz_is_503_while_requests_are_finished_and_healthz_is_200(
     assert balancer.wait() == 0
 
 
+def test_an_admin_call_under_way_is_finished_on_a_port_of_its_own_too(
+    launch: Launch,
+) -> None:
+    balancer = launch(ADMIN_LISTEN="127.0.0.1:0")
+    with socket.create_server(("127.0.0.1", 0)) as node, Client(balancer.admin_port) as admin:
+        uri = f"http://127.0.0.1:{node.getsockname()[1]}"
+        admin.send(request("POST", "/nodes", json.dumps({"uri": uri}).encode()))
+        node.settimeout(PATIENCE_S)
+        check, _ = node.accept()
+        balancer.signal(signal.SIGTERM)
+        balancer.wait_for(DOWN)
+        with check:
+            body = b'{"jsonrpc":"2.0","id":1,"result":"1"}'
+            check.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            answer = admin.receive()
+        assert (answer.status, answer.field("Connection")) == (200, "close")
+        assert admin.is_ended()
+    assert balancer.wait() == 0
+
+
+def test_an_admin_call_that_takes_too_long_is_cut(launch: Launch) -> None:
+    balancer = launch(ADMIN_LISTEN="127.0.0.1:0", SHUTDOWN_TIMEOUT="0.1")
+    with socket.create_server(("127.0.0.1", 0)) as node, Client(balancer.admin_port) as admin:
+        uri = f"http://127.0.0.1:{node.getsockname()[1]}"
+        admin.send(request("POST", "/nodes", json.dumps({"uri": uri}).encode()))
+        node.settimeout(PATIENCE_S)
+        with node.accept()[0]:
+            balancer.signal(signal.SIGTERM)
+            assert balancer.wait() == 0
+        with pytest.raises(CUT):
+            admin.receive()
+
+
 def test_a_body_that_is_complete_only_after_the_signal_is_refused(
     launch: Launch, new_node: NewNode, connect: Connect
 ) -> None:

@@ -1,6 +1,7 @@
 """The list of nodes outlives the program, is shared, and is never half changed."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,20 @@ def test_with_redis_gone_serving_goes_on_and_changes_are_refused(
     balancer.add_node(late.uri)
     assert stored(server) == [node.uri, late.uri]
     assert sorted(balancer.nodes()) == sorted([node.uri, late.uri])
+
+
+@pytest.mark.parametrize("taken_by", ["LISTEN_ADDR", "ADMIN_LISTEN"])
+def test_a_start_that_fails_for_its_port_leaves_the_list_as_it_was(
+    launch: Launch, tmp_path: Path, taken_by: str
+) -> None:
+    """Other instances may share the list: there the nodes of a start by mistake got requests."""
+    store = f"sqlite:///{tmp_path}/nodes.db"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = {"LISTEN_ADDR": "127.0.0.1:0", taken_by: f"127.0.0.1:{taken.getsockname()[1]}"}
+        done = run_program("-redis", store, "-nodes", "http://127.0.0.1:9", **port)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("Address already in use")
+    assert launch("-redis", store).nodes() == []
 
 
 def test_redis_away_at_start_is_a_clear_error_and_exit_status_2(server: RedisServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, cast
@@ -78,6 +79,7 @@ class Listener:
         "_is_empty",
         "_peers",
         "_servers",
+        "_sockets",
         "body_min_bytes_per_s",
         "connections",
         "engine",
@@ -132,30 +134,38 @@ class Listener:
         self.connections: set[FrontConnection] = set()
         self.tasks = Tasks()
         self._peers = PeerCount(connections_per_peer, connections_max, forwarding)
+        self._sockets: list[socket.socket] = []  # those that listen, but do not accept yet
         self._servers: list[asyncio.Server | TlsServer] = []
         self._is_empty = asyncio.Event()
         self._is_empty.set()
 
-    async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Listen, and return the port.
+    def open(self, host: str, port: int) -> int:
+        """Take the port, and return it: clients can connect, and wait until `accept`.
 
         Args:
             host: name or address; empty for all interfaces.
             port: TCP port; 0 lets the system choose.
-            tls: TLS settings of an https listener, None for http.
 
         Raises:
             ConfigError: cannot listen there; the text names address and cause.
         """
+        self._sockets = listen(host, port)
+        return int(self._sockets[0].getsockname()[1])
+
+    async def accept(self, tls: ssl.SSLContext | None = None) -> None:
+        """Serve whoever has connected, and connects from now on.
+
+        Args:
+            tls: TLS settings of an https listener, None for http.
+        """
         loop = asyncio.get_running_loop()
-        sockets = listen(host, port)
-        for each in sockets:
+        while self._sockets:
+            each = self._sockets.pop()
             if tls is not None:
                 self._servers.append(TlsServer(each, tls, self.head_timeout_s, self._accept, self.tasks))
             else:
                 server = await loop.create_server(self._connection, sock=each, backlog=BACKLOG)
                 self._servers.append(server)
-        return int(sockets[0].getsockname()[1])
 
     def add(self, connection: FrontConnection) -> bool:
         """Take note of a connection that is open; False when its peer has too many."""
@@ -176,6 +186,8 @@ class Listener:
         To close thousands takes some turns of the loop: what is under way does not wait for that.
         """
         self.is_draining = True
+        for each in self._sockets:
+            each.close()
         for server in self._servers:
             server.close()
         for connection in list(self.connections):

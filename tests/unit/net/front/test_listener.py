@@ -307,15 +307,18 @@ def real_listener(notes: Notes) -> Listener:
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_it_listens_until_it_drains(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+def test_it_serves_who_came_early_and_listens_until_it_drains(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
     """Over loopback, with the event loop of asyncio and with that of uvloop; no node is there."""
 
     async def main() -> None:
         notes = Notes()
         listener = real_listener(notes)
-        port = await listener.open("127.0.0.1", 0)
+        port = listener.open("127.0.0.1", 0)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(POST)
+        await listener.accept()
         answer = await reader.readuntil(b"}\n")
         assert answer == problem(b"503 Service Unavailable", "no nodes available", RETRY_AFTER)
         writer.write(b"nonsense\r\n\r\n")
@@ -337,3 +340,15 @@ def test_it_listens_until_it_drains(new_loop: Callable[[], asyncio.AbstractEvent
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main())
+
+
+def test_a_port_that_was_taken_in_vain_is_given_back() -> None:
+    async def main() -> None:
+        listener = real_listener(Notes())
+        port = listener.open("127.0.0.1", 0)
+        await listener.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        await listener.engine.close()
+
+    asyncio.run(main())
