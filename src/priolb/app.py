@@ -271,7 +271,7 @@ class _Balancer:
         settings = self._settings
         await self._store.open()
         self._log.info("Node list opened", store=self._store.describe())
-        # Before the list is changed, which other instances may share, as a port in use ends the start. To bind
+        # Before the list is changed, which others may share, as a port in use ends the start. To bind
         # is not enough: Linux lets two sockets with SO_REUSEADDR do so as long as neither listens. And only
         # once the store has answered: whoever connects from now on waits for a few answers more.
         ports = [listener.open(address.host, address.port) for listener, address in self._listeners]

@@ -28,6 +28,8 @@ BACKLOG_MAX_BYTES: Final = 16 * 1024 * 1024
 # for a few hundred lost lines and not one for every second line.
 _BACKLOG_RESUME_BYTES: Final = BACKLOG_MAX_BYTES - BATCH_BYTES
 
+_NEWLINE: Final = 10
+
 
 class LogWriter:
     """Writes lines to a file descriptor without ever blocking or raising into the caller.
@@ -37,8 +39,10 @@ class LogWriter:
     """
 
     __slots__ = (
+        "_broke_off",
         "_closed",
         "_dropped_lines",
+        "_failed_lines",
         "_fd",
         "_flush_now",
         "_gathered",
@@ -59,6 +63,10 @@ class LogWriter:
         """Lines that nobody will read: dropped, failed, or written after `close` or to a closed pipe."""
         self._fd = fd
         self._notice: Callable[[int], bytes] = _plain_notice
+        # Of the thread alone: lines that could not be written since the last notice, and whether the last of
+        # what was written is a part of a line.
+        self._failed_lines = 0
+        self._broke_off = False
         self._lock = threading.Lock()
         self._something_to_do = threading.Condition(self._lock)
         # All that follows is guarded by the lock. What is gathered are texts of one line or more.
@@ -156,23 +164,32 @@ class LogWriter:
 
     def _write_piece(self, piece: bytes) -> bool:
         """Write lines; returns False when there is nobody to write to any more."""
-        data = memoryview(piece)
-        lost_lines = 0
+        text = self._before_next() + piece
+        data = memoryview(text)
         reader_is_there = True
         try:
             while data:
                 data = data[self._write_some(data) :]
         except BrokenPipeError:
             reader_is_there = False
-            lost_lines = _line_count(piece)
         except OSError:
-            # A full disk, say. The next batch is a new attempt, and says before it what is missing.
-            lost_lines = _line_count(piece)
+            # A full disk, say. The next piece is a new attempt, and says before it what is missing.
+            pass
+        lost_lines = _line_count(bytes(data[-len(piece) :]))
+        if len(data) <= len(piece):
+            self._failed_lines = 0  # that is said
+        self._failed_lines += lost_lines
+        if len(data) < len(text):
+            self._broke_off = bool(data) and text[-len(data) - 1] != _NEWLINE
         with self._lock:
             self._writing_bytes -= len(piece)
             self.lost_lines += lost_lines
-            self._dropped_lines += lost_lines
         return reader_is_there
+
+    def _before_next(self) -> bytes:
+        """Return what is to stand before the next piece: the end of a line that broke off, and a notice."""
+        end = b"\n" if self._broke_off else b""
+        return end + self._notice(self._failed_lines) if self._failed_lines else end
 
     def _give_up(self, unwritten: Iterable[bytes]) -> None:
         """Drop what is left, and from now on every line at once: the reader is gone for good."""

@@ -211,15 +211,22 @@ def test_closed_pipe_counts_also_what_waited_behind_the_failed_write(
 
 
 class Disk:
-    """Stands for `os`, and for a disk that is full until it is told otherwise."""
+    """Stands for `os`, and for a disk that is full until it is told otherwise.
+
+    `room` is how many bytes still fit where it is full.
+    """
 
     def __init__(self) -> None:
         self.is_full = True
+        self.room = 0
         self.written: list[bytes] = []
 
     def write(self, _fd: int, data: memoryview) -> int:
         if self.is_full:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            data = data[: self.room]
+            self.room -= len(data)
+            if not data:
+                raise OSError(errno.ENOSPC, "No space left on device")
         self.written.append(bytes(data))
         return len(data)
 
@@ -255,6 +262,51 @@ def test_the_log_goes_on_by_itself_when_there_is_room_again(disk: Disk) -> None:
     spin_until(lambda: bool(disk.written))
     assert b"".join(disk.written) == b"1 log lines dropped\ntwo\n"
     writer.close()
+
+
+@pytest.mark.parametrize(
+    ("room", "lost", "written"),
+    [
+        (0, 3, b"3 log lines dropped\nlater\n"),
+        (1, 3, b"o\n3 log lines dropped\nlater\n"),
+        (3, 3, b"one\n3 log lines dropped\nlater\n"),
+        (4, 2, b"one\n2 log lines dropped\nlater\n"),
+        (6, 2, b"one\ntw\n2 log lines dropped\nlater\n"),
+        (8, 1, b"one\ntwo\n1 log lines dropped\nlater\n"),
+    ],
+)
+def test_a_line_that_breaks_off_is_ended_and_only_what_is_missing_is_counted(
+    disk: Disk, room: int, lost: int, written: bytes
+) -> None:
+    disk.room = room
+    writer = LogWriter(-1)
+    writer.take_from([b"one\n", b"two\n", b"three\n"])
+    spin_until(lambda: writer.lost_lines > 0)
+    disk.is_full = False
+    writer.write(b"later\n")
+    writer.close()
+    assert b"".join(disk.written) == written
+    assert writer.lost_lines == lost
+
+
+def test_a_notice_that_cannot_be_written_is_made_up_for(disk: Disk) -> None:
+    disk.room = 2
+    writer = LogWriter(-1)
+    writer.write(b"one\n")
+    spin_until(lambda: writer.lost_lines == 1)
+    writer.write(b"two\n")  # nothing of it fits, nor of the notice
+    spin_until(lambda: writer.lost_lines == 2)
+    disk.room = 1
+    writer.write(b"three\n")  # the end of the line alone
+    spin_until(lambda: writer.lost_lines == 3)
+    disk.room = 3
+    writer.write(b"four\n")  # a part of the notice
+    spin_until(lambda: writer.lost_lines == 4)
+    disk.is_full = False
+    writer.write(b"five\n")
+    writer.close()
+    assert b"".join(disk.written) == b"on\n3 l\n4 log lines dropped\nfive\n"
+    assert writer.lost_lines == 4
 
 
 @pytest.mark.usefixtures("disk")
