@@ -51,6 +51,7 @@ from priolb.net.backend.traffic import NodeTraffic
 from priolb.net.engine import Engine
 from priolb.net.front.door import Door
 from priolb.net.front.listener import Listener
+from priolb.net.transports import report_but_lookups
 from priolb.nodes.checks import Rhythm
 from priolb.nodes.factory import NodeFactory
 from priolb.nodes.pool import NodePool
@@ -151,6 +152,7 @@ async def _serve(
     node_tls: NodeTLS,
 ) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(report_but_lookups)
     log.requests.call_later = loop.call_later
     log.info("Starting prio-load-balancer", version=__version__)
     if settings.config_file:

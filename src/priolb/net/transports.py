@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import socket
 import struct
 import termios
 from typing import Any, Final
@@ -50,3 +51,17 @@ def stop_when_paused(transport: asyncio.Transport) -> None:
     """
     with_tls: Any = transport
     with_tls.set_read_buffer_limits(high=1, low=0)
+
+
+def report_but_lookups(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report an error that reached the event loop, unless it is that of a lookup that was given up.
+
+    uvloop looks up the name of a node in a future of its own, and leaves it alone when the connection is
+    cancelled. That the name leads nowhere is then no news to anybody.
+
+    Args:
+        loop: where it happened.
+        context: as event loops describe it to the handler of their errors, which this is.
+    """
+    if not isinstance(context.get("exception"), socket.gaierror):
+        loop.default_exception_handler(context)

@@ -3,8 +3,15 @@
 import asyncio
 import contextlib
 import socket
+from typing import Any
 
-from priolb.net.transports import unread_bytes
+import pytest
+import uvloop
+
+from priolb.net.transports import report_but_lookups, unread_bytes
+
+# Longer than a name can be: the system refuses it without asking anybody.
+NO_NAME = ".".join(["x" * 60] * 5)
 
 
 class Told(asyncio.Transport):
@@ -43,3 +50,39 @@ def test_a_socket_that_is_closed_holds_nothing() -> None:
 def test_a_transport_with_tls_that_was_lost_a_moment_ago_has_no_socket() -> None:
     """That raised, and in the middle of a round of time-outs."""
     assert unread_bytes(Told(None)) == 7
+
+
+def test_a_lookup_that_was_given_up_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """The handler of errors is told of it by uvloop, some time after the connection was cancelled."""
+    contexts: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        told = asyncio.Event()
+
+        def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            report_but_lookups(loop, context)
+            contexts.append(context)
+            told.set()
+
+        loop.set_exception_handler(report)
+        connecting = loop.create_task(loop.create_connection(asyncio.Protocol, NO_NAME, 80))
+        loop.call_soon(connecting.cancel)  # in the same turn: no answer can be there before
+        with contextlib.suppress(asyncio.CancelledError):
+            await connecting
+        del connecting
+        await told.wait()
+
+    uvloop.run(main())
+    assert [type(context["exception"]) for context in contexts] == [socket.gaierror]
+    assert caplog.records == []
+
+
+def test_every_other_error_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        report_but_lookups(loop, {"message": "a callback failed", "exception": ValueError("why")})
+        report_but_lookups(loop, {"message": "no exception at all"})
+
+    uvloop.run(main())
+    assert [record.message for record in caplog.records] == ["a callback failed", "no exception at all"]
