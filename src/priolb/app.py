@@ -58,7 +58,7 @@ from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
 from priolb.nodes.uri import parse_node_uri
 from priolb.open_files import expect_many_files, share_of_files
-from priolb.stop_signals import ignore_signals, StopSignals
+from priolb.stop_signals import StopSignals, ignore_signals
 from priolb.store import open_store
 from priolb.tasks import Tasks
 from priolb.telemetry.lane_words import words_of
