@@ -394,10 +394,10 @@ def test_a_node_whose_collateral_expires_is_unusable_at_once_and_comes_back(
     """With no connection to it: its one connection is idle, and no check is made."""
     node = sgx(new_attested, always(200, b"secret"))
     uri = sgx_uri(node.port)
-    put_collateral(collateral, end=math.ceil(time.time()) + 2)
     balancer = trusting(HEALTH_CHECK_INTERVAL="0", REQUEST_TIMEOUT="60")
     balancer.add_node(uri)
     assert connect(balancer).ask(post()).body == b"secret"
+    put_collateral(collateral, end=math.ceil(time.time()) + 1)
     balancer.wait_for(REFUSED, reason="collateral_expired")
     node.requests[0].connection.wait_ended()
     received = node.received_bytes
