@@ -40,6 +40,21 @@ def test_pipelined_requests_are_answered_in_order_one_at_a_time(
     ]
 
 
+@pytest.mark.parametrize("more", [b"\r\n", request("GET", "/")], ids=["an empty line", "another request"])
+def test_who_says_more_while_its_last_answer_is_on_its_way_gets_that_whole(
+    balancer: Balancer, new_node: NewNode, connect: Connect, more: bytes
+) -> None:
+    """It has all left the balancer, but not come to the client: a reset would take the rest with it."""
+    body = b"x" * 1_000_000
+    balancer.add_node(new_node(always(200, body)).uri)
+    client = connect(balancer, receive_bytes=8192)
+    client.send(post(b"{}", "Connection: close", "X-Request-ID: last"))
+    balancer.wait_for("Request completed", reqID="last")
+    client.send(more)
+    assert client.receive().body == body
+    assert client.is_ended()
+
+
 def test_a_hundred_pipelined_requests_are_all_answered(
     balancer: Balancer, new_node: NewNode, connect: Connect
 ) -> None:

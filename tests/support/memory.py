@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -22,16 +23,29 @@ class Spoken(Protocol):
 
 
 class MemorySocket:
-    """Remembers the options that are set."""
+    """Remembers the options that are set, and knows of its connection what Linux would tell (TCP_INFO).
 
-    def __init__(self) -> None:
+    `heard_at` is when something has come last, by the clock of `loop`. One that `is_mute` tells nothing.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.options: dict[tuple[int, int], int | bytes] = {}
+        self.heard_at = loop.time()
+        self.is_mute = False
+        self._loop = loop
 
     def fileno(self) -> int:
         raise OSError("in memory")
 
     def setsockopt(self, level: int, option: int, value: int | bytes) -> None:
         self.options[level, option] = value
+
+    def getsockopt(self, level: int, option: int, size_bytes: int) -> bytes:
+        assert (level, option) == (socket.IPPROTO_TCP, socket.TCP_INFO)
+        if self.is_mute:
+            raise OSError("on another system")
+        silence_ms = round(1000 * (self._loop.time() - self.heard_at))
+        return struct.pack("52xI", silence_ms).ljust(size_bytes, b"\0")
 
 
 class MemoryTransport(asyncio.Transport):
@@ -44,7 +58,8 @@ class MemoryTransport(asyncio.Transport):
         loop: who calls the protocol.
         protocol: who speaks over it.
         peername: address of the peer.
-        can_half_close: whether one direction can be closed alone; not so with TLS.
+        can_half_close: whether one direction can be closed alone; not so with TLS, where a transport that is
+            closed waits for the peer to end, too.
         end_turn: does what the protocol puts off to the end of a turn of the loop.
     """
 
@@ -56,7 +71,7 @@ class MemoryTransport(asyncio.Transport):
         can_half_close: bool = True,
         end_turn: Callable[[], None] = lambda: None,
     ) -> None:
-        self.socket = MemorySocket()
+        self.socket = MemorySocket(loop)
         super().__init__({"peername": peername, "socket": self.socket})
         self.calls: list[str] = []
         self.writes: list[bytes] = []
@@ -127,7 +142,7 @@ class MemoryTransport(asyncio.Transport):
         if not self._is_closing:
             self.calls.append("close")
             self._is_closing = True
-            if not self._unsent:
+            if not self._unsent and self._can_half_close:
                 self._loop.call_soon(self._lose, None)
 
     def abort(self) -> None:
@@ -151,6 +166,7 @@ class MemoryTransport(asyncio.Transport):
 
     def send(self, data: bytes) -> None:
         """Send bytes; they are read at once, unless reading is paused."""
+        self.socket.heard_at = self._loop.time()
         self._undelivered += data
         self._deliver()
 
@@ -173,6 +189,8 @@ class MemoryTransport(asyncio.Transport):
     def end(self) -> None:
         """Close the peer's direction, or both: one cannot be told from the other."""
         if self._is_closing:
+            if not self._can_half_close:
+                self._lose(None)
             return
         assert self._is_reading, "nobody would notice"
         if not self._protocol.eof_received():
@@ -204,7 +222,7 @@ class MemoryTransport(asyncio.Transport):
         if self._is_protocol_paused and len(self._unsent) <= LOW_WATER_BYTES:
             self._is_protocol_paused = False
             self._protocol.resume_writing()
-        if self._is_closing and not self._unsent and sent:
+        if self._is_closing and self._can_half_close and not self._unsent and sent:
             self._loop.call_soon(self._lose, None)
 
     def _lose(self, error: Exception | None) -> None:

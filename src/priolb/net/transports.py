@@ -8,9 +8,16 @@ import fcntl
 import socket
 import struct
 import termios
+from math import inf
 from typing import Any, Final
 
 _ROOM: Final = bytes(4)
+
+# What Linux knows of a connection (TCP_INFO, tcp(7); linux/tcp.h): behind 8 bytes and
+# eleven numbers of 4 it says for how long nothing has come, in milliseconds.
+_TCP_INFO: Final[int] = getattr(socket, "TCP_INFO", -1)
+_SILENCE_AT: Final = 52
+_INFO_BYTES: Final = 56
 
 SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Errors of the system that say nothing of the other side: there is no socket to be had."""
@@ -41,6 +48,30 @@ def unread_bytes(transport: asyncio.Transport) -> int:
     except (OSError, ValueError):
         return waiting  # closed, or another system than Linux
     return waiting + int(struct.unpack("i", queued)[0])
+
+
+def silence_s(transport: asyncio.Transport) -> float:
+    """Return for how long nothing has come from the peer, seconds; infinity when nobody can tell.
+
+    The system knows it also of a transport with TLS that is closed, and throws away what comes.
+    """
+    info = _tcp_info(transport)
+    if not info:
+        return inf
+    (silence_ms,) = struct.unpack_from("I", info, _SILENCE_AT)
+    return float(silence_ms) / 1000
+
+
+def _tcp_info(transport: asyncio.Transport) -> bytes:
+    """Return what the system knows of a connection, empty when it does not tell."""
+    connected = transport.get_extra_info("socket")
+    if connected is None:
+        return b""
+    try:
+        info: bytes = connected.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO_BYTES)
+    except (OSError, ValueError):
+        return b""  # closed, or another system than Linux
+    return info if len(info) == _INFO_BYTES else b""
 
 
 def stop_when_paused(transport: asyncio.Transport) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import socket
+from math import inf
 from typing import Any
 
 import pytest
 import uvloop
 
-from priolb.net.transports import report_but_lookups, unread_bytes
+from priolb.net.transports import report_but_lookups, silence_s, unread_bytes
 
 # Longer than a name can be: the system refuses it without asking anybody.
 NO_NAME = ".".join(["x" * 60] * 5)
@@ -86,3 +87,23 @@ def test_every_other_error_is_reported(caplog: pytest.LogCaptureFixture) -> None
 
     uvloop.run(main())
     assert [record.message for record in caplog.records] == ["a callback failed", "no exception at all"]
+
+
+def test_the_system_knows_for_how_long_a_peer_is_silent() -> None:
+    one, other = pair()
+    with one, other:
+        one.send(b"x")
+        while silence_s(Told(other)) < 0.05:
+            pass  # the clock of the system, which no test can set
+        other.send(b"y")
+        before = silence_s(Told(other))
+        one.send(b"x")
+        assert 0.05 <= before < inf and silence_s(Told(other)) < before
+
+
+def test_of_a_socket_that_is_closed_or_was_lost_nothing_is_known() -> None:
+    one, other = pair()
+    one.close()
+    other.close()
+    for told in (Told(one), Told(None)):
+        assert silence_s(told) == inf

@@ -18,7 +18,7 @@ from priolb.net.exchange.upload import Upload, tunnel
 from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.front.header_lane import header_lane
 from priolb.net.front.limit_answers import answer_over_limit
-from priolb.net.front.output import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGER_S, LINGERING, PASSING
+from priolb.net.front.output import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING
 from priolb.net.front.pipeline import MAX_PIPELINED_BYTES
 from priolb.net.front.reception import Reception
 
@@ -99,9 +99,7 @@ class FrontConnection(Reception):
             self.lapses_at = inf
         elif self._state == AT_HEAD:
             self._await_head(self._engine.clock())
-        elif self._state == LINGERING:
-            self._lapse_in(LINGER_S)
-        else:
+        elif self._state != LINGERING:
             self._lapse_in(self._listener.stall_timeout_s)
             if self._is_paused:
                 self._read_on()
@@ -118,20 +116,22 @@ class FrontConnection(Reception):
                 self._rest()
         elif state == BUSY:
             self._waiting += data
+        elif state == LINGERING and len(data) >= LONG_READ_BYTES:
+            self._rest()
         if self._waiting and len(self._waiting) > MAX_PIPELINED_BYTES:
             self._hold_back()
 
     def on_lapse(self, now: float) -> None:
-        if self._is_to_read():
+        if self._state == LINGERING:
+            self._linger_on(now)
+        elif self._is_to_read():
             self._drop_if_stuck()
         elif self._state == AT_HEAD and not self._waiting:
-            self._close()
+            self._close_behind()
         elif self._state == AT_HEAD:
             self._reject(Reason.BAD_REQUEST, "the head of the request did not come in time", 408)
         elif self._state in {AT_BODY, PASSING}:
             self._reject(Reason.BAD_REQUEST, "the body of the request stopped coming", 408)
-        else:
-            self.abort()
 
     # What the program tells it
 
@@ -159,11 +159,14 @@ class FrontConnection(Reception):
         if not keep_alive:
             has_more = self._is_sending() or self._is_paused or self._waiting
             self._end_request()
+            self._waiting = b""
             if has_more:
-                self._waiting = b""
                 self._linger()
             else:
-                self._close()
+                self._state = CLOSING
+                self.flush()
+                # In the next turn: only then the loop has handed over to the system what it can.
+                asyncio.get_running_loop().call_soon(self._close_behind)
             return
         self._end_request()
         self._state = AT_HEAD
@@ -423,7 +426,7 @@ class FrontConnection(Reception):
     def _close_idle(self) -> None:
         """Close, unless a request has begun meanwhile, which will be refused."""
         if self._state == AT_HEAD:
-            self._close()
+            self._close_behind()
 
     def _reject(self, reason: Reason, detail: str = "", status: int = 0, request_id: bytes = b"") -> None:
         """Answer a request that is not read to its end with the reason."""

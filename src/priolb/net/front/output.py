@@ -10,11 +10,13 @@ end of a turn), `FrontOutput` here, `Pipeline` (heads, one behind the other), `R
     PASSING    a body, as fast as the node takes it; or     the same; for ever while nobody takes it
                whatever another protocol sends
     BUSY       up to 64 KB of the next requests             for ever: the request has its own time
-    LINGERING  what still comes, thrown away                2 s
+    LINGERING  what still comes, thrown away                5 s without any of it, 30 s in all
     CLOSING    nothing                                      2 s, for a goodbye of TLS
 
 In all of them, a client that reads slower than it is sent to (`_writing_paused`), or has not read to the end
-while it is CLOSING or LINGERING, has CLIENT_STALL_TIMEOUT for each part instead. Reading stops by
+while it is CLOSING or LINGERING, has CLIENT_STALL_TIMEOUT for each part instead; the 30 s begin behind that.
+Who lingers has its own half of the connection still open. With TLS there are no halves: the transport is
+closed, waits for the goodbye of the client, and throws away what comes before. Reading stops by
 `_is_paused`, as long as there is a reason, and by `_rests`, to the end of the turn; it goes on without both.
 """
 
@@ -30,7 +32,7 @@ from priolb.http.forwarding import Peer
 from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.writer import local_response
 from priolb.net.flushing import SHORT_MAX_BYTES, Flushing
-from priolb.net.transports import stop_when_paused, unread_bytes
+from priolb.net.transports import silence_s, stop_when_paused, unread_bytes
 
 if TYPE_CHECKING:
     from priolb.net.front.listener import Listener
@@ -43,7 +45,10 @@ BUSY: Final = 3  # a request is in line, at a node, or with the admin API
 LINGERING: Final = 4  # answered; what still comes is thrown away, so that the answer is not lost to a reset
 CLOSING: Final = 5  # the last bytes are on their way out
 
-LINGER_S: Final = 2.0
+# As long as nginx waits: for the next part, and for all that a client sends that has got its answer.
+_LINGER_SILENCE_S: Final = 5.0
+_LINGER_S: Final = 30.0
+_GOODBYE_S: Final = 2.0
 _UNKNOWN: Final = -1
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for no time: what is not sent is lost, and the peer is told
 
@@ -68,6 +73,7 @@ class FrontOutput(Flushing):
         "_last_is_rpc",
         "_last_model",
         "_last_way",
+        "_linger_until",
         "_listener",
         "_outgoing",
         "_peer",
@@ -93,6 +99,7 @@ class FrontOutput(Flushing):
         self._outgoing: bytes = b""
         self._writing_paused: bool = False
         self._unread_bytes: int = 0
+        self._linger_until: float = 0.0
         # Who it is
         self.peer_address: str = ""
         self.counts_for: str | None = None
@@ -216,29 +223,30 @@ class FrontOutput(Flushing):
 
     def _is_to_read(self) -> bool:
         """Return whether the client is waited for to read what it was sent, rather than for what it sends."""
-        transport = self._transport
-        if transport is None:
-            return False
-        if self._state == LINGERING:
-            return transport.get_write_buffer_size() > 0
-        return self._writing_paused or self._state == CLOSING
+        return self._transport is not None and (self._writing_paused or self._state == CLOSING)
 
     def _drop_if_stuck(self) -> None:
-        """Reset the connection of a client that has read too little of its answer since the last look.
-
-        Whoever takes byte after byte would hold a node for as long as he likes.
-        """
+        """Reset the connection of a client that has read too little of its answer since the last look."""
         assert self._transport is not None
-        listener = self._listener
-        least_bytes = max(1, int(listener.body_min_bytes_per_s * listener.stall_timeout_s))
         unread = unread_bytes(self._transport)
         if not unread and self._state == CLOSING:
             self.abort()  # it has all, and does not say goodbye in the way of TLS
-            return
-        # More than before: what the node had sent by then was added, and for once tells nothing.
-        if unread > self._unread_bytes or self._unread_bytes - unread >= least_bytes:
+        elif self._reads_on(unread):
             self._watch_unread()
-            return
+        else:
+            self._drop_stuck()
+
+    def _reads_on(self, unread: int) -> bool:
+        """Return whether a client has read enough since the last look, which has so many bytes to read now.
+
+        Whoever takes byte after byte would hold a node for as long as he likes.
+        """
+        listener = self._listener
+        least_bytes = max(1, int(listener.body_min_bytes_per_s * listener.stall_timeout_s))
+        # More than before: what the node had sent by then was added, and for once tells nothing.
+        return unread > self._unread_bytes or self._unread_bytes - unread >= least_bytes
+
+    def _drop_stuck(self) -> None:
         self._note_rejected(0, "a client that does not read its answer")
         self._reset()
 
@@ -254,18 +262,57 @@ class FrontOutput(Flushing):
 
     def _linger(self) -> None:
         """Send all, and read what still comes for a while, so that the answer is not lost to a reset."""
+        self._state = LINGERING
         self.flush()
         transport = self._transport
-        if transport is None or not transport.can_write_eof():
-            self._close()
+        if transport is None:
             return
         self._resume_reading()
-        transport.write_eof()
-        self._state = LINGERING
-        if transport.get_write_buffer_size():
-            self._watch_unread()  # which a client may take its time to read
+        if transport.can_write_eof():
+            transport.write_eof()
         else:
-            self._lapse_in(LINGER_S)
+            transport.close()
+        self._unread_bytes = unread_bytes(transport)
+        until_s = self._listener.stall_timeout_s if self._unread_bytes else _LINGER_S
+        self._linger_until = self._engine.clock() + until_s
+        self._lapse_in(min(_LINGER_SILENCE_S, until_s))
+
+    def _linger_on(self, now: float) -> None:
+        """Look whether a client still reads or sends, and close if it does neither."""
+        transport = self._transport
+        assert transport is not None
+        unread = unread_bytes(transport)
+        wait_s = _LINGER_SILENCE_S
+        if unread:
+            if not self._unread_bytes or now >= self._linger_until:
+                if not self._reads_on(unread):
+                    self._drop_stuck()
+                    return
+                self._linger_until = now + self._listener.stall_timeout_s
+                self._unread_bytes = unread
+        else:
+            if self._unread_bytes:
+                self._linger_until = now + _LINGER_S
+                self._unread_bytes = 0
+            wait_s -= silence_s(transport)
+        wait_s = min(wait_s, self._linger_until - now)
+        if wait_s > 0:
+            self._lapse_in(wait_s)
+        else:
+            self.abort()
+
+    def _close_behind(self) -> None:
+        """Close behind an answer; a client that has not all of it yet may go on speaking meanwhile.
+
+        What it says would reset a connection that is closed on both sides, and with it the rest of the answer
+        (RFC 9112, section 9.6).
+        """
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            if unread_bytes(transport):
+                self._linger()
+            else:
+                self._close()
 
     def _close(self) -> None:
         """Close once all is sent."""
@@ -279,7 +326,7 @@ class FrontOutput(Flushing):
             self._watch_unread()
         else:  # with TLS it stays open for its goodbye; how much is still on its way is seen after that time
             self._unread_bytes = _UNKNOWN
-            self._lapse_in(LINGER_S)
+            self._lapse_in(_GOODBYE_S)
 
     def _reset(self) -> None:
         """Close at once and let the client know that something is missing."""

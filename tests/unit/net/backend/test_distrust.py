@@ -100,7 +100,7 @@ def test_a_body_on_its_way_is_cut_off_and_its_client_told() -> None:
         client.send(b"y" * 500)
         assert (call.take(), call.was_aborted) == (b"", True)
         assert client.take() == NOT_ATTESTED
-        rig.advance(3)
+        rig.advance(5.1)
         assert client.is_lost
 
 

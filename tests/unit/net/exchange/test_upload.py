@@ -303,7 +303,7 @@ def test_a_body_whose_time_in_line_is_over_is_refused_and_not_read() -> None:
         )
         assert client.is_ended and client.is_reading(), "what still comes is thrown away"
         client.send(b"y" * 500 + POST)
-        rig_.advance(2.1)
+        rig_.advance(5.1)
         assert client.take() == b"" and client.is_lost
         assert node.is_quiet()
         first.end()
@@ -500,7 +500,7 @@ def test_an_answer_before_the_body_is_complete_reaches_the_client_and_ends_both_
         assert client.is_ended and not client.is_lost
         client.send(b"y" * 500 + POST)
         assert client.take() == b"", "what comes behind an answer like that is not looked at"
-        rig_.advance(2.1)
+        rig_.advance(5.1)
         assert client.is_lost
 
 

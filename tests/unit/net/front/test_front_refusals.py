@@ -3,6 +3,7 @@
 import pytest
 
 from priolb.http.parser import HeadLimits
+from priolb.net.flushing import LONG_READ_BYTES
 from support.messages import (
     ANSWER,
     CLOSE,
@@ -197,23 +198,60 @@ def test_after_a_refusal_what_still_comes_is_thrown_away_until_the_client_leaves
         assert node.is_quiet()
 
 
-def test_a_refused_client_that_does_not_leave_is_let_go_after_2_seconds() -> None:
+# How the balancer ends its side; with TLS, with a goodbye that the client has to answer.
+SIDES = pytest.mark.parametrize(
+    ("can_half_close", "ends"), [(True, "write_eof"), (False, "close")], ids=["plain", "with TLS"]
+)
+
+
+@SIDES
+def test_a_refused_client_that_neither_sends_nor_leaves_is_let_go_after_5_seconds(
+    can_half_close: bool, ends: str
+) -> None:
+    with Rig() as rig:
+        client = rig.client(can_half_close=can_half_close)
+        client.send(b"nonsense\r\n\r\n")
+        for _ in range(3):
+            rig.advance(4.5)
+            client.send(b"more")
+        rig.advance(4.9)
+        assert client.calls == [ends]
+        rig.advance(0.2)
+        assert client.is_lost
+        assert client.calls == [ends, "abort"]
+
+
+@SIDES
+def test_a_refused_client_that_sends_on_and_on_is_let_go_after_30_seconds(
+    can_half_close: bool, ends: str
+) -> None:
+    with Rig() as rig:
+        client = rig.client(can_half_close=can_half_close)
+        client.send(b"nonsense\r\n\r\n")
+        for _ in range(299):
+            client.send(b"more")
+            rig.advance(0.1)
+        assert client.calls == [ends]
+        rig.advance(0.2)
+        assert client.is_lost
+        assert client.calls == [ends, "abort"]
+
+
+def test_a_refused_client_that_sends_much_at_once_is_read_on_in_the_next_turn() -> None:
     with Rig() as rig:
         client = rig.client()
         client.send(b"nonsense\r\n\r\n")
-        for _ in range(19):
-            client.send(b"more")
-            rig.advance(0.1)
+        client.send(b"x" * LONG_READ_BYTES)
+        assert client.calls == ["write_eof", "pause_reading", "resume_reading"]
+
+
+def test_a_system_that_does_not_tell_how_long_a_client_is_silent_has_it_let_go_after_5_seconds() -> None:
+    with Rig() as rig:
+        client = rig.client()
+        client.socket.is_mute = True
+        client.send(b"nonsense\r\n\r\n")
+        rig.advance(4.9)
+        client.send(b"more")
         assert not client.is_closing()
         rig.advance(0.2)
         assert client.is_lost
-        assert client.calls == ["write_eof", "abort"]
-
-
-def test_a_refused_client_of_a_transport_without_half_close_is_closed() -> None:
-    with Rig() as rig:
-        client = rig.client()
-        client._can_half_close = False
-        client.send(b"nonsense\r\n\r\n")
-        rig.run()
-        assert client.calls == ["close"]

@@ -152,8 +152,78 @@ def test_a_slow_reader_of_its_last_answer_is_not_cut_off_while_it_reads() -> Non
         assert not client.was_aborted
         client.read()
         rig.run()
-        assert client.is_lost
+        assert client.is_ended
         assert client.take() == answer_at_client(body, connection=CLOSE, is_json=False)
+        client.end()
+        assert client.calls[-1] == "close"
+
+
+@pytest.mark.parametrize("more", [b"\r\n", GET % 2], ids=["an empty line", "another request"])
+def test_a_slow_reader_of_its_last_answer_that_says_more_gets_it_whole(more: bytes) -> None:
+    """On a connection that was closed on both sides, what it says would be answered by a reset."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        node.accept().send(ANSWER)
+        rig.run()
+        client.send(more)
+        client.read()
+        assert client.take() == answer_at_client(connection=CLOSE, is_json=False)
+        assert client.is_ended and not client.is_closing()
+        client.end()
+        rig.run()
+        assert client.is_lost and not client.was_aborted
+
+
+def test_who_has_all_of_its_last_answer_is_closed_at_once() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        node.accept().send(ANSWER)
+        rig.run()
+        assert client.take() == answer_at_client(connection=CLOSE, is_json=False)
+        assert client.calls == ["close"] and client.is_lost
+
+
+def test_who_is_idle_for_too_long_but_has_not_read_its_answer_gets_it_whole() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(GET % 1)
+        node.accept().send(ANSWER)
+        rig.advance(75.1)
+        assert client.calls == ["write_eof"]
+        client.read()
+        assert client.take() == answer_at_client(is_json=False)
+
+
+def test_who_has_read_its_last_answer_slowly_and_goes_on_sending_has_30_seconds_from_then_on() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        node.accept().send(ANSWER)
+        rig.advance(28)
+        client.read()
+        for _ in range(31):
+            rig.advance(1)
+            client.send(b"more")
+        assert not client.is_closing()
+        rig.advance(2)
+        assert client.is_lost and not client.was_reset
+
+
+def test_who_has_read_its_last_answer_slowly_and_is_silent_is_let_go_when_that_is_seen() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        node.accept().send(ANSWER)
+        rig.advance(18)
+        client.read()
+        rig.advance(2.5)
+        assert client.is_lost and not client.was_reset
 
 
 def test_a_slow_reader_of_its_last_answer_that_stops_is_cut_off_after_30_seconds() -> None:
