@@ -42,6 +42,27 @@ def test_a_client_that_leaves_while_queued_frees_its_place_and_is_never_sent(
 
 
 @WAYS
+def test_a_client_that_leaves_while_its_long_body_waits_is_never_sent(
+    launch: Launch, new_node: NewNode, connect: Connect, leave: Callable[[Client], None]
+) -> None:
+    """Nothing is read of it then, so that its end has to be looked for."""
+    node = new_node()
+    balancer = launch("-nodes", node.uri, "-node-workers", "1", REPLAY_MAX_KB="1")
+    holder, leaver = connect(balancer), connect(balancer)
+    holder.send(post(b"holder"))
+    call = node.next_call()
+    whole = post(b"x" * 30_000, "X-Request-ID: leaver")
+    leaver.send(whole[:2000])
+    balancer.wait_queued("leaver")
+    leaver.send(whole[2000:])
+    leave(leaver)
+    assert balancer.wait_for(LEFT, reqID="leaver")["requestTries"] == 0
+    holder.send(post(b"next"))
+    call.answer()
+    assert node.next_call().body == b"next"
+
+
+@WAYS
 def test_a_client_that_leaves_while_its_request_runs_ends_the_connection_to_the_node(
     balancer: Balancer, new_node: NewNode, connect: Connect, leave: Callable[[Client], None]
 ) -> None:

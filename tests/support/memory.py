@@ -10,6 +10,11 @@ from typing import Any, Protocol
 HIGH_WATER_BYTES = 65536
 LOW_WATER_BYTES = 16384
 
+# States of a connection as Linux numbers them (linux/tcp_states.h).
+ESTABLISHED = 1
+CLOSE = 7
+CLOSE_WAIT = 8
+
 
 class Spoken(Protocol):
     """What speaks over a connection; it is an `asyncio.Protocol` in all but name."""
@@ -25,11 +30,13 @@ class Spoken(Protocol):
 class MemorySocket:
     """Remembers the options that are set, and knows of its connection what Linux would tell (TCP_INFO).
 
-    `heard_at` is when something has come last, by the clock of `loop`. One that `is_mute` tells nothing.
+    `state` is that of the connection, `heard_at` when something has come last, by the clock of `loop`. One
+    that `is_mute` tells nothing.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.options: dict[tuple[int, int], int | bytes] = {}
+        self.state = ESTABLISHED
         self.heard_at = loop.time()
         self.is_mute = False
         self._loop = loop
@@ -45,7 +52,7 @@ class MemorySocket:
         if self.is_mute:
             raise OSError("on another system")
         silence_ms = round(1000 * (self._loop.time() - self.heard_at))
-        return struct.pack("52xI", silence_ms).ljust(size_bytes, b"\0")
+        return struct.pack("B51xI", self.state, silence_ms).ljust(size_bytes, b"\0")
 
 
 class MemoryTransport(asyncio.Transport):
@@ -204,6 +211,11 @@ class MemoryTransport(asyncio.Transport):
             self._unsent = b""
             self._lose(error or ConnectionResetError("Connection reset by peer"))
             self._end_turn()
+
+    def leave_unnoticed(self, state: int) -> None:
+        """Close or reset while nothing is read: only the system knows of it."""
+        assert not self._is_reading
+        self.socket.state = state
 
     # Inside
 

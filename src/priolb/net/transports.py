@@ -13,11 +13,13 @@ from typing import Any, Final
 
 _ROOM: Final = bytes(4)
 
-# What Linux knows of a connection (TCP_INFO, tcp(7); linux/tcp.h): behind 8 bytes and
-# eleven numbers of 4 it says for how long nothing has come, in milliseconds.
+# What Linux knows of a connection (TCP_INFO, tcp(7); linux/tcp.h): first the state, in one byte, and behind
+# eleven numbers of 4 bytes for how long nothing has come, in milliseconds.
 _TCP_INFO: Final[int] = getattr(socket, "TCP_INFO", -1)
 _SILENCE_AT: Final = 52
 _INFO_BYTES: Final = 56
+_CLOSE: Final = 7
+_CLOSE_WAIT: Final = 8
 
 SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Errors of the system that say nothing of the other side: there is no socket to be had."""
@@ -60,6 +62,15 @@ def silence_s(transport: asyncio.Transport) -> float:
         return inf
     (silence_ms,) = struct.unpack_from("I", info, _SILENCE_AT)
     return float(silence_ms) / 1000
+
+
+def has_left(transport: asyncio.Transport) -> bool:
+    """Return whether the peer has closed or reset the connection, as the system sees also when nobody reads.
+
+    It does not as long as it has no room for what the peer has sent before it closed.
+    """
+    info = _tcp_info(transport)
+    return info != b"" and info[0] in {_CLOSE, _CLOSE_WAIT}
 
 
 def _tcp_info(transport: asyncio.Transport) -> bytes:

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import socket
+import struct
 from math import inf
 from typing import Any
 
 import pytest
 import uvloop
 
-from priolb.net.transports import report_but_lookups, silence_s, unread_bytes
+from priolb.net.transports import has_left, report_but_lookups, silence_s, unread_bytes
 
 # Longer than a name can be: the system refuses it without asking anybody.
 NO_NAME = ".".join(["x" * 60] * 5)
@@ -106,4 +107,22 @@ def test_of_a_socket_that_is_closed_or_was_lost_nothing_is_known() -> None:
     one.close()
     other.close()
     for told in (Told(one), Told(None)):
-        assert silence_s(told) == inf
+        assert (silence_s(told), has_left(told)) == (inf, False)
+
+
+def test_the_system_sees_a_peer_leave_though_nobody_reads() -> None:
+    one, other = pair()
+    with one, other:
+        one.send(b"x")
+        assert not has_left(Told(other))
+        one.shutdown(socket.SHUT_WR)
+        assert has_left(Told(other))
+
+
+def test_the_system_sees_a_reset_though_nobody_reads() -> None:
+    one, other = pair()
+    with other:
+        one.send(b"x")
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        one.close()
+        assert has_left(Told(other))

@@ -130,6 +130,9 @@ class FrontConnection(Reception):
             self._close_behind()
         elif self._state == AT_HEAD:
             self._reject(Reason.BAD_REQUEST, "the head of the request did not come in time", 408)
+        elif self._is_paused and self._state in {BUSY, PASSING}:
+            if self._has_left():
+                self._depart()
         elif self._state in {AT_BODY, PASSING}:
             self._reject(Reason.BAD_REQUEST, "the body of the request stopped coming", 408)
 
@@ -371,6 +374,7 @@ class FrontConnection(Reception):
             self._pause_reading()
         assert self._head is not None
         self._dispatch(self._head, b"", upload)
+        self._look_later()
 
     def _dispatch(self, head: RequestHead, body: bytes, upload: Upload | None) -> None:
         """Bring a request on its way, whose body is complete or passes through."""

@@ -7,11 +7,14 @@ end of a turn), `FrontOutput` here, `Pipeline` (heads, one behind the other), `R
     state      what is read                                 until when (`lapses_at`)
     AT_HEAD    a head                                       KEEPALIVE_TIMEOUT; once it has begun, HEAD_TIMEOUT
     AT_BODY    a body, to be collected                      the next part is due (`Upload.due_at`)
-    PASSING    a body, as fast as the node takes it; or     the same; for ever while nobody takes it
+    PASSING    a body, as fast as the node takes it; or     the same; for ever while nobody takes it (*)
                whatever another protocol sends
-    BUSY       up to 64 KB of the next requests             for ever: the request has its own time
+    BUSY       up to 64 KB of the next requests             for ever: the request has its own time (*)
     LINGERING  what still comes, thrown away                5 s without any of it, 30 s in all
     CLOSING    nothing                                      2 s, for a goodbye of TLS
+
+    (*) While nothing is read, so that nobody would notice that the client leaves, the system is asked each
+        second whether it is still there.
 
 In all of them, a client that reads slower than it is sent to (`_writing_paused`), or has not read to the end
 while it is CLOSING or LINGERING, has CLIENT_STALL_TIMEOUT for each part instead; the 30 s begin behind that.

@@ -9,13 +9,17 @@ from priolb.errors import ClientError, Reason
 from priolb.http.head_reader import HeadReader
 from priolb.http.messages import RequestHead
 from priolb.http.parser import request_id_in
-from priolb.net.front.output import AT_HEAD, BUSY, FrontOutput
+from priolb.net.front.output import AT_HEAD, BUSY, PASSING, FrontOutput
+from priolb.net.transports import has_left
 
 if TYPE_CHECKING:
     from priolb.net.front.listener import Listener
 
 _HEADS_PER_TURN: Final = 16
 MAX_PIPELINED_BYTES: Final = 65536
+
+# So often a client is looked for of whom nothing is read.
+_LOOK_AGAIN_S: Final = 1.0
 
 
 class Pipeline(FrontOutput):
@@ -57,15 +61,29 @@ class Pipeline(FrontOutput):
         """Read no more while requests wait that cannot be taken up yet."""
         if self._must_wait():
             self._pause_reading()
+            self._look_later()
 
     def _read_on(self) -> None:
         """Read again, unless too much waits that still cannot be taken up."""
         if len(self._waiting) > MAX_PIPELINED_BYTES and self._must_wait():
+            self._look_later()
             return
         self._resume_reading()
 
     def _must_wait(self) -> bool:
         return self._state == BUSY or self._writing_paused or self._is_reading
+
+    def _look_later(self) -> None:
+        """Look in a while whether the client is still there, if nothing is read of it that would tell."""
+        if self._is_paused and not self._writing_paused and self._state in {BUSY, PASSING}:
+            self._lapse_in(_LOOK_AGAIN_S)
+
+    def _has_left(self) -> bool:
+        """Return whether a client has left of whom nothing is read; if not, look later again."""
+        if self._transport is not None and has_left(self._transport):
+            return True
+        self._look_later()
+        return False
 
     def _read_heads(self) -> None:
         """Take up the requests that wait as long as none is under way."""

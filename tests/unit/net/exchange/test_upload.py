@@ -10,7 +10,8 @@ from priolb.http.framing import CHUNKED as CHUNKED_BODY
 from priolb.net.exchange.upload import Upload
 from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.front.connection import FrontConnection
-from support.memory import HIGH_WATER_BYTES, MemoryTransport
+from support.memory import CLOSE as RESET
+from support.memory import CLOSE_WAIT, HIGH_WATER_BYTES, MemoryTransport
 from support.messages import (
     ANSWER,
     CLOSE,
@@ -25,6 +26,8 @@ from support.rig import MemoryNode, Rig
 
 HOST = b"Host: balancer\r\n"
 FAILURE = b"HTTP/1.1 500 Broken\r\nContent-Length: 4\r\n\r\noops"
+GET = b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n"
+GET_AT_NODE = b"GET /a HTTP/1.1\r\nHost: node-1\r\n" + VIA + b"\r\n"
 REPLAY = 100
 # What has to be there of a longer body before it passes through.
 START = b"s" * (REPLAY + 1)
@@ -307,6 +310,24 @@ def test_a_body_whose_time_in_line_is_over_is_refused_and_not_read() -> None:
         assert client.take() == b"" and client.is_lost
         assert node.is_quiet()
         first.end()
+
+
+@pytest.mark.parametrize("state", [CLOSE_WAIT, RESET])
+def test_a_client_that_leaves_while_its_body_is_held_back_is_out_of_line_within_a_second(state: int) -> None:
+    with rig() as rig_:
+        node, first, client = rig_.node(slots=1), rig_.client(), rig_.client()
+        first.send(GET)
+        call = node.accept()
+        client.send(upload(1000) + START)
+        rig_.advance(1.5)
+        assert rig_.counts() == (1, 1, len(START))
+        client.leave_unnoticed(state)
+        rig_.advance(1.1)
+        assert rig_.counts() == (0, 1, 0)
+        assert client.is_lost
+        assert rig_.notes.take("client_left") == [("client_left", b"", 0, len(START))]
+        call.send(ANSWER)
+        assert node.is_quiet() and call.take() == GET_AT_NODE
 
 
 def test_a_body_that_no_node_has_seen_is_sent_to_another() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from support.memory import CLOSE as RESET
 from support.messages import (
     ANSWER,
     POST,
@@ -112,6 +113,23 @@ def test_a_pipeline_is_held_back_above_64_kb_until_the_request_under_way_is_answ
             call.send(ANSWER)
         assert client.take() == answer_at_client(is_json=False) * 5
         assert call.writes[-1] == GET_AT_NODE % 5
+
+
+def test_a_client_that_leaves_while_too_much_waits_to_be_read_on_is_gone_within_a_second() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        long_request = b"GET /2 HTTP/1.1\r\nHost: balancer\r\nX: %s\r\n\r\n" % (b"x" * 30000)
+        client.send(GET % 1 + long_request * 4)
+        call = node.accept()
+        call.send(ANSWER)
+        rig.run()
+        assert not client.is_reading(), "the second one is under way, and too much still waits"
+        rig.advance(1.5)
+        assert rig.counts() == (0, 1, 0)
+        client.leave_unnoticed(RESET)
+        rig.advance(1.1)
+        assert rig.counts() == (0, 0, 0)
+        assert client.is_lost and call.was_aborted
 
 
 def test_a_client_that_does_not_read_its_answers_is_not_read_beyond_64_kb() -> None:
