@@ -154,7 +154,7 @@ def test_is_refused_never_forwarded_and_ends_the_connection(status: int, data: b
         assert b"\r\nConnection: close\r\n" in answer and b"\r\nProxy-Status: lb; error=" in answer
         assert client.is_ended
         assert node.is_quiet()
-        rig.advance(2.1)
+        rig.advance(5.1)
         assert client.is_lost
 
 
