@@ -230,7 +230,7 @@ class BackendConnection(BackendOutput):
             self._keep_alive
             and transport is not None
             and transport.get_write_buffer_size() == 0
-            and (self._backend.tls is None or not self._is_to_read(transport))
+            and (not self._asks_system or self._has_left(transport))
         ):
             self.state = IDLE
             if self._backend.keep(self, now):

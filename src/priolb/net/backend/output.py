@@ -37,6 +37,7 @@ class BackendOutput(Flushing):
     """
 
     __slots__ = (
+        "_asks_system",
         "_backend",
         "_cancel_connecting",
         "_engine",
@@ -76,6 +77,9 @@ class BackendOutput(Flushing):
         # Where a body ended that was passed on is for the node to find: what it reads behind it may not be
         # what we send next, so such a connection serves no other request.
         self._is_reusable: bool = True
+        # Before another request follows, the system is asked whether it still holds a part of this one: of a
+        # long one it may be megabytes, and with TLS nobody else knows.
+        self._asks_system: bool = backend.tls is not None
         # Answer
         self._idle_timeout_s: float = inf
         self._keep_alive: bool = False
@@ -133,6 +137,7 @@ class BackendOutput(Flushing):
             if self._long_body:
                 transport.writelines([request, self._long_body])
                 self._long_body = b""
+                self._asks_system = True
             else:
                 transport.write(request)  # one that is closing takes it and lets it go
         if self._rests:
@@ -303,6 +308,11 @@ class BackendOutput(Flushing):
         if self._backend.tls is None:
             return transport.get_write_buffer_size() > 0
         return unread_bytes(transport) > 0
+
+    def _has_left(self, transport: asyncio.Transport) -> bool:
+        """Return whether the node's system has taken all of the request; it is asked once of each."""
+        self._asks_system = self._backend.tls is not None
+        return unread_bytes(transport) == 0
 
     def _await_answer(self, now: float) -> None:
         """Give the node its time for the answer to a body that was passed on, but no longer than the client.
