@@ -9,8 +9,11 @@ from typing import Final
 _UNTYPED: Final = (None, b"application/x-www-form-urlencoded")
 _NO_BODY_METHODS: Final = frozenset({b"GET", b"HEAD", b"DELETE", b"OPTIONS", b"TRACE"})
 
-_DOT: Final = re.compile(rb"%2e", re.IGNORECASE)
-_MAY_CLIMB: Final = re.compile(rb"/(?:\.|%2e)", re.IGNORECASE)
+# What some node takes for a separator, or for a dot segment: many decode a path before they look for either,
+# and what stands behind a semicolon is no part of its segment for some (Tomcat).
+_SEPARATOR: Final = re.compile(rb"(/|\\|%2f|%5c)", re.IGNORECASE)
+_DOTS: Final = re.compile(rb"(?:\.|%2e)(\.|%2e)?(?:(?:;|%3b).*)?", re.IGNORECASE)
+_MAY_CLIMB: Final = re.compile(rb"(?:/|\\|%2f|%5c)(?:\.|%2e)", re.IGNORECASE)
 
 
 class Target:
@@ -97,16 +100,19 @@ def _host_line(host: bytes) -> bytes:
 
 
 def _without_dots(path: bytes) -> bytes:
-    """Return `path` without `.` and `..` (RFC 3986, section 5.2.4), so that it stays below the node's own."""
+    """Return `path` without `.` and `..` (RFC 3986, section 5.2.4), so that it stays below the node's own.
+
+    What any node may take for a dot segment is one, so that none is left however a node reads it.
+    """
     kept: list[bytes] = []
-    segments = path.split(b"/")[1:]
-    for segment in segments:
-        dots = _DOT.sub(b".", segment)
-        if dots == b"..":
-            if kept:
-                kept.pop()
-        elif dots != b".":
-            kept.append(segment)
-    if _DOT.sub(b".", segments[-1]) in {b".", b".."}:
-        kept.append(b"")
-    return b"/" + b"/".join(kept)
+    dots: re.Match[bytes] | None = None
+    parts = _SEPARATOR.split(path)  # nothing, and then each separator and what follows it
+    for at in range(1, len(parts), 2):
+        dots = _DOTS.fullmatch(parts[at + 1])
+        if dots is None:
+            kept.append((parts[at] if kept else b"/") + parts[at + 1])
+        elif dots[1] and kept:
+            kept.pop()
+    if dots is not None:
+        kept.append(b"/")
+    return b"".join(kept)

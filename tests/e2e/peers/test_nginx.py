@@ -96,6 +96,16 @@ def test_a_file_that_is_not_there_is_asked_for_as_often_as_allowed(
     assert [line.split('"')[2].split()[0] for line in nginx.log() if "/missing" in line] == ["404", "404"]
 
 
+def test_a_path_does_not_climb_out_of_that_of_a_node_that_decodes_it_first(
+    balancer: Balancer, start_nginx: StartNginx, connect: Connect
+) -> None:
+    nginx = start_nginx("location /v3/key { return 200 $uri; } location /x { return 200 climbed; }")
+    balancer.add_node(f"{nginx.uri}/v3/key")
+    client = connect(balancer)
+    for path in ("/../../x", "/..%2f..%2fx", "/%2e%2e%2F%2e%2e%2Fx", "/a%2f..%2f..%2f..%2fx"):
+        assert client.ask(request("GET", path), "GET").body == b"/v3/key/x"
+
+
 def test_what_nginx_compresses_stays_compressed(
     balancer: Balancer, start_nginx: StartNginx, connect: Connect
 ) -> None:

@@ -57,7 +57,24 @@ def test_paths_and_queries_are_joined(
         (b"/...", b"/v3/key/..."),
         (b"/.a/b..", b"/v3/key/.a/b.."),
         (b"/a//../b", b"/v3/key/a/b"),
-        (b"/a%2F..%2Fb", b"/v3/key/a%2F..%2Fb"),
+        # Nodes that decode a path before they look for dot segments
+        (b"/..%2f..%2Fx", b"/v3/key/x"),
+        (b"/%2e%2e%2f%2e%2e%2fx", b"/v3/key/x"),
+        (b"/a%2f..%2f..%2f..%2fx%2fy", b"/v3/key/x%2fy"),
+        (b"/a%2F..", b"/v3/key/"),
+        (b"/a/b%2F.", b"/v3/key/a/b/"),
+        (b"/a%2Fb/../c%2Fd", b"/v3/key/a/c%2Fd"),
+        (b"/a%2F.b%2F...", b"/v3/key/a%2F.b%2F..."),
+        (b"/a%2Fb", b"/v3/key/a%2Fb"),
+        # Nodes for which a backslash separates, too
+        (b"/..\\..\\x", b"/v3/key/x"),
+        (b"/a\\b", b"/v3/key/a\\b"),
+        (b"/..%5C..%5cx", b"/v3/key/x"),
+        (b"/a%5cb%2f..%2f..%2f..%2fx", b"/v3/key/x"),
+        # Nodes for which what follows a semicolon is no part of the segment
+        (b"/..;/..;a=1/x", b"/v3/key/x"),
+        (b"/%2e.%3Ba%2f..;%2fx", b"/v3/key/x"),
+        (b"/.;/a;b/..a;/x", b"/v3/key/a;b/..a;/x"),
     ],
 )
 def test_a_path_does_not_climb_out_of_that_of_the_node(path: bytes, joined: bytes) -> None:
