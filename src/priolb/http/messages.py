@@ -128,6 +128,8 @@ class ResponseHead:
         forwarded: the end-to-end fields, rendered, ready for the client.
         body_bytes: length of the body, as in `framing`; that of an answer to HEAD is 0 whatever this says.
 
+    `is_plain` says that its status is below 400, and that its body has no content coding: as nearly always.
+
     `raw` is what it is in `RequestHead`. `usual_start` is for `writer`, which notes there what it has made of
     the head.
     """
@@ -135,6 +137,7 @@ class ResponseHead:
     __slots__ = (
         "body_bytes",
         "forwarded",
+        "is_plain",
         "keep_alive",
         "known",
         "minor",
@@ -161,6 +164,7 @@ class ResponseHead:
         self.known = known
         self.forwarded = forwarded
         self.body_bytes = body_bytes
+        self.is_plain: bool = status < 400 and b"content-encoding" not in known
         self.raw: bytes = b""
         self.usual_start: bytes = b""
 

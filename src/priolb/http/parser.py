@@ -284,9 +284,15 @@ def _parse_response_head(data: bytes, max_fields: int) -> ResponseHead:
     if status in {101, 426} and b"upgrade" in known:
         # RFC 9110, sections 15.2.2 and 15.5.22: here the client must see it.
         forwarded += b"Connection: upgrade\r\nUpgrade: %s\r\n" % known[b"upgrade"]
-    body_bytes = response_body_bytes(known, minor, status)
-    keep_alive = keeps_alive(known, minor)
-    head = ResponseHead(status, found.phrase, minor, keep_alive, known, forwarded, body_bytes)
+    head = ResponseHead(
+        status,
+        found.phrase,
+        minor,
+        keeps_alive(known, minor),
+        known,
+        forwarded,
+        response_body_bytes(known, minor, status),
+    )
     if len(data) <= _MAX_REMEMBERED_BYTES:
         head.raw = data
     return head

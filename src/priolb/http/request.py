@@ -9,6 +9,9 @@ from priolb.http.messages import RequestHead
 from priolb.http.rpc_methods import RpcMethods, methods_in
 from priolb.http.urgency import urgency_of
 
+# Of a body with a content coding nobody can tell without undoing that which methods it calls, nor how many.
+_CODED: Final = RpcMethods([], is_batch=True, is_all=False)
+
 # Instead of a rule
 NO_RULE: Final = -1
 BY_FUNCTION: Final = -2
@@ -50,7 +53,8 @@ class Request:
         """Return which methods of JSON-RPC its body calls, None when that is no JSON-RPC."""
         if not self._is_read:
             self._is_read = True
-            self._rpc = methods_in(self.body) if self.body else None
+            if self.body:
+                self._rpc = _CODED if b"content-encoding" in self.head.known else methods_in(self.body)
         return self._rpc
 
     def urgency(self) -> int:

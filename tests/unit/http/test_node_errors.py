@@ -1,5 +1,8 @@
 """Answers that say that another node should be asked."""
 
+import gzip
+import zlib
+
 import pytest
 
 from priolb.http.node_errors import NodeErrors, retry_after_s
@@ -47,6 +50,53 @@ def test_without_codes_no_error_means_the_node() -> None:
     assert NodeErrors(frozenset()).are_in(b'{"error":{"code":-32005}}') is False
 
 
+LIMITED = b'{"id":1,"error":{"code":-32005}}'
+
+
+def in_coding(coding: bytes, body: bytes) -> bool:
+    head = parse_response_head(b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\n\r\n" % coding, 100)
+    assert not head.is_plain
+    return ERRORS.are_in_coded(head, body)
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "mean_the_node"),
+    [
+        (b"gzip", gzip.compress(LIMITED), True),
+        (b"X-Gzip", gzip.compress(LIMITED), True),
+        (b"deflate", zlib.compress(LIMITED), True),
+        (b"gzip", gzip.compress(b'{"id":1,"error":{"code":3}}'), False),
+        (b"gzip", gzip.compress(b'{"id":1,"result":"-32005"}'), False),
+        (b"gzip", gzip.compress(b'{"id":"' + b"x" * 520 + b'",' + LIMITED[1:]), False),
+        # What cannot be read is no error
+        (b"gzip", LIMITED, False),
+        (b"gzip", gzip.compress(LIMITED)[:-1], False),
+        (b"gzip", gzip.compress(LIMITED) + b"x", False),
+        (b"gzip", b"", False),
+        (b"br", gzip.compress(LIMITED), False),
+        (b"gzip, gzip", gzip.compress(gzip.compress(LIMITED)), False),
+    ],
+)
+def test_a_coding_is_undone_before_an_error_is_looked_for(
+    coding: bytes, body: bytes, mean_the_node: bool
+) -> None:
+    assert in_coding(coding, body) is mean_the_node
+
+
+def test_no_more_than_64_kb_are_inflated() -> None:
+    start = b'{"error":{"code":-32005,"data":"'
+    full = start + b"x" * (65536 - len(start) - 3) + b'"}}'
+    assert in_coding(b"gzip", gzip.compress(full)) is True
+    assert in_coding(b"gzip", gzip.compress(full + b" ")) is False
+    assert in_coding(b"gzip", gzip.compress(start + b"x" * (1 << 24) + b'"}}')) is False
+    assert in_coding(b"gzip", gzip.compress(full, 0)) is False, "longer than 64 KB as it comes"
+
+
+def test_without_codes_no_error_in_a_coding_means_the_node() -> None:
+    head = parse_response_head(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", 100)
+    assert NodeErrors(frozenset()).are_in_coded(head, gzip.compress(LIMITED)) is False
+
+
 @pytest.mark.parametrize(
     ("fields", "may"),
     [
@@ -57,6 +107,8 @@ def test_without_codes_no_error_means_the_node() -> None:
         (b"Content-Length: 9\r\nContent-Type: application/JSON; charset=utf-8\r\n", True),
         (b"Content-Length: 9\r\nContent-Type: text/event-stream\r\n", False),
         (b"Content-Length: 9\r\nContent-Type: application/x-ndjson\r\n", False),
+        (b"Content-Length: 9\r\nContent-Encoding: GZIP\r\n", True),
+        (b"Content-Length: 9\r\nContent-Encoding: br\r\n", False),
     ],
 )
 def test_by_its_head_an_answer_may_be_an_error_when_it_is_short_and_may_be_json(

@@ -50,6 +50,7 @@ def test_an_answer_of_the_usual_kind() -> None:
         ),
         "body_bytes": 12,
         "raw": head_bytes(*lines),
+        "is_plain": True,
         "usual_start": b"",
     }
 

@@ -20,3 +20,12 @@ def test_without_a_body_it_calls_nothing() -> None:
     caller = Caller(None, b"", b"", b"", b"", None)
     assert Request(request_head(), caller, None).rpc() is None
     assert Request(request_head(), caller, b"").rpc() is None
+
+
+def test_of_a_body_with_a_content_coding_nobody_knows_what_it_calls() -> None:
+    caller = Caller(None, b"", b"", b"", b"", None)
+    head = request_head("POST / HTTP/1.1", "Content-Encoding: gzip")
+    rpc = Request(head, caller, b'{"method":"a"}').rpc()
+    assert rpc is not None
+    assert (rpc.names, rpc.is_batch, rpc.is_all) == ([], True, False)
+    assert Request(head, caller, b"").rpc() is None

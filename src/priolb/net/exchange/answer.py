@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from priolb.http.framing import CHUNKED
+from priolb.http.inflater import Inflater
 from priolb.http.messages import RequestHead, ResponseHead
-from priolb.http.node_errors import LOOKED_THROUGH_BYTES
+from priolb.http.node_errors import LOOKED_THROUGH_BYTES, MAX_PARSED_BYTES, is_inflated
 
 SWITCHING_PROTOCOLS: Final = 101
 
@@ -39,10 +40,21 @@ class HeldAnswer:
         body_bytes: length of its body, as in `framing`.
         is_failing: its status says that it failed; else only its body can say so.
 
-    `start` is the first of its body: as much as tells whether that may say so.
+    `start` is the first of its body, without its content coding: as much as tells whether that may say so.
+    `text_bytes` is how much of the body has come, counted likewise; more than is looked into when that coding
+    cannot be undone. `size_bytes` is how much has come as it is.
     """
 
-    __slots__ = ("_parts", "body_bytes", "head", "is_failing", "size_bytes", "start")
+    __slots__ = (
+        "_inflater",
+        "_parts",
+        "body_bytes",
+        "head",
+        "is_failing",
+        "size_bytes",
+        "start",
+        "text_bytes",
+    )
 
     def __init__(self, head: ResponseHead, body_bytes: int, is_failing: bool) -> None:
         self.head = head
@@ -50,13 +62,21 @@ class HeldAnswer:
         self.is_failing = is_failing
         self.start: bytes = b""
         self.size_bytes: int = 0
+        self.text_bytes: int = 0
         self._parts: list[bytes] = []
+        self._inflater: Inflater | None = Inflater() if not is_failing and is_inflated(head) else None
 
     def add(self, data: bytes) -> None:
-        if self.size_bytes < LOOKED_THROUGH_BYTES:
-            self.start += data[: LOOKED_THROUGH_BYTES - self.size_bytes]
         self._parts.append(data)
         self.size_bytes += len(data)
+        text = data
+        if self._inflater is not None:
+            text = self._inflater.take(data, MAX_PARSED_BYTES + 1)
+            if self._inflater.is_broken or self.size_bytes > MAX_PARSED_BYTES:
+                self.text_bytes = MAX_PARSED_BYTES + 1
+        if self.text_bytes < LOOKED_THROUGH_BYTES:
+            self.start += text[: LOOKED_THROUGH_BYTES - self.text_bytes]
+        self.text_bytes += len(text)
 
     def body(self) -> bytes:
         return b"".join(self._parts)

@@ -249,7 +249,7 @@ class Exchange(Attempts):
             return
         held.add(data)
         if not held.is_failing:
-            if not self._engine.node_errors.may_become(held.start, held.size_bytes):
+            if not self._engine.node_errors.may_become(held.start, held.text_bytes):
                 self._let_go(held, self._engine.clock())
         elif held.size_bytes > MAX_KEPT_ANSWER_BYTES:
             assert self._connection is not None
@@ -328,9 +328,12 @@ class Exchange(Attempts):
 
     def outcome_of(self, head: ResponseHead, body: bytes) -> Outcome:
         """Return what an answer says of its node, of which the client has seen nothing yet."""
+        if head.is_plain:
+            return answered(head.status, False, self._head.is_rpc and self._engine.node_errors.are_in(body))
         if head.status >= 400:
             return answered(head.status, False, False, retry_after_s(head.known.get(b"retry-after")))
-        return answered(head.status, False, self._head.is_rpc and self._engine.node_errors.are_in(body))
+        is_error = self._head.is_rpc and self._engine.node_errors.are_in_coded(head, body)
+        return answered(head.status, False, is_error)
 
     def may_be_node_error(self, head: ResponseHead, body_bytes: int) -> bool:
         """Return whether only the body of an answer will tell whether its node can serve."""

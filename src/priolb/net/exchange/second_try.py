@@ -122,7 +122,7 @@ class SecondTry(Lapsing):
         held = self.held
         assert held is not None
         held.add(data)
-        if not self._engine.node_errors.may_become(held.start, held.size_bytes):
+        if not self._engine.node_errors.may_become(held.start, held.text_bytes):
             self._win(held, self._engine.clock())
 
     def on_end(self, trailers: bytes, now: float) -> None:

@@ -1,5 +1,7 @@
 """What is made of an answer for its node: blame, rest and measure, and which node a request prefers."""
 
+import gzip
+
 import pytest
 
 from priolb.core.nodes.affinity import Affinity
@@ -76,6 +78,82 @@ def test_an_error_of_the_list_is_seen_however_its_answer_comes(parts: list[bytes
         assert client.take().endswith(b"\r\n\r\n[]")
         assert (first.state.record.failed, first.state.record.last_error) == (1, "an error of the node's own")
         assert rig.notes.take("completed") == [("completed", b"", 200, "http://node-2", 2)]
+
+
+ZIPPED = gzip.compress(LIMITED)
+CODED = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 20, 1000], ids=["byte by byte", "parts", "whole"])
+def test_it_is_seen_in_an_answer_that_is_compressed(size: int) -> None:
+    answer = CODED % len(ZIPPED) + ZIPPED
+    with Rig(node_errors=frozenset({-32005})) as rig:
+        first, second, client = rig.node(), rig.node(), rig.client()
+        client.send(POST)
+        call = first.accept()
+        for at in range(0, len(answer), size):
+            assert client.take() == b""
+            call.send(answer[at : at + size])
+        second.accept().send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+        assert first.state.record.last_error == "an error of the node's own"
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "held_bytes"),
+    [
+        (b"gzip", gzip.compress(b'{"id":1,"result":"%s"}' % bytes(1000)), 12),
+        (b"gzip", gzip.compress(b'{"id":"%s"}' % (b"x" * 505)), 15),
+        (b"gzip", LIMITED, 1),
+        (b"gzip", gzip.compress(b'{"error":' + b"x" * 100_000), 10),
+        (b"br", ZIPPED, 0),
+    ],
+    ids=["a result", "far behind the start", "not compressed", "too long", "another coding"],
+)
+def test_a_compressed_answer_reaches_the_client_as_it_came_once_it_cannot_be_such_an_error(
+    coding: bytes, body: bytes, held_bytes: int
+) -> None:
+    with Rig(node_errors=frozenset({-32005})) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(CODED.replace(b"gzip", coding) % len(body) + body[:held_bytes])
+        seen = client.take()
+        assert (seen == b"") is (held_bytes > 0)
+        call.send(body[held_bytes:-1])
+        seen += client.take()
+        assert seen.endswith(b"\r\n\r\n" + body[:-1]) and b"\r\nContent-Encoding: %s\r\n" % coding in seen
+        call.send(body[-1:])
+        assert client.take() == body[-1:]
+
+
+def test_a_compressed_answer_that_is_none_reaches_the_client_as_it_came() -> None:
+    body = gzip.compress(b'{"id":1,"error":{"code":3}}')
+    with Rig(node_errors=frozenset({-32005})) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(CODED % len(body))
+        call.send(body[:-1])
+        assert client.take() == b""
+        call.send(body[-1:])
+        assert client.take().endswith(b"\r\n\r\n" + body)
+        assert (node.state.answered, node.state.record.failed) == (1, 0)
+
+
+def test_of_a_compressed_answer_no_more_than_64_kb_are_held_whatever_they_say() -> None:
+    """Blocks of the coding may be empty."""
+    with Rig(node_errors=frozenset({-32005})) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(CODED.replace(b"Content-Length: %d", b"Connection: close") + ZIPPED[:10])
+        empty = b"\0\0\0\xff\xff"
+        call.send(empty * 13_105)
+        assert client.take() == b""
+        call.send(empty * 5)
+        assert client.take().endswith(empty + b"\r\n")
+        client.break_off()
 
 
 def test_it_is_seen_when_only_the_end_of_the_connection_ends_it() -> None:

@@ -1,5 +1,7 @@
 """Second tries beside slow first ones: when they begin, who wins, and what becomes of the other."""
 
+import gzip
+
 import pytest
 
 from priolb.core.retries.hedge import Hedging
@@ -254,6 +256,20 @@ def test_the_first_try_goes_on_when_the_second_answer_is_such_an_error() -> None
         first.send(ANSWER)
         assert client.take().endswith(b"\r\n\r\n[]")
         assert [node.state.record.failed for node in rig.nodes.values()] == [0, 1]
+
+
+def test_an_answer_that_is_compressed_is_held_as_long_as_it_may_be_such_an_error() -> None:
+    body = gzip.compress(b'{"id":1,"result":1}')
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with Rig(hedging=hedging(), node_errors=frozenset({-32005}), max_tries=1) as rig:
+        client, first, second = hedged(rig)
+        second.send(head + body[:12])
+        assert client.take() == b""
+        aborted = [first.was_aborted]
+        second.send(body[12:-1])
+        assert [*aborted, first.was_aborted] == [False, True]
+        second.send(body[-1:])
+        assert client.take().endswith(b"\r\n\r\n" + body)
 
 
 @pytest.mark.parametrize(
