@@ -258,6 +258,16 @@ def test_7_1_2_trailers_of_a_node_reach_a_client_of_http_1_1() -> None:
         assert rig.engine.idle.count == 1
 
 
+def test_7_1_2_trailers_that_connection_nominates_do_not_reach_the_client() -> None:
+    """RFC 9110, section 7.6.1."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(b"GET /a HTTP/1.1\r\nHost: balancer\r\n\r\n")
+        call = node.accept()
+        call.send(answer(CHUNKED + b"Connection: X-Hop\r\n", b"1\r\na\r\n0\r\nX-Hop: 1\r\nX-Sum: 2\r\n\r\n"))
+        assert client.take().endswith(b"\r\n\r\n1\r\na\r\n0\r\nX-Sum: 2\r\n\r\n")
+
+
 def test_7_1_2_a_client_of_http_1_0_gets_no_trailers() -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()

@@ -252,6 +252,18 @@ def test_7_1_2_trailers_follow_a_chunked_body_to_the_node() -> None:
         assert rig.engine.idle.count == 0, "how the node read the trailers is for it to know"
 
 
+def test_7_1_2_trailers_that_connection_nominates_do_not_reach_the_node() -> None:
+    """RFC 9110, section 7.6.1."""
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        fields = b"Transfer-Encoding: chunked\r\nConnection: keep-alive, X-Hop\r\n"
+        client.send(b"POST /a HTTP/1.1\r\nHost: balancer\r\n" + fields)
+        client.send(b"\r\n1\r\na\r\n0\r\nX-Sum: 2\r\nX-Hop: 1\r\n\r\n")
+        call = node.accept()
+        assert call.take().endswith(b"\r\n\r\n1\r\na\r\n0\r\nX-Sum: 2\r\n\r\n")
+        call.send(ANSWER)
+
+
 def test_9_3_2_pipelined_requests_are_answered_in_their_order() -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()

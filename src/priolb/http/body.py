@@ -74,12 +74,17 @@ class OpenReader(BodyReader):
 
 
 class ChunkedReader(BodyReader):
-    """Takes the chunking off a body (RFC 9112, section 7.1). Chunk extensions are checked and dropped."""
+    """Takes the chunking off a body (RFC 9112, section 7.1). Chunk extensions are checked and dropped.
 
-    __slots__ = ("_line", "_remaining", "_state", "_trailer_bytes")
+    Args:
+        connection: the Connection field of the head, empty when there is none.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_connection", "_line", "_remaining", "_state", "_trailer_bytes")
+
+    def __init__(self, connection: bytes = b"") -> None:
         super().__init__()
+        self._connection = connection
         self._state: int = _SIZE
         self._line: bytes = b""
         self._remaining: int = 0
@@ -127,17 +132,18 @@ class ChunkedReader(BodyReader):
             self.done = True
         else:
             self._trailer_bytes += len(line)
-            self.trailers += trailer_line(line[:-2])
+            self.trailers += trailer_line(line[:-2], self._connection)
 
 
-def body_reader(body_bytes: int) -> BodyReader:
+def body_reader(body_bytes: int, connection: bytes = b"") -> BodyReader:
     """Return a reader for a body of this length.
 
     Args:
         body_bytes: its length in bytes, not 0; CHUNKED or UNTIL_CLOSE, as in `framing`.
+        connection: as in `ChunkedReader`.
     """
     if body_bytes == CHUNKED:
-        return ChunkedReader()
+        return ChunkedReader(connection)
     return OpenReader() if body_bytes == UNTIL_CLOSE else SizedReader(body_bytes)
 
 

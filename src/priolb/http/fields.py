@@ -188,11 +188,12 @@ class FieldFinder:
         return b"" if found is None else found[1]
 
 
-def trailer_line(line: bytes) -> bytes:
+def trailer_line(line: bytes, connection: bytes = b"") -> bytes:
     """Return a line of a trailer section as it travels on; empty for one that has no place there.
 
     Args:
         line: the line without its end.
+        connection: the Connection field of the head: what it nominates concerns one connection alone.
 
     Raises:
         FramingError: it is no field.
@@ -200,7 +201,8 @@ def trailer_line(line: bytes) -> bytes:
     found = _FIELD_LINE.fullmatch(line)
     if found is None:
         raise FramingError("a trailer section with a malformed field")
-    if found[1].lower() in _NOT_IN_TRAILERS:
+    name = found[1].lower()
+    if name in _NOT_IN_TRAILERS or (connection and name in tokens(connection)):
         return b""
     return b"%s: %s\r\n" % (found[1], found[2].strip(b" \t"))
 

@@ -135,6 +135,13 @@ def test_trailers_that_may_travel_on_are_kept_as_they_shall_be_written(is_split:
     assert (reader.done, reader.trailers) == (True, b"X-A: 1\r\nx-b: 2\r\n")
 
 
+def test_trailers_that_connection_nominates_stay_here() -> None:
+    """RFC 9110, section 7.6.1."""
+    reader = body_reader(CHUNKED, b"keep-alive, X-Hop ,x-other")
+    reader.feed(b"0\r\nx-hop: 1\r\nX-Hop-2: 2\r\nX-Other: 3\r\n\r\n")
+    assert (reader.done, reader.trailers) == (True, b"X-Hop-2: 2\r\n")
+
+
 @pytest.mark.parametrize("line", [b"X", b"X : y", b" X: y", b"X: \x00"])
 def test_a_trailer_that_is_no_field_breaks_the_framing(line: bytes) -> None:
     with pytest.raises(FramingError) as error:

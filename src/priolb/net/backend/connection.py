@@ -129,7 +129,8 @@ class BackendConnection(BackendOutput):
             self._release(now)
             sink.on_answer(head, data, now)
             return
-        self._begin_body(body_reader(body_bytes), engine.node_idle_timeout_s, now)
+        reader = body_reader(body_bytes, head.known.get(b"connection", b""))
+        self._begin_body(reader, engine.node_idle_timeout_s, now)
         sink.on_head(head, body_bytes, now)
         if data and self.state == IN_BODY:
             self._read_body(data)

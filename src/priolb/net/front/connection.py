@@ -317,7 +317,7 @@ class FrontConnection(Reception):
         self._state = AT_BODY
         self._upload = Upload(
             self,
-            body_reader(body_bytes),
+            body_reader(body_bytes, head.known.get(b"connection", b"")),
             max_body_bytes,
             budget,
             is_chunked=body_bytes == CHUNKED,
