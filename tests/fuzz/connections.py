@@ -131,7 +131,7 @@ def target_at_node(head: Head) -> bytes:
     path, mark, query = target.partition(b"?")
     if path == b"/sim":
         path = b"/"
-    return path + mark + query if query else path
+    return path + mark + query
 
 
 def check_answers(output: bytes, stream: _Stream, manner: str, is_cut: bool) -> int:

@@ -181,13 +181,13 @@ def parsed(data: bytes) -> RequestHead | ClientError:
 
 
 def as_for_node(method: bytes, target: bytes) -> bytes:
-    """The target as the node shall see it, from the client's: without scheme, host and an empty query."""
-    path, _, query = target.partition(b"?")
+    """The target as the node shall see it, from the client's: without scheme and host."""
+    path, mark, query = target.partition(b"?")
     if method == b"OPTIONS" and target == b"http://host":
         return b"*"
     if not target.startswith((b"/", b"*")):
         path = b"/" + path.split(b"/", 3)[3] if path.count(b"/") > 2 else b"/"
-    return path + b"?" + query if query else path
+    return path + mark + query
 
 
 def check_node_sees(

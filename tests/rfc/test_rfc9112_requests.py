@@ -190,6 +190,7 @@ TAKEN = [
     ("2.3 HTTP/1.0 without Host", request(b"", b"POST /a HTTP/1.0"), at_node(minor=0)),
     ("3.1 a method of an extension", request(line=b"BREW /a HTTP/1.1"), at_node(b"BREW /a")),
     ("3.2.1 a target with a query", request(line=b"POST /a?b=%20&c HTTP/1.1"), at_node(b"POST /a?b=%20&c")),
+    ("9110 7.7 a query that is empty", request(line=b"POST /a? HTTP/1.1"), at_node(b"POST /a?")),
     ("3.2.2 an absolute target", request(line=b"POST HTTP://x:1/a?b HTTP/1.1"), at_node(b"POST /a?b")),
     ("3.2.4 an asterisk for OPTIONS", request(line=b"OPTIONS * HTTP/1.1"), None),
     ("3.2.4 an absolute target for OPTIONS without a path", request(line=b"OPTIONS http://x HTTP/1.1"), None),

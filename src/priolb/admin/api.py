@@ -178,7 +178,7 @@ class AdminApi:
         if path.startswith(_DEBUG):
             if self._debug is None:
                 raise ClientError(404, NO_SUCH_PAGE)
-            return await self._debug.answer(path, head.query)
+            return await self._debug.answer(path, head.query[1:])
         if head.method in _CHANGES:
             return await self._change(head.method, body)
         if _is_detailed(head):
@@ -224,7 +224,7 @@ def _is_open(head: RequestHead) -> bool:
 
 
 def _is_detailed(head: RequestHead) -> bool:
-    return head.path == b"/nodes" and b"detail=1" in head.query.split(b"&")
+    return head.path == b"/nodes" and b"detail=1" in head.query[1:].split(b"&")
 
 
 def _call(head: RequestHead) -> dict[str, str]:

@@ -40,7 +40,7 @@ class LaneRequest:
     @property
     def query(self) -> str:
         """The query of the target without the question mark; empty when there was none."""
-        return self._request.head.query.decode("latin-1")
+        return self._request.head.query[1:].decode("latin-1")
 
     def header(self, name: str) -> str:
         """Return the value of a field, empty when there is none; `name` may be spelled in any case."""

@@ -19,9 +19,8 @@ def answer_of_last(head: RequestHead) -> LocalResponse:
     """
     if head.method != b"TRACE":
         return LocalResponse(200, b"", fields=_ALLOW)
-    target = head.path + b"?" + head.query if head.query else head.path
     via = head.known.get(b"via")
-    lines = b"TRACE %s HTTP/1.%d\r\nHost: %s\r\n" % (target, head.minor, head.authority)
+    lines = b"TRACE %s HTTP/1.%d\r\nHost: %s\r\n" % (head.path + head.query, head.minor, head.authority)
     if via is not None:
         lines += b"Via: %s\r\n" % via
     return LocalResponse(200, lines + _SECRETS.sub(b"", head.forwarded) + b"\r\n", b"message/http")

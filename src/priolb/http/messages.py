@@ -16,7 +16,7 @@ class RequestHead:
         method: as sent, case kept.
         authority: host and port that the client asked for: of an absolute target, else of Host; may be empty.
         path: path of the target, starting with a slash, or `*`.
-        query: query of the target without the question mark, empty when there was none.
+        query: query of the target with its question mark, empty when there was none.
         minor: minor version of HTTP/1.
         keep_alive: whether the client lets the connection stay open.
         known: values of the fields this program looks at, by lower-case name; several lines of one name

@@ -305,12 +305,16 @@ _remembered_response_head = lru_cache(maxsize=_MAX_REMEMBERED_HEADS)(_parse_resp
 
 
 def _split_target(target: bytes, method: bytes) -> tuple[bytes | None, bytes, bytes]:
-    """Return authority (None when there is none), path and query of a target (RFC 9112, section 3.2)."""
+    """Return authority (None when there is none), path and query of a target (RFC 9112, section 3.2).
+
+    The query has its question mark, which alone is something else than none (RFC 9110, section 7.7).
+    """
     if method == b"CONNECT":
         raise ClientError(501, "the method CONNECT")
     if b"#" in target:
         raise ClientError(400, "malformed request: a fragment in the target")
-    path, _, query = target.partition(b"?")
+    path, mark, query = target.partition(b"?")
+    query = mark + query
     if path[:1] == b"/" or (target == b"*" and method == b"OPTIONS"):
         return None, path, query
     scheme, separator, rest = path.partition(b"://")
@@ -319,6 +323,6 @@ def _split_target(target: bytes, method: bytes) -> tuple[bytes | None, bytes, by
         raise ClientError(400, "malformed request: the target is neither a path nor an http URL")
     if not authority or not _HOST.fullmatch(authority):
         raise ClientError(400, "malformed request: a target without a host, or with a user part")
-    if method == b"OPTIONS" and not slash and b"?" not in target:
+    if method == b"OPTIONS" and not slash and not query:
         return authority, b"*", b""  # RFC 9112, section 3.2.4: so says who is the last proxy
     return authority, (slash or b"/") + path, query

@@ -44,7 +44,7 @@ class Target:
         Args:
             method: as the client sent it.
             path: path to append to the node's own; empty for the node's own path alone.
-            query: the client's query, appended to the node's own.
+            query: the client's query with its question mark, appended to the node's own; empty for none.
             authority: host and port that the client asked for, may be empty.
             fields: end-to-end fields, rendered.
             body: whole body.
@@ -74,9 +74,9 @@ class Target:
             if self._base and _MAY_CLIMB.search(path):
                 path = _without_dots(path)
             target = self._base + path if path else self._own.partition(b"?")[0]
-            both = self._query + b"&" + query if self._query and query else self._query or query
-            if both:
-                target += b"?" + both
+            if self._query:
+                query = b"?%s&%s" % (self._query, query[1:]) if len(query) > 1 else b"?" + self._query
+            target += query
         host_line = _host_line(authority) if self._keeps_host and authority else self._host_line
         return b"%s %s%s" % (method, target, host_line)
 

@@ -166,7 +166,7 @@ class MockNode:
         if request.head.method == b"POST":
             return calls.answer(_echo(request))
         head = request.head
-        target = head.path + b"?" + head.query if head.query else head.path
+        target = head.path + head.query
         return LocalResponse(200, b"mock node: %s %s\n" % (head.method, target), fields=_echo(request))
 
 

@@ -21,17 +21,21 @@ def target_of(target: Target, path: bytes, query: bytes = b"") -> bytes:
         ("/v3/key/", "", b"", b"", b"/v3/key/"),
         ("/v3", "a=1", b"", b"", b"/v3?a=1"),
         ("", "a=1", b"", b"", b"/?a=1"),
-        ("/v3", "", b"", b"b=2", b"/v3?b=2"),
-        ("/v3/", "a=1", b"", b"b=2", b"/v3/?a=1&b=2"),
-        ("", "", b"", b"b=2", b"/?b=2"),
+        ("/v3", "", b"", b"?b=2", b"/v3?b=2"),
+        ("/v3/", "a=1", b"", b"?b=2", b"/v3/?a=1&b=2"),
+        ("", "", b"", b"?b=2", b"/?b=2"),
         # Another path
         ("/", "", b"/x", b"", b"/x"),
-        ("", "", b"/x", b"b=2", b"/x?b=2"),
+        ("", "", b"/x", b"?b=2", b"/x?b=2"),
         ("/v3", "", b"/x/y", b"", b"/v3/x/y"),
         ("/v3/", "", b"/x/", b"", b"/v3/x/"),
         ("/v3", "a=1", b"/x", b"", b"/v3/x?a=1"),
-        ("/v3", "a=1&c", b"/x", b"b=2?d", b"/v3/x?a=1&c&b=2?d"),
+        ("/v3", "a=1&c", b"/x", b"?b=2?d", b"/v3/x?a=1&c&b=2?d"),
         ("/", "", b"//x", b"", b"//x"),
+        ("/", "", b"/x", b"?", b"/x?"),
+        ("/v3", "", b"", b"?", b"/v3?"),
+        ("/v3", "a=1", b"/x", b"?", b"/v3/x?a=1"),
+        ("/v3", "a=1", b"/x", b"??", b"/v3/x?a=1&?"),
         # The server as a whole
         ("", "", b"*", b"", b"*"),
         ("/v3", "a=1", b"*", b"", b"*"),
@@ -101,7 +105,7 @@ def test_a_node_is_told_the_host_that_the_client_asked_for_when_that_is_wished(
 
 def test_the_start_of_a_request_is_its_line_and_host() -> None:
     target = Target("node:8545", "/rpc", "key=1")
-    assert target.start(b"PUT", b"/a", b"b", b"client") == (
+    assert target.start(b"PUT", b"/a", b"?b", b"client") == (
         b"PUT /rpc/a?key=1&b HTTP/1.1\r\nHost: node:8545\r\n"
     )
 

@@ -44,9 +44,9 @@ class HealthCheck:
         self.path: bytes = b""
         self.query: bytes = b""
         if ask.startswith("/"):
-            path, _, query = ask.partition("?")
+            path, mark, query = ask.partition("?")
             self.method: bytes = b"GET"
-            self.path, self.query = path.encode(), query.encode()
+            self.path, self.query = path.encode(), (mark + query).encode()
             self.fields: bytes = _HTTP_FIELDS
             self.body: bytes = b""
         else:

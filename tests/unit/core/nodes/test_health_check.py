@@ -22,7 +22,7 @@ def test_by_default_it_asks_for_the_net_version_as_the_original_does() -> None:
 
 def test_a_path_is_read() -> None:
     check = HealthCheck("/health?full=1")
-    assert (check.method, check.path, check.query) == (b"GET", b"/health", b"full=1")
+    assert (check.method, check.path, check.query) == (b"GET", b"/health", b"?full=1")
     assert (check.body, check.fields) == (b"", b"Accept: */*\r\nConnection: close\r\n")
 
 
