@@ -1,5 +1,6 @@
 """Bodies that pass through, and what happens to them on the way."""
 
+import contextlib
 import json
 import secrets
 from typing import Final
@@ -9,7 +10,7 @@ import pytest
 from support.balancer import Balancer
 from support.factories import Connect, Launch, NewStreamNode
 from support.scripted_node import reply
-from support.stream_node import StreamNode
+from support.stream_node import Stream, StreamNode
 from support.wire import CUT, Client, post, request
 
 MB: Final = 1024 * 1024
@@ -96,6 +97,27 @@ def test_an_answer_before_the_end_of_the_upload_ends_the_connection(
     connect(balancer).send(post())
     later = stream_node.next_stream()
     assert later.head.startswith(b"POST / ")
+
+
+def test_a_refusal_is_delivered_though_the_node_resets_the_connection_behind_it(
+    launch: Launch, new_stream_node: NewStreamNode, connect: Connect
+) -> None:
+    """Often enough the reset is noticed first, by a part of the body that cannot be sent any more."""
+
+    def refuse(stream: Stream) -> None:
+        stream.skip(100_000)
+        stream.send(reply(413, b"enough", "Connection: close"))
+        stream.socket.close()
+
+    balancer = launch("-nodes", new_stream_node(refuse).uri, PAYLOAD_MAX_KB="0")
+    for _ in range(20):
+        client = connect(balancer)
+        client.send(request("PUT", "/up", b"", f"Content-Length: {8 * MB}"))
+        with contextlib.suppress(*CUT, BrokenPipeError):
+            for _ in range(100):
+                client.send(bytes(8 * MB // 100))
+        answer = client.receive("PUT")
+        assert (answer.status, answer.body) == (413, b"enough")
 
 
 def test_an_upload_in_chunks_that_turns_out_too_long_is_refused_and_cut(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import os
 import socket
 import struct
 import termios
@@ -12,6 +13,7 @@ from math import inf
 from typing import Any, Final
 
 _ROOM: Final = bytes(4)
+_LAST_WORDS_BYTES: Final = 65536
 
 # What Linux knows of a connection (TCP_INFO, tcp(7); linux/tcp.h): first the state, in one byte, and behind
 # eleven numbers of 4 bytes for how long nothing has come, in milliseconds.
@@ -83,6 +85,22 @@ def _tcp_info(transport: asyncio.Transport) -> bytes:
     except (OSError, ValueError):
         return b""  # closed, or another system than Linux
     return info if len(info) == _INFO_BYTES else b""
+
+
+def last_words(transport: asyncio.Transport) -> bytes:
+    """Return what the peer had said that nobody has read, when a connection is lost because a write failed.
+
+    Transports read no more after that, but a peer that closes its socket before it has read all resets the
+    connection behind what it had to say, and the system keeps that.
+
+    Args:
+        transport: a TCP connection without TLS, whose protocol is being told that it is lost.
+    """
+    connected = transport.get_extra_info("socket")
+    try:
+        return b"" if connected is None else os.read(connected.fileno(), _LAST_WORDS_BYTES)
+    except (OSError, ValueError):
+        return b""  # there was nothing
 
 
 def stop_when_paused(transport: asyncio.Transport) -> None:

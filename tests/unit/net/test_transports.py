@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import select
 import socket
 import struct
 from math import inf
@@ -10,10 +11,10 @@ from typing import Any
 import pytest
 import uvloop
 
-from priolb.net.transports import has_left, report_but_lookups, silence_s, unread_bytes
-
 # Longer than a name can be: the system refuses it without asking anybody.
 NO_NAME = ".".join(["x" * 60] * 5)
+
+from priolb.net.transports import has_left, last_words, report_but_lookups, silence_s, unread_bytes
 
 
 class Told(asyncio.Transport):
@@ -126,3 +127,25 @@ def test_the_system_sees_a_reset_though_nobody_reads() -> None:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         one.close()
         assert has_left(Told(other))
+
+
+def test_what_was_said_before_a_reset_can_be_read_behind_it() -> None:
+    one, other = pair()
+    with one:
+        one.sendall(bytes(10))
+        other.sendall(b"enough")
+        other.close()  # with something unread: a reset
+        reset = select.poll()
+        reset.register(one, 0)
+        assert reset.poll()
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            one.send(bytes(1))
+        assert last_words(Told(one)) == b"enough"
+        assert last_words(Told(one)) == b""
+
+
+def test_of_a_socket_that_is_closed_there_is_nothing_to_read() -> None:
+    one, other = pair()
+    one.close()
+    other.close()
+    assert (last_words(Told(one)), last_words(Told(None))) == (b"", b"")

@@ -13,6 +13,7 @@ from priolb.http.messages import ResponseHead
 from priolb.http.parser import HEAD_END, breaks_lines, parse_response_head
 from priolb.net.backend.output import AWAITING_HEAD, CLOSED, CLOSING, IDLE, IN_BODY, BackendOutput
 from priolb.net.flushing import LONG_READ_BYTES
+from priolb.net.transports import last_words
 
 if TYPE_CHECKING:
     from priolb.net.backend.backend import Backend
@@ -65,7 +66,14 @@ class BackendConnection(BackendOutput):
     # What the event loop tells it
 
     def connection_lost(self, error: Exception | None) -> None:
+        transport = self._transport
         self._transport = None
+        # A node may refuse a body before it has read all of it, and close. Over a used connection, what it
+        # said may have been said before the request.
+        if error and transport is not None and self.state == AWAITING_HEAD and not self._reused:
+            answer = last_words(transport) if self._backend.tls is None else b""
+            if answer:
+                self.data_received(answer)
         if self.state == CLOSED:
             return
         if self.state in {IDLE, CLOSING}:
