@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import string
 
 import h11
 
@@ -17,6 +18,8 @@ from priolb.http.rewrite import Target
 from priolb.http.writer import answer_start, connection_field
 
 LIMITS = HeadLimits(2048, 20)
+HEX = b"0123456789abcdefABCDEF"
+NAME = string.ascii_letters.encode() + b"0123456789-._~!$&'()*+,;="
 NODE = Target("node:8545", "/base", "key=1")
 
 HOP_BY_HOP = {
@@ -129,7 +132,7 @@ def is_refused(head: Head) -> bool:
     expectations = reference.members(head.values(b"expect"))
     if head.minor == 1 and expectations and expectations != {b"100-continue"}:
         return True
-    if any(b for host in head.values(b"host") for b in host if b in b'"/<>?@\\^`{|}# \t' or b >= 128):
+    if not all(_is_host(host) for host in head.values(b"host")):
         return True
     seconds, grpc = head.values(b"x-request-timeout"), head.values(b"grpc-timeout")
     if seconds and (len(seconds) > 1 or not _is_seconds(seconds[0])):
@@ -157,12 +160,31 @@ def _is_plain_url(target: bytes) -> bool:
     scheme, separator, rest = target.partition(b"://")
     host = rest.partition(b"?")[0].partition(b"/")[0]
     return bool(
-        separator
-        and scheme.lower() in {b"http", b"https"}
-        and host
-        and not any(byte in b'"<>@\\^`{|}#' or byte >= 128 for byte in host)
-        and b"#" not in target
+        separator and scheme.lower() in {b"http", b"https"} and host and _is_host(host) and b"#" not in target
     )
+
+
+def _is_host(value: bytes) -> bool:
+    if value.startswith(b"["):
+        literal, bracket, rest = value[1:].partition(b"]")
+        version, point, address = literal[1:].partition(b".")
+        if literal[:1] in {b"v", b"V"}:
+            is_literal = _is_of(version, HEX) and point != b"" and _is_of(address, NAME + b":")
+        else:
+            is_literal = _is_of(literal, HEX + b":.")
+        return is_literal and bracket != b"" and (not rest or (rest[:1] == b":" and _is_port(rest[1:])))
+    name, _, port = value.partition(b":")
+    first, *others = name.split(b"%")
+    coded = all(_is_of(each[:2], HEX) and len(each) > 1 for each in others)
+    return coded and _is_of(b"-" + first + b"".join(others), NAME) and _is_port(port)
+
+
+def _is_port(value: bytes) -> bool:
+    return not value or value.isdigit()
+
+
+def _is_of(value: bytes, allowed: bytes) -> bool:
+    return value != b"" and not value.translate(None, allowed)
 
 
 def check_request(head: RequestHead, model: Head) -> None:

@@ -67,6 +67,8 @@ REFUSED = [
     ("3.2 two Hosts that differ", 400, request(HOST + b"Host: b\r\n")),
     ("3.2 a list of hosts", 400, request(b"Host: a, b\r\n")),
     ("3.2 a Host with a path", 400, request(b"Host: a/b\r\n")),
+    ("3.2 a Host with a port that is none", 400, request(b"Host: a:b\r\n")),
+    ("3.2 a Host with half a literal", 400, request(b"Host: [::1\r\n")),
     ("3.2 a Host with a user part", 400, request(b"Host: u@a\r\n")),
     # 5 Fields
     ("5.1 a blank before the colon", 400, request(HOST + b"X : y\r\n")),

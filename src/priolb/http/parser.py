@@ -36,7 +36,11 @@ _MAX_REMEMBERED_BYTES: Final = 1024
 _PHRASE: Final = re.compile(rb"[\t -~\x80-\xff]*")
 
 # RFC 9110, section 7.2, and RFC 3986, section 3.2: host and port, without a user part. May be empty.
-_HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
+_NAME: Final = rb"[A-Za-z0-9._~!$&'()*+,;=-]*"
+_HOST: Final = re.compile(
+    rb"(?:" + _NAME + rb"(?:%[0-9A-Fa-f]{2}" + _NAME + rb")*"
+    rb"|\[(?:[0-9A-Fa-f:.]+|[Vv][0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+)\])(?::[0-9]*)?"
+)
 
 # RFC 9112, section 3; llhttp takes several blanks, and judges versions in its own way.
 _REQUEST_LINE: Final = re.compile(rb"(?:\r\n)?(" + TOKEN + rb") ([!-~]+)(?: ([!-~]+))?\r\n")

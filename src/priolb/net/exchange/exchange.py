@@ -321,8 +321,9 @@ class Exchange(Attempts):
             if long_body:
                 return target.head(head.method, head.node_path, head.query, head.authority, fields, len(body))
             return target.request(head.method, head.node_path, head.query, head.authority, fields, body)
-        # Of a body that passes through, nothing may have come yet: as with the original, it is JSON.
-        fields = client.fields_for_node(head, head.is_rpc)
+        # A body that is still coming is not looked at: as with the original, it is JSON.
+        is_rpc = head.is_rpc and (not self._upload.is_complete or looks_like_rpc(self._upload.first_part()))
+        fields = client.fields_for_node(head, is_rpc)
         start = target.start(head.method, head.node_path, head.query, head.authority)
         return b"%s%s%s\r\n" % (start, fields, framing_of_upload(head))
 

@@ -214,6 +214,24 @@ def test_a_post_that_nobody_typed_and_that_passes_through_is_json(
         client.end()
 
 
+@pytest.mark.parametrize(
+    ("body", "type_at_node"), [(b"a=b", b"application/x-www-form-urlencoded"), (b"{ }", b"application/json")]
+)
+def test_a_form_with_trailers_is_told_from_json_rpc_as_all_of_it_is_there(
+    body: bytes, type_at_node: bytes
+) -> None:
+    with rig() as rig_:
+        node, client = rig_.node(), rig_.client()
+        fields = b"Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client.send(b"POST / HTTP/1.1\r\n" + HOST + fields + b"3\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n" % body)
+        call = node.accept()
+        head, _, rest = call.take().partition(b"\r\n\r\n")
+        assert b"\r\nContent-Type: %s\r\n" % type_at_node in head
+        assert rest == b"3\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n" % body
+        call.send(ANSWER)
+        assert client.take().startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 def test_a_refused_call_gets_its_id_back_if_its_start_tells_it() -> None:
     with rig() as rig_:
         client = rig_.client()
