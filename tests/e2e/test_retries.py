@@ -173,6 +173,18 @@ def test_a_failing_answer_too_large_to_be_kept_is_still_delivered_when_it_is_the
     assert len(node.requests) == 2
 
 
+@pytest.mark.parametrize(("size_bytes", "status"), [(65_536, 404), (65_537, 502)])
+def test_a_failing_answer_of_up_to_64_kb_is_kept_while_another_try_gets_none(
+    launch: Launch, new_node: NewNode, connect: Connect, size_bytes: int, status: int
+) -> None:
+    node = new_node()
+    client = connect(launch("-nodes", node.uri, RETRIES_MAX="2"))
+    client.send(post())
+    node.next_call().answer(404, bytes(size_bytes), "Connection: close")
+    node.next_call().close()
+    assert client.receive().status == status
+
+
 def test_a_try_is_not_repeated_once_the_client_has_seen_a_part_of_its_answer(
     balancer: Balancer, new_node: NewNode, connect: Connect
 ) -> None:

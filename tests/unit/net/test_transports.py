@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import uvloop
 
+from priolb.net.transports import has_left, last_words, report_but_lookups, silence_s, unread_bytes
+
 # Longer than a name can be: the system refuses it without asking anybody.
 NO_NAME = ".".join(["x" * 60] * 5)
-
-from priolb.net.transports import has_left, last_words, report_but_lookups, silence_s, unread_bytes
 
 
 class Told(asyncio.Transport):
