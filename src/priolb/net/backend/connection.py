@@ -239,7 +239,7 @@ class BackendConnection(BackendOutput):
             self._keep_alive
             and transport is not None
             and transport.get_write_buffer_size() == 0
-            and (not self._asks_system or self._has_left(transport))
+            and (not self._asks_system or self._is_all_taken(transport))
         ):
             self.state = IDLE
             if self._backend.keep(self, now):

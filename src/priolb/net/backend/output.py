@@ -309,7 +309,7 @@ class BackendOutput(Flushing):
             return transport.get_write_buffer_size() > 0
         return unread_bytes(transport) > 0
 
-    def _has_left(self, transport: asyncio.Transport) -> bool:
+    def _is_all_taken(self, transport: asyncio.Transport) -> bool:
         """Return whether the node's system has taken all of the request; it is asked once of each."""
         self._asks_system = self._backend.tls is not None
         return unread_bytes(transport) == 0
