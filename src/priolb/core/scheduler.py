@@ -4,12 +4,12 @@ Invariants:
   1. `in_flight <= slots` for every node when a lease is given; a lease ends exactly once.
   2. Nothing whose `start_by` has passed is ever given a lease.
   3. While a node is free, no ticket waits that this node may serve once `next_dispatch` has said None, but
-     those that rest before another try.
+     those that rest before another try. With early refusal, it may not serve those for whom it is too slow.
   4. A ticket put back for a retry goes to a node it has not tried, as long as a usable one exists that is not
-     on probation with its one slot taken.
+     on probation with its one slot taken, nor too slow for it.
   5. Every ticket accepted by `submit` leaves exactly once: by `finished` without a retry, by `cancel`, or
-     among the expired or the refused. With early refusal, a ticket whose client will stop waiting before its
-     node's median service time is over counts as expired, too.
+     among the expired or the refused. With early refusal, a ticket whose client will stop waiting before the
+     median service time of any usable node is over counts as expired, too.
   6. Extra tries stay within their budgets. A try that found nobody there, or a node that did not prove what
      it runs, is no try: its node is out of use, so that it cannot be repeated there.
   7. With shares of the slots for lanes, these are told of the start and the end of every lease, and in 3.
@@ -60,6 +60,7 @@ class Scheduler:
     __slots__ = (
         "_advice",
         "_expired",
+        "_has_more",
         "_is_picky",
         "_judge",
         "_retries",
@@ -96,6 +97,7 @@ class Scheduler:
         self._advice: list[RetryAdvice] = [RetryAdvice(chance) for _ in queue.lanes]
         self._shedding: list[CodelLane] = [lane for lane in queue.lanes if isinstance(lane, CodelLane)]
         self._expired: deque[Ticket] = deque()
+        self._has_more: bool = False  # whether a call had no time for all, and nobody else is due at once
 
     # Nodes
 
@@ -120,7 +122,7 @@ class Scheduler:
         """Return why `submit` would refuse a new ticket, or None."""
         if not self.fleet.nodes:
             return Reason.NO_NODES
-        reason = self._refusal_by_admission(ticket)
+        reason = None if self.admission is None else self.admission.refusal(ticket)
         if reason is None and not self.queue.lanes[ticket.lane].has_room(ticket.body_bytes, ticket.tenant):
             reason = Reason.QUEUE_FULL
         return reason
@@ -153,7 +155,7 @@ class Scheduler:
         if not self.fleet.nodes:
             return Reason.NO_NODES
         if self.admission is not None:
-            reason = self._refusal_by_admission(ticket)
+            reason = self.admission.refusal(ticket)
             if reason is not None:
                 return reason
         if not self.queue.push(ticket):
@@ -165,8 +167,8 @@ class Scheduler:
     def next_dispatch(self, now: float) -> Lease | None:
         """Reserve a slot for the next ticket; None when no ticket can go now. Call it until it says None.
 
-        Tickets found expired on the way are collected for `take_expired`. After `AT_ONCE` of them it says
-        None, too; as those are due at once, it is called again soon.
+        Tickets found expired on the way are collected for `take_expired`; those for which all free nodes are
+        too slow wait for others. After `AT_ONCE` of both it says None, too; it is due again at once then.
         """
         if self._retries.joins != self.fleet.joins:
             self._retries.wake_for_joins()
@@ -179,19 +181,13 @@ class Scheduler:
                 ticket = self.queue.pop(self._has_node_for, shares.open_among(self.queue.occupied))
             if ticket is None:
                 break
-            if ticket.start_by > now:
-                node = self._node_for(ticket.tried, ticket, now)
-                if node is None:  # those that are free have asked to be left alone
-                    self.queue.not_served(ticket)
-                    self._retries.wait_for_others(ticket, now)
-                    late += 1
-                    continue
-                if self.admission is None or not self.admission.is_too_late(ticket, node, now):
-                    return self._lease(ticket, node, now)
-                ticket.start_by = now
+            lease = self._start(ticket, False, now)
+            if lease is not None:
+                return lease
             self.queue.not_served(ticket)
-            self._expire(ticket)
             late += 1
+        if late == AT_ONCE:
+            self._has_more, self.fleet.has_news = not self._expired, True
         return self._start_on_backup(now) if self.fleet.has_backups else None
 
     def finished(self, lease: Lease, outcome: Outcome, repeatable: bool, now: float) -> bool:
@@ -250,11 +246,11 @@ class Scheduler:
         """
         ticket = lease.ticket
         hedging, shares = self.hedging, self._shares
-        if hedging is None or self.queue.length or hedging.delay_s(ticket.lane) == inf:
+        if hedging is None or self.queue.length:
+            return None
+        if hedging.delay_s(ticket.lane) == inf or not hedging.budget.has_one(self.queue.accepted, now):
             return None
         if shares is not None and not shares.may_start(ticket.lane):
-            return None
-        if not hedging.budget.has_one(self.queue.accepted, now):
             return None
         node = self.fleet.free.best(ticket.tried | {lease.node.node_id}, ticket)
         if node is None:
@@ -292,17 +288,16 @@ class Scheduler:
             ticket = line.first(lambda tried: shares.victim_of(lane, tried, now) is not None)
             if ticket is None or ticket.start_by <= now:
                 return None
-            if self.fleet.free.length and shares.may_start(lane) and self._has_node_for(ticket.tried):
+            assert ticket.fifo is not None
+            passed = ticket.fifo.passed
+            if self.fleet.free.length and shares.may_start(lane) and self._has_node_for(passed):
                 return None
-            victim, admission = shares.victim_of(lane, ticket.tried, now), self.admission
+            victim, admission = shares.victim_of(lane, passed, now), self.admission
             if victim is None or admission is None or not admission.is_too_late(ticket, victim.node, now):
                 return victim
-            passed = ticket.tried | admission.too_slow_for(ticket, now)
-            if not self.fleet.is_every_one_in(passed):
-                return shares.victim_of(lane, passed, now)
             self.queue.remove(ticket)
-            ticket.start_by = now
-            self._expire(ticket)
+            self._wait_for_faster(ticket, admission.passed_in_line(ticket, now), now)
+        self._has_more, self.fleet.has_news = not self._expired, True
         return None
 
     def preempt(self, victim: Lease, lane: int, now: float) -> Lease:
@@ -328,6 +323,7 @@ class Scheduler:
 
     def advance(self, now: float) -> None:
         """Do what is due: rests of nodes and of tickets that end, slow starts that go on, new tokens."""
+        self._has_more = False
         self.fleet.advance(now)
         self.queue.wake(now)
         if self.preemption is not None:
@@ -357,6 +353,8 @@ class Scheduler:
         """
         # Found expired by a dispatch: no longer in line, so that the queue's deadline leaves it out.
         deadline = self._expired[0].start_by if self._expired else self.queue.next_deadline()
+        if self._has_more:
+            deadline = -inf
         due = min(deadline, self.queue.next_wake(), self.fleet.next_due(), self.next_refusal())
         return min(due, self.next_preemption())
 
@@ -387,18 +385,13 @@ class Scheduler:
         self._expired.append(ticket)
         self.fleet.has_news = True
 
-    def _refusal_by_admission(self, ticket: Ticket) -> Reason | None:
-        """Return why a new ticket may not get in line; what could take a slot at once need not wait."""
-        admission, shares = self.admission, self._shares
-        if admission is None:
-            return None
-        waits = (
-            self.preemption is None
-            or shares is None
-            or self.queue.lanes[ticket.lane].length > 0
-            or shares.victim_of(ticket.lane, ticket.tried, ticket.enqueued_at) is None
-        )
-        return admission.refusal(ticket, waits)
+    def _wait_for_faster(self, ticket: Ticket, passed: frozenset[int] | None, now: float) -> None:
+        """Let a ticket that was taken out pass over these nodes, or expire, for None, as all are too slow."""
+        if passed is None:
+            ticket.start_by = now
+            self._expire(ticket)
+        else:
+            self.queue.put_back(ticket, passed)
 
     def _start_if_allowed(self, ticket: Ticket, now: float) -> Lease | None:
         """Start a new ticket when its lane may have one of the free slots, and it is not too late."""
@@ -407,7 +400,9 @@ class Scheduler:
         node = self.fleet.free.best(NO_NODES_TRIED, ticket)
         assert node is not None
         if self.admission is not None and self.admission.is_too_late(ticket, node, now):
-            return None
+            node = self.fleet.free.best(self.admission.too_slow_for(ticket, now), ticket)
+            if node is None:
+                return None
         self.queue.pass_by(ticket)
         return self._lease(ticket, node, now)
 
@@ -434,25 +429,44 @@ class Scheduler:
             ticket = self.queue.pop_retry(self.fleet.is_backup_free, among)
             if ticket is None:
                 return None
-            if ticket.start_by > now:
-                node = self.fleet.backup_for(ticket.tried, is_free=True)
-                assert node is not None
-                if self.admission is None or not self.admission.is_too_late(ticket, node, now):
-                    return self._lease(ticket, node, now)
-                ticket.start_by = now
-            self._expire(ticket)
+            lease = self._start(ticket, True, now)
+            if lease is not None:
+                return lease
+        self._has_more, self.fleet.has_news = not self._expired, True
         return None
 
-    def _has_node_for(self, tried: frozenset[int]) -> bool:
-        return self._node_for(tried, None, inf) is not None
+    def _start(self, ticket: Ticket, is_for_backup: bool, now: float) -> Lease | None:
+        """Reserve a slot for a ticket that was popped; None when it expires, or waits for another node."""
+        if ticket.start_by <= now:
+            self._expire(ticket)
+            return None
+        fleet, admission, tried, early = self.fleet, self.admission, ticket.tried, ticket.too_early_for(now)
+        node = fleet.backup_for(tried, True) if is_for_backup else self._node_for(tried, ticket, early)
+        if admission is not None and (node is None or admission.is_too_late(ticket, node, now)):
+            slow = admission.too_slow_for(ticket, now)
+            passed, avoided = tried | slow, slow | early
+            node = (
+                fleet.backup_for(passed, True) if is_for_backup else self._node_for(passed, ticket, avoided)
+            )
+            if node is None and not early:
+                self._wait_for_faster(ticket, admission.passed_in_line(ticket, now), now)
+                return None
+        if node is None:  # those that are free have asked to be left alone
+            self._retries.wait_for_others(ticket, now)
+            return None
+        return self._lease(ticket, node, now)
 
-    def _node_for(self, tried: frozenset[int], ticket: Ticket | None, now: float) -> NodeState | None:
+    def _has_node_for(self, passed: frozenset[int]) -> bool:
+        return self._node_for(passed, None) is not None
+
+    def _node_for(
+        self, passed: frozenset[int], ticket: Ticket | None, avoided: frozenset[int] = NO_NODES_TRIED
+    ) -> NodeState | None:
         fleet = self.fleet
-        node = fleet.free.best(tried, ticket)
-        if node is None and tried and fleet.is_every_one_in(tried):
-            # Every usable node has been tried: one of a later tier, or else the same one again.
-            too_early = NO_NODES_TRIED if ticket is None else ticket.too_early_for(now)
-            node = fleet.backup_for(tried, is_free=True) or fleet.free.best(too_early, ticket)
+        node = fleet.free.best(passed, ticket)
+        if node is None and passed and fleet.is_every_one_in(passed):
+            # All usable nodes were tried, or are too slow: one of a later tier, or else the same one again.
+            node = fleet.backup_for(passed, is_free=True) or fleet.free.best(avoided, ticket)
         return node
 
 

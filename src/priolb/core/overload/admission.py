@@ -58,15 +58,10 @@ class AdmissionControl:
         self._arrivals: list[deque[Ticket]] = [deque() for _ in queue.lanes]
         self._most_kept: list[int] = [_SLACK] * len(queue.lanes)
 
-    def refusal(self, ticket: Ticket, waits: bool = True) -> Reason | None:
-        """Return why a new ticket that comes now may not get in line; None when it may.
-
-        Args:
-            ticket: the ticket.
-            waits: whether it will have to wait for its turn; False when it will take the slot of another.
-        """
+    def refusal(self, ticket: Ticket) -> Reason | None:
+        """Return why a new ticket that comes now may not get in line; None when it may."""
         now, answer_by = ticket.enqueued_at, ticket.answer_by
-        wait_s = self.wait_s(ticket, now) if waits else 0.0
+        wait_s = 0.0 if self._takes_slot(ticket) else self.wait_s(ticket, now)
         if wait_s and self.estimate is not None:
             if now + wait_s > ticket.start_by:
                 return Reason.WAIT_TOO_LONG
@@ -129,9 +124,30 @@ class AdmissionControl:
         )
 
     def too_slow_for(self, ticket: Ticket, now: float) -> frozenset[int]:
-        """Return the ids of the usable nodes for which `ticket` is too late."""
-        nodes = self._fleet.candidates.values()
+        """Return the ids of all nodes that are too slow for `ticket`."""
+        nodes = self._fleet.nodes.values()
         return frozenset([node.node_id for node in nodes if self.is_too_late(ticket, node, now)])
+
+    def passed_in_line(self, ticket: Ticket, now: float) -> frozenset[int] | None:
+        """Return the nodes that `ticket` passes over while it waits for one that is fast enough for it.
+
+        None when no usable node is. One that has failed it is better than none.
+        """
+        slow = self.too_slow_for(ticket, now)
+        passed = ticket.tried | slow
+        if not self._fleet.is_every_one_in(passed):
+            return passed
+        return None if self._fleet.is_every_one_in(slow) else slow
+
+    def _takes_slot(self, ticket: Ticket) -> bool:
+        """Return whether a new ticket takes the slot of another at once, so that it need not wait."""
+        shares = self._shares
+        return (
+            shares is not None
+            and shares.preemption is not None
+            and self._queue.lanes[ticket.lane].length == 0
+            and shares.victim_of(ticket.lane, ticket.tried, ticket.enqueued_at) is not None
+        )
 
     def _is_full_for(self, ticket: Ticket) -> bool:
         """Return whether there is no place for a new ticket, not even one of a worse ticket.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from priolb.core.queueing.deadlines import Deadlines, is_before
 from priolb.core.queueing.lanes import Fifo, Lane
-from priolb.core.ticket import Ticket
+from priolb.core.ticket import NO_NODES_TRIED, Ticket
 
 
 class ByDeadline(Fifo):
@@ -19,8 +19,8 @@ class ByDeadline(Fifo):
 
     __slots__ = ("_tickets",)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, passed: frozenset[int] = NO_NODES_TRIED) -> None:
+        super().__init__(passed)
         self._tickets = Deadlines()
 
     def append(self, ticket: Ticket) -> None:
@@ -57,10 +57,10 @@ class DeadlineLane(Lane):
 
     def first_retry(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
         best: Ticket | None = None
-        for tried, fifo in self.retries.items():
+        for passed, fifo in self.retries.items():
             head = fifo.head
             assert head is not None
-            if (best is None or is_before(head, best)) and has_node_for(tried):
+            if (best is None or is_before(head, best)) and has_node_for(passed):
                 best = head
         return best
 
@@ -72,8 +72,8 @@ class DeadlineLane(Lane):
                 best = head
         return best
 
-    def _new_fifo(self) -> Fifo:
-        return ByDeadline()
+    def _new_fifo(self, passed: frozenset[int] = NO_NODES_TRIED) -> Fifo:
+        return ByDeadline(passed)
 
     def _add_early(self, ticket: Ticket) -> None:
         """Nobody has to be looked for apart, as all stand in the order of their deadlines."""

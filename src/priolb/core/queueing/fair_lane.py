@@ -158,8 +158,8 @@ class FairLane(Lane):
         self._join(ticket).append(ticket)
         self._deadlines.add(ticket)
 
-    def put_back(self, ticket: Ticket) -> None:
-        self._join(ticket).put_back(ticket)
+    def put_back(self, ticket: Ticket, passed: frozenset[int] | None = None) -> None:
+        self._join(ticket).put_back(ticket, passed)
         self._deadlines.add(ticket)
 
     def rest(self, ticket: Ticket) -> None:

@@ -3,10 +3,11 @@
 Invariants:
   1. A ticket is in at most one Fifo, the one its `fifo` names, and is WAITING exactly while it is in one.
   2. In every Fifo the tickets stand in the order of their `sequence`, which is the order of arrival.
-  3. All tickets of a Fifo have tried the same nodes, so that any node which may serve one of them may
-     serve its head: nobody behind the head has to be looked at.
+  3. All tickets of a Fifo pass over the same nodes: those that they have tried, and, where these are known,
+     those that are too slow for them. So any node which may serve one of them may serve its head: nobody
+     behind the head has to be looked at.
   4. Empty retry Fifos are dropped, so looking for the next ticket costs no more than the number of
-     different sets of tried nodes that wait right now (one, while nothing fails).
+     such different sets that wait right now (one, while nothing fails and no node is too slow).
   5. Of the Fifo of those who rest nobody is served. They count as waiting, keep their place and expire as all
      others do.
   6. Among tickets without a deadline of their own, `start_by` never decreases with `sequence`. Tickets with
@@ -20,18 +21,23 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from priolb.core.queueing.deadlines import Deadlines
-from priolb.core.ticket import RUNNING, WAITING, Ticket
+from priolb.core.ticket import NO_NODES_TRIED, RUNNING, WAITING, Ticket
 
 if TYPE_CHECKING:
     from priolb.core.nodes.node import Lease
 
 
 class Fifo:
-    """A doubly linked list of tickets, linked through the tickets: every operation is O(1)."""
+    """A doubly linked list of tickets, linked through the tickets: every operation is O(1).
 
-    __slots__ = ("head", "tail")
+    Args:
+        passed: ids of the nodes that its tickets pass over.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("head", "passed", "tail")
+
+    def __init__(self, passed: frozenset[int] = NO_NODES_TRIED) -> None:
+        self.passed: frozenset[int] = passed
         self.head: Ticket | None = None
         self.tail: Ticket | None = None
 
@@ -143,9 +149,14 @@ class Lane:
         if self._is_early(ticket):
             self._add_early(ticket)
 
-    def put_back(self, ticket: Ticket) -> None:
-        """Give a ticket whose try failed its old place in line."""
-        self._insert(ticket)
+    def put_back(self, ticket: Ticket, passed: frozenset[int] | None = None) -> None:
+        """Give a ticket that was taken out its old place in line.
+
+        Args:
+            ticket: the ticket.
+            passed: ids of the nodes that it passes over, None for those that it has tried.
+        """
+        self._insert(ticket, ticket.tried if passed is None else passed)
         self._returned(ticket)
 
     def rest(self, ticket: Ticket) -> None:
@@ -157,7 +168,7 @@ class Lane:
         """Let a ticket that rested be served again, if it is still there."""
         if ticket.fifo is self.resting:
             self.resting.remove(ticket)
-            self._insert(ticket)
+            self._insert(ticket, ticket.tried)
 
     def remove(self, ticket: Ticket) -> None:
         """Take a waiting ticket out, wherever it stands."""
@@ -170,14 +181,14 @@ class Lane:
         if self._early is not None and self._is_early(ticket):
             self._early.remove(ticket)
         if fifo.head is None and fifo is not self.fresh and fifo is not self.resting:
-            del self.retries[ticket.tried]
+            del self.retries[fifo.passed]
 
     def first(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
         """Return the oldest ticket that one of the free nodes may serve.
 
         Args:
-            has_node_for: whether a node is free for a ticket that has tried these nodes. Asked only for
-                retries: whoever calls has made sure that a new ticket can be served.
+            has_node_for: whether a node is free for a ticket that passes over these nodes. Asked only for
+                those that do: whoever calls has made sure that a new ticket can be served.
         """
         best = self.fresh.head
         if self.retries:
@@ -189,10 +200,10 @@ class Lane:
     def first_retry(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
         """Return the oldest ticket among those that are back in line; otherwise as `first`."""
         best: Ticket | None = None
-        for tried, fifo in self.retries.items():
+        for passed, fifo in self.retries.items():
             head = fifo.head
             assert head is not None
-            if (best is None or head.sequence < best.sequence) and has_node_for(tried):
+            if (best is None or head.sequence < best.sequence) and has_node_for(passed):
                 best = head
         return best
 
@@ -221,14 +232,14 @@ class Lane:
     def end(self, lease: Lease, took_s: float) -> None:
         """Take note that a try has ended which took so many seconds."""
 
-    def _new_fifo(self) -> Fifo:
-        """Return an empty line, for those who have tried the same nodes."""
-        return Fifo()
+    def _new_fifo(self, passed: frozenset[int] = NO_NODES_TRIED) -> Fifo:
+        """Return an empty line, for those who pass over the same nodes."""
+        return Fifo(passed)
 
-    def _insert(self, ticket: Ticket) -> None:
-        fifo = self.retries.get(ticket.tried)
+    def _insert(self, ticket: Ticket, passed: frozenset[int]) -> None:
+        fifo = self.retries.get(passed)
         if fifo is None:
-            fifo = self.retries[ticket.tried] = self._new_fifo()
+            fifo = self.retries[passed] = self._new_fifo(passed)
         fifo.insert(ticket)
 
     def _returned(self, ticket: Ticket) -> None:

@@ -3,8 +3,9 @@
 Where a ticket can be, and who moves it:
   1. NEW -> WAITING by `push`, which alone refuses, and only by the limit of the ticket's own lane;
      NEW -> RUNNING by `pass_by`, only while nothing waits.
-  2. WAITING -> RUNNING by `pop`, RUNNING -> WAITING by `put_back`, to its old place in line, or by `rest`,
-     to the same place, but not to be popped before its time or `wake`.
+  2. WAITING -> RUNNING by `pop`, RUNNING -> WAITING by `put_back`, to its old place in line, perhaps to be
+     popped for some nodes alone, or by `rest`, to the same place, but not to be popped before its time or
+     `wake`.
   3. WAITING -> ENDED by `drop` (cancelled, or made to go) or `take_expired`.
   4. Sequence numbers are given once, at `push`; inside a lane they are the order of service.
   5. Of a lane only one ticket has to be looked at to know who expires next: its `first_to_expire`. Mostly
@@ -70,7 +71,7 @@ class PriorityQueue:
         """Take the next ticket out; None when none waits that a free node may serve.
 
         Args:
-            has_node_for: whether a node is free for a ticket that has tried these nodes.
+            has_node_for: whether a node is free for a ticket that passes over these nodes.
             among: which lanes may start something now, as bits.
         """
         if self.length == 0:
@@ -104,9 +105,9 @@ class PriorityQueue:
         ticket.state = RUNNING
         self._discipline.passed(ticket.lane)
 
-    def put_back(self, ticket: Ticket) -> None:
-        """Give a ticket whose try failed its old place in line; never refused."""
-        self.lanes[ticket.lane].put_back(ticket)
+    def put_back(self, ticket: Ticket, passed: frozenset[int] | None = None) -> None:
+        """Give a ticket that was taken out its old place in line; never refused. See `Lane.put_back`."""
+        self.lanes[ticket.lane].put_back(ticket, passed)
         self.length += 1
         self.occupied |= 1 << ticket.lane
 

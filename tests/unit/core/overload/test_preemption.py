@@ -311,6 +311,42 @@ def test_one_that_has_time_enough_for_another_node_stays_in_line() -> None:
     assert (lease.ticket, lease.node) == (hurried, desk.node)
 
 
+def test_one_that_waits_for_a_faster_node_than_the_free_one_takes_a_slot_there() -> None:
+    desk = Desk(slots=1)
+    scheduler, fleet = desk.scheduler, desk.scheduler.fleet
+    scheduler.admission = AdmissionControl(scheduler.queue, fleet, 0, WaitEstimate(3))
+    desk.start("l1")
+    slow = node(2)
+    fleet.add(slow, 0.0)
+    slow.service_times.add(5.0, 1.0)
+    hurried = Ticket(FAST_TRACK, 1.0, 2.0)
+    hurried.answer_by = 2.0
+    assert scheduler.submit(hurried) is None
+    assert scheduler.next_dispatch(1.0) is None
+    result = desk.preempt(hurried, 1.0)
+    assert result is not None
+    assert (result[0], result[1].node, result[1].ticket) == ("l1", desk.node, hurried)
+
+
+def test_one_that_finds_no_slot_at_a_faster_node_holds_up_nobody() -> None:
+    desk = Desk(slots=1)
+    scheduler, fleet = desk.scheduler, desk.scheduler.fleet
+    scheduler.admission = AdmissionControl(scheduler.queue, fleet, 0, WaitEstimate(3))
+    desk.start("h1")
+    slow = node(2)
+    fleet.add(slow, 0.0)
+    desk.start("l1")
+    slow.service_times.add(5.0, 1.0)
+    hurried, patient = Ticket(FAST_TRACK, 1.0, 2.0), Ticket(FAST_TRACK, 1.0, 9.0)
+    hurried.answer_by = 2.0
+    for each in hurried, patient:
+        assert scheduler.submit(each) is None
+    result = desk.preempt(patient, 1.0)
+    assert result is not None
+    assert (result[0], result[1].node, result[1].ticket) == ("l1", slow, patient)
+    assert hurried.state == WAITING
+
+
 def test_no_more_than_so_many_are_found_to_be_late_at_a_time() -> None:
     desk = Desk(slots=1)
     scheduler, fleet = desk.scheduler, desk.scheduler.fleet
