@@ -98,6 +98,10 @@ class Breaker:
         self.started_at = now
         self.older = in_flight
 
+    def is_older(self, started_at: float) -> bool:
+        """Return whether, while half-open, a try that began at `started_at` is from before the rest."""
+        return self.state == HALF_OPEN and started_at < self.started_at
+
     def reopen(self, now: float, rest_max_s: float, ticket: int = _NO_TICKET) -> None:
         """Rest again: the deciding request failed.
 

@@ -151,7 +151,7 @@ class Judge:
 
     def _probed(self, lease: Lease, outcome: Outcome, is_back: bool, now: float) -> None:
         node, breaker = lease.node, lease.node.breaker
-        if lease.started_at < breaker.started_at:
+        if breaker.is_older(lease.started_at):
             breaker.older -= 1
             self._fleet.resize(node, now)
         elif outcome.at_fault:

@@ -5,7 +5,8 @@ place in line, and the try counts neither against it nor against the node. There
 any second than twice the allowed number: tokens come at that rate, and a second's worth of them is kept.
 A request may lose its slot more than once: were each spared after the first time, a burst of better requests
 would find nobody left. Of those that have no time to start anew, the youngest loses its slot only when there
-are no others: where the line is long, all start when their time is nearly over.
+are no others: where the line is long, all start when their time is nearly over. Of a node on probation, tries
+from before its rest are spared: one request decides there, and the slot that such a try leaves is nobody's.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class Preemption:
                 and node.in_flight <= node.slots
                 and node.node_id not in tried
                 and loser.may_be_preempted()
+                and not node.breaker.is_older(lease.started_at)
             ):
                 if now < loser.start_by:
                     return lease

@@ -347,6 +347,28 @@ def test_one_that_finds_no_slot_at_a_faster_node_holds_up_nobody() -> None:
     assert hurried.state == WAITING
 
 
+def test_a_try_from_before_the_rest_of_its_node_makes_no_room_there() -> None:
+    """The node is on probation: exactly one request decides, beside those that it has from before."""
+    desk = Desk(slots=3)
+    fleet = desk.scheduler.fleet
+    fleet.policy.eject_after = 5
+    old = desk.start("l1")
+    other = node(2)
+    fleet.add(other, 0.0)
+    assert fleet.eject(desk.node, "", 1.0)
+    desk.scheduler.advance(3.0)
+    desk.start("f1", now=3.0)
+    probe = desk.start("l2", now=3.0)
+    assert (probe.node, desk.node.in_flight, desk.node.slots) == (desk.node, 2, 2)
+    result = desk.preempt(desk.wait("f2"), 3.0)
+    assert result is not None
+    assert (result[0], result[1].node, old.state) == ("l2", desk.node, FIRST), "it decides now"
+    assert desk.preempt(desk.wait("f3"), 3.0) is None
+    assert (desk.node.in_flight, desk.node.slots) == (2, 2)
+    desk.scheduler.answering(result[1], 3.5)
+    assert desk.scheduler.victim_of(FAST_TRACK, 3.5) is None, "it has a free slot now"
+
+
 def test_no_more_than_so_many_are_found_to_be_late_at_a_time() -> None:
     desk = Desk(slots=1)
     scheduler, fleet = desk.scheduler, desk.scheduler.fleet
