@@ -241,12 +241,12 @@ class Scheduler:
     def hedge(self, lease: Lease, now: float) -> Lease | None:
         """Reserve a slot of another node for the ticket of `lease`, whose try takes long.
 
-        None when somebody waits, who needs the slot more, when no other node is free, and when the budget of
-        second tries is spent.
+        None when somebody waits, who needs the slot more, when no other node is free, when the budget of
+        second tries is spent, and once the time is over in which a try may start.
         """
         ticket = lease.ticket
         hedging, shares = self.hedging, self._shares
-        if hedging is None or self.queue.length:
+        if hedging is None or self.queue.length or now >= ticket.start_by:
             return None
         if hedging.delay_s(ticket.lane) == inf or not hedging.budget.has_one(self.queue.accepted, now):
             return None

@@ -952,6 +952,16 @@ def test_there_is_no_second_try_while_somebody_waits() -> None:
     assert target.hedge(first, NOW) is None
 
 
+def test_there_is_no_second_try_after_the_time_to_start() -> None:
+    target = hedging(node(1), node(2))
+    first = target.start_at_once(ticket("h1", NOW + 5.0), NOW)
+    assert first is not None
+    assert target.hedge(first, NOW + 5.0) is None
+    second = target.hedge(first, NOW + 4.9)
+    assert second is not None
+    assert second.node.node_id == 2
+
+
 def test_there_is_no_second_try_in_other_lanes_or_when_nobody_hedges() -> None:
     target = hedging(node(1), node(2))
     assert target.hedge(first_try(target, "f1"), NOW) is None
