@@ -27,6 +27,9 @@ FAULT_COST: Final = 4
 _FORGIVEN_AFTER: Final = 4.0
 _NO_TICKET: Final = 0
 
+# Of so many deciding requests that failed, it is remembered that another node may still answer them.
+_TESTS_MAX: Final = 8
+
 
 class Breaker:
     """The breaker of one node. It keeps the state; who asks it brings the numbers of the policy.
@@ -40,7 +43,7 @@ class Breaker:
         "_level",
         "_rest_s",
         "_rested_from",
-        "_test_ticket",
+        "_test_tickets",
         "older",
         "started_at",
         "state",
@@ -60,7 +63,8 @@ class Breaker:
         self._rest_s: float = 0.0
         self._rested_from: float = 0.0
         self._closed_at: float = -inf
-        self._test_ticket: int = _NO_TICKET
+        self._test_tickets: tuple[int, ...] = ()
+        """Requests that failed as the deciding one since it was closed, and that no other node has answered yet."""
 
     def level(self, answered: int) -> int:
         """Return how full the bucket is, in units of which a fault has `FAULT_COST`.
@@ -85,6 +89,7 @@ class Breaker:
         """Let the node rest for `rest_s`, or, soon after a rest, for twice that one, up to `rest_max_s`."""
         is_forgiven = now - self._closed_at > self._rest_s * _FORGIVEN_AFTER
         self._rest_s = rest_s if is_forgiven else min(self._rest_s * 2, rest_max_s)
+        self._test_tickets = ()
         self._rest(now)
 
     def half_open(self, now: float, in_flight: int) -> None:
@@ -113,26 +118,31 @@ class Breaker:
         """
         if ticket == _NO_TICKET:
             self._rest_s = min(self._rest_s * 2, rest_max_s)
+        else:
+            self._test_tickets = (*self._test_tickets, ticket)[-_TESTS_MAX:]
         self._rest(now)
-        self._test_ticket = ticket
 
     def proven(self, ticket: int, rest_max_s: float) -> bool:
         """Take note that another node answered a request that failed here; True when the rest became longer.
 
         Args:
-            ticket: sequence number of the request. It matters only if it is the one that decided.
+            ticket: sequence number of the request. It matters only if it has decided, perhaps some rests ago,
+                where others take longer than a rest for their answers.
             rest_max_s: longest rest, seconds.
         """
-        if self.state != OPEN or ticket != self._test_ticket:
+        if ticket not in self._test_tickets:
             return False
-        self._test_ticket = _NO_TICKET
+        self._test_tickets = tuple([each for each in self._test_tickets if each != ticket])
         self._rest_s = min(self._rest_s * 2, rest_max_s)
+        if self.state == HALF_OPEN:
+            return False  # the rest is over: the next one will be longer
         self.until = self._rested_from + self._rest_s
         return True
 
     def close(self, now: float) -> None:
         """Let the node work, with an empty bucket."""
         self.state = CLOSED
+        self._test_tickets = ()
         self._level = 0
         self._closed_at = now
 
@@ -140,4 +150,3 @@ class Breaker:
         self.state = OPEN
         self._rested_from = now
         self.until = now + self._rest_s
-        self._test_ticket = _NO_TICKET

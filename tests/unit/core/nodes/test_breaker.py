@@ -76,6 +76,38 @@ def test_the_rest_is_not_longer_before_another_node_has_answered_the_deciding_re
     assert breaker.until == 106.0, "once"
 
 
+def test_an_answer_that_comes_when_the_rest_is_over_makes_the_next_one_longer() -> None:
+    breaker = opened(100.0)
+    breaker.half_open(102.0, 0)
+    breaker.reopen(102.0, REST_MAX_S, ticket=8)
+    breaker.half_open(104.0, 0)
+    assert breaker.proven(8, REST_MAX_S) is False
+    assert (breaker.state, breaker.until) == (HALF_OPEN, 104.0)
+    breaker.reopen(105.0, REST_MAX_S, ticket=9)
+    assert breaker.until == 109.0
+
+
+def test_so_does_one_that_comes_when_the_next_request_has_decided() -> None:
+    """Where all answers take longer than a rest, none would ever count."""
+    breaker = opened(100.0)
+    for now, ticket in ((102.0, 7), (104.0, 8), (106.0, 9)):
+        breaker.half_open(now, 0)
+        breaker.reopen(now, REST_MAX_S, ticket)
+    assert (breaker.proven(7, REST_MAX_S), breaker.until) == (True, 110.0)
+    assert (breaker.proven(9, REST_MAX_S), breaker.until) == (True, 114.0)
+    breaker.half_open(114.0, 0)
+    breaker.close(114.0)
+    assert breaker.proven(8, REST_MAX_S) is False, "it is back, and that was before"
+
+
+def test_no_more_than_eight_of_them_are_remembered() -> None:
+    breaker, now = opened(100.0), 100.0
+    for ticket in range(1, 11):
+        breaker.half_open(now, 0)
+        breaker.reopen(now, REST_MAX_S, ticket)
+    assert [breaker.proven(ticket, REST_MAX_S) for ticket in range(1, 11)] == [False] * 2 + [True] * 8
+
+
 def test_the_first_rest_is_the_short_one_whenever_it_comes() -> None:
     assert opened(0.0).until == 2.0
 
