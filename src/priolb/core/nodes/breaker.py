@@ -64,7 +64,7 @@ class Breaker:
         self._rested_from: float = 0.0
         self._closed_at: float = -inf
         self._test_tickets: tuple[int, ...] = ()
-        """Requests that failed as the deciding one since it was closed, and that no other node has answered yet."""
+        """Deciding requests that failed since it was closed, and that no other node has answered yet."""
 
     def level(self, answered: int) -> int:
         """Return how full the bucket is, in units of which a fault has `FAULT_COST`.

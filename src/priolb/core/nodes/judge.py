@@ -102,11 +102,12 @@ class Judge:
             lease: the lease, which goes on.
             now: monotonic seconds.
         """
-        fleet, node = self._fleet, lease.node
-        if node.breaker.state != HALF_OPEN or lease.started_at < node.breaker.started_at:
-            return
-        if node.node_id in fleet.nodes:  # one that was removed would stand in the order for ever
-            fleet.restore(node, "answered the request that decided", now)
+        node = lease.node
+        breaker = node.breaker
+        is_deciding = breaker.state == HALF_OPEN and not breaker.is_older(lease.started_at)
+        # One that was removed would stand in the order for ever.
+        if is_deciding and node.node_id in self._fleet.nodes:
+            self._fleet.restore(node, "answered the request that decided", now)
 
     def checked(self, node: NodeState, failure: str | None, is_late: bool, now: float) -> None:
         """Take note of a health check.
