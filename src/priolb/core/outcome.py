@@ -155,3 +155,6 @@ _by_status: Final[dict[int, Outcome]] = {}
 
 GIVEN_UP: Final = Outcome(Source.US, Phase.HEAD, None, 0, sent=True, answering=False)
 """How a try ended that was cut short for a better one, or a better request: it says nothing of its node."""
+
+OUTRUN: Final = Outcome(Source.US, Phase.HEAD, None, 0, sent=True, answering=False)
+"""How a first try ended that was cut short as the second one was answered, while it had not been at all."""

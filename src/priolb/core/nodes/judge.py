@@ -20,7 +20,7 @@ from typing import Final
 from priolb.core.nodes.breaker import CLOSED, FAULT_COST, HALF_OPEN
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.node import Lease, NodeState
-from priolb.core.outcome import Outcome, Phase, Source
+from priolb.core.outcome import OUTRUN, Outcome, Phase, Source
 from priolb.core.ticket import Ticket
 from priolb.errors import Reason
 
@@ -92,6 +92,8 @@ class Judge:
                 self._given_up(lease, outcome.phase, now)
         elif outcome.source is Source.CLIENT:
             self._given_up(lease, outcome.phase, now)
+        elif outcome is OUTRUN:
+            self._outrun(lease, now)
 
     def answering(self, lease: Lease, now: float) -> None:
         """Take note that the answer of a try has begun, and is a good one.
@@ -183,6 +185,16 @@ class Judge:
         if phase is Phase.BODY or phase is Phase.DONE:
             node.unanswered.heard()
         elif phase is not Phase.CONNECT and now - lease.worked_from > _time_enough_s(node):
+            node.unanswered.add(node.answered)
+
+    def _outrun(self, lease: Lease, now: float) -> None:
+        """Take note that a try was given up as another node had answered in the meantime.
+
+        It had more time than most requests of its lane take before there was a second one. Much more it never
+        has where others answer at once, so that what it usually takes is enough here.
+        """
+        node = lease.node
+        if now - lease.worked_from > node.record.latency_s(node.answered, node.busy_s):
             node.unanswered.add(node.answered)
 
     def _proven(self, node: NodeState, ticket: Ticket, now: float) -> None:

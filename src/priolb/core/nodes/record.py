@@ -140,7 +140,7 @@ class Hysteresis:
 
 
 class Unanswered:
-    """Counts requests in a row that their clients gave up though the node had had time enough.
+    """Counts requests in a row that were given up unanswered though the node had had time enough.
 
     A good answer ends the row, which has not to be told: who asks says how many there were so far.
     """

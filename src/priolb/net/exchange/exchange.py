@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from priolb.core.nodes.node import Lease
-from priolb.core.outcome import GIVEN_UP, Outcome, Phase, Source, answered
+from priolb.core.outcome import GIVEN_UP, OUTRUN, Outcome, Phase, Source, answered
 from priolb.core.overload.retry_advice import OVERLOADED
 from priolb.core.ticket import RUNNING, WAITING
 from priolb.errors import Reason
@@ -405,11 +405,12 @@ class Exchange(Attempts):
 
     def give_up_first_try(self, now: float) -> None:
         """Go on with the second try alone, which has the better answer."""
+        is_silent = self._held is None and not self.is_connecting
         if self._connection is not None:
             self._connection.abort()
         self._held = None
         self._teach(now)
-        self._take_over(GIVEN_UP, now)
+        self._take_over(OUTRUN if is_silent else GIVEN_UP, now)
 
     def _take_over(self, outcome: Outcome, now: float) -> None:
         """End the first try with this outcome; the second one is the only one now."""

@@ -14,7 +14,7 @@ from priolb.core.nodes.peak_ewma import PeakEwma
 from priolb.core.nodes.policy import HealthPolicy
 from priolb.core.nodes.selection import LeastInFlight, Selection
 from priolb.core.nodes.status import NodeStatus
-from priolb.core.outcome import GIVEN_UP, Outcome, Phase, Source
+from priolb.core.outcome import GIVEN_UP, OUTRUN, Outcome, Phase, Source
 from priolb.core.ticket import Ticket
 from priolb.errors import Reason
 from support.steps import lines_run
@@ -532,6 +532,24 @@ def test_a_request_that_was_given_up_too_early_says_nothing() -> None:
     give_up_after(bench, 2.0, given_up(), times=5)
     assert late_checks(bench) == "up"
     assert bench.nodes[0].unanswered.in_a_row(1) == 0
+
+
+def test_so_were_those_that_the_second_try_has_outrun() -> None:
+    """Where all requests get second tries, nobody leaves and nothing times out."""
+    bench = Bench()
+    used_to_take(bench, 1.0)
+    give_up_after(bench, 1.1, OUTRUN, times=4)
+    assert late_checks(bench) == "up"
+    give_up_after(bench, 1.1, OUTRUN)
+    assert late_checks(bench) == "down"
+
+
+@pytest.mark.parametrize(("seconds", "end"), [(0.9, OUTRUN), (9.0, GIVEN_UP)])
+def test_one_that_is_outrun_before_its_time_or_gives_way_says_nothing(seconds: float, end: Outcome) -> None:
+    bench = Bench()
+    used_to_take(bench, 1.0)
+    give_up_after(bench, seconds, end, times=9)
+    assert late_checks(bench) == "up"
 
 
 def test_an_upload_that_was_never_complete_says_nothing() -> None:

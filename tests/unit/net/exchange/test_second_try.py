@@ -560,3 +560,34 @@ def test_the_slot_of_the_worse_try_serves_who_waits_while_the_answer_streams(is_
         assert waiting.take().endswith(b"\r\n\r\n[]")
         calls[is_second_better].send(ANSWER[-1:])
         assert hedged_client.take().endswith(b"\r\n\r\n[]")
+
+
+# A node that hangs
+
+
+def test_a_first_try_that_is_outrun_before_anything_has_come_is_one_that_was_given_up() -> None:
+    with Rig(hedging=hedging()) as rig:
+        client, _, second = hedged(rig)
+        second.send(ANSWER)
+        client.take()
+        assert [node.state.unanswered.in_a_row(0) for node in rig.nodes.values()] == [1, 0]
+
+
+def test_not_so_where_an_answer_has_begun_though_a_bad_one() -> None:
+    with Rig(hedging=hedging()) as rig:
+        client, first, second = hedged(rig)
+        first.send(FAILURE[:-1])
+        second.send(ANSWER)
+        client.take()
+        assert [node.state.unanswered.in_a_row(0) for node in rig.nodes.values()] == [0, 0]
+
+
+def test_nor_where_the_node_had_not_even_been_reached() -> None:
+    with Rig(hedging=hedging()) as rig:
+        first_node, second_node, client = rig.node(), rig.node(), rig.client()
+        first_node.is_silent = True
+        client.send(POST)
+        rig.advance(DELAY_S + 2 * TICK_S)
+        second_node.accept().send(ANSWER)
+        client.take()
+        assert [node.state.unanswered.in_a_row(0) for node in rig.nodes.values()] == [0, 0]
