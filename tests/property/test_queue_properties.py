@@ -50,6 +50,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.waiting: list[Ticket] = []
         self.running: list[Ticket] = []
         self.resting: dict[Ticket, float] = {}  # of those who wait
+        self.slow: dict[Ticket, frozenset[int]] = {}  # the nodes that are too slow for those who wait
         self.queue: PriorityQueue
         self.rule: NaiveRule
 
@@ -75,6 +76,9 @@ class QueueMachine(RuleBasedStateMachine):
         ticket = Ticket(lane, self.now, self.now + wait_s)
         ticket.body_bytes = body_bytes
         return ticket
+
+    def passed(self, ticket: Ticket) -> frozenset[int]:
+        return ticket.tried | self.slow.get(ticket, NO_NODES_TRIED)
 
     def held_bytes(self, lane: int) -> int:
         return sum(ticket.body_bytes for ticket in self.in_lane(lane))
@@ -115,7 +119,7 @@ class QueueMachine(RuleBasedStateMachine):
         servable = {}
         for lane in (2, 1, 0):
             for ticket in reversed(self.in_lane(lane)):
-                if free - ticket.tried and ticket not in self.resting:
+                if free - self.passed(ticket) and ticket not in self.resting:
                     servable[lane] = ticket
         # Of an empty queue nothing is asked, so that nothing is learned from it either.
         expected = self.rule.served(servable) if self.waiting else None
@@ -124,6 +128,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert expected.state == RUNNING
             self.waiting.remove(expected)
             self.running.append(expected)
+            self.slow.pop(expected, None)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), node_id=st.sampled_from(NODE_IDS))
@@ -143,6 +148,15 @@ class QueueMachine(RuleBasedStateMachine):
         assert ticket.sequence == sequence
         self.running.remove(ticket)
         self.waiting.append(ticket)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), slow=st.frozensets(st.sampled_from(NODE_IDS)))
+    def pass_over(self, data: st.DataObject, slow: frozenset[int]) -> None:
+        ticket = data.draw(st.sampled_from(self.running))
+        self.queue.put_back(ticket, ticket.tried | slow)
+        self.running.remove(ticket)
+        self.waiting.append(ticket)
+        self.slow[ticket] = slow
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), node_id=st.sampled_from(NODE_IDS), rest_s=st.sampled_from([0.5, 1.0, 9.0]))
@@ -173,10 +187,10 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         ticket = data.draw(st.sampled_from(self.waiting))
-        self.queue.remove(ticket)
+        self.queue.drop(ticket)
         self.waiting.remove(ticket)
         self.resting.pop(ticket, None)
-        ticket.state = ENDED
+        assert ticket.state == ENDED
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 3.0]))
     def time_passes(self, seconds: float) -> None:
@@ -219,12 +233,13 @@ class QueueMachine(RuleBasedStateMachine):
             assert (ticket.state, ticket.fifo) == (RUNNING, None)
 
     @invariant()
-    def tickets_of_one_fifo_stand_in_order_and_have_tried_the_same_nodes(self) -> None:
+    def tickets_of_one_fifo_stand_in_order_and_pass_over_the_same_nodes(self) -> None:
         for lane in self.queue.lanes:
-            for tried, fifo in [(NO_NODES_TRIED, lane.fresh), *lane.retries.items()]:
+            for passed, fifo in [(NO_NODES_TRIED, lane.fresh), *lane.retries.items()]:
                 sequences = [ticket.sequence for ticket in tickets_of(fifo)]
                 assert sequences == sorted(set(sequences))
-                assert {ticket.tried for ticket in tickets_of(fifo)} <= {tried}
+                assert fifo.passed == passed
+                assert {self.passed(ticket) for ticket in tickets_of(fifo)} <= {passed}
 
     @invariant()
     def those_who_rest_stand_apart_in_order(self) -> None:
@@ -232,6 +247,11 @@ class QueueMachine(RuleBasedStateMachine):
             found = tickets_of(lane.resting)
             assert set(found) == {ticket for ticket in self.resting if self.queue.lanes[ticket.lane] is lane}
             assert [ticket.sequence for ticket in found] == sorted(ticket.sequence for ticket in found)
+
+    @invariant()
+    def nothing_is_kept_of_those_who_rest_no_more(self) -> None:
+        assert set(self.queue._resting.values()) == set(self.resting)
+        assert len(self.queue._wakes) <= 2 * len(self.resting) + 16
 
     @invariant()
     def empty_retry_fifos_are_dropped(self) -> None:

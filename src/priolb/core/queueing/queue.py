@@ -16,7 +16,7 @@ Where a ticket can be, and who moves it:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Final
 
@@ -25,6 +25,9 @@ from priolb.core.queueing.lanes import Lane
 from priolb.core.ticket import ENDED, RUNNING, Ticket
 
 ALL: Final = -1  # lanes, as bits
+
+# So many entries of those who have left are not worth the work.
+_SLACK: Final = 16
 
 
 def any_node(_tried: frozenset[int]) -> bool:
@@ -40,7 +43,7 @@ class PriorityQueue:
         discipline: which lane is next.
     """
 
-    __slots__ = ("_discipline", "_resting", "accepted", "lanes", "length", "occupied")
+    __slots__ = ("_discipline", "_resting", "_wakes", "accepted", "lanes", "length", "occupied")
 
     def __init__(self, lanes: list[Lane], discipline: Discipline) -> None:
         self.lanes: list[Lane] = lanes
@@ -51,7 +54,9 @@ class PriorityQueue:
         self._discipline = discipline
         self.accepted: int = 0
         """Tickets taken so far, which is the sequence number of the last one."""
-        self._resting: list[tuple[float, int, Ticket]] = []
+        self._resting: dict[int, Ticket] = {}  # by sequence
+        # A heap of when they wake, and their sequences; of some who have left meanwhile, too.
+        self._wakes: list[tuple[float, int]] = []
 
     def push(self, ticket: Ticket) -> bool:
         """Add a new ticket at the end of its lane; False, and nothing done, when the lane is full."""
@@ -121,18 +126,19 @@ class PriorityQueue:
         self.lanes[ticket.lane].rest(ticket)
         self.length += 1
         self.occupied |= 1 << ticket.lane
-        heappush(self._resting, (until, ticket.sequence, ticket))
+        self._resting[ticket.sequence] = ticket
+        heappush(self._wakes, (until, ticket.sequence))
 
     def wake(self, now: float) -> None:
         """Let those be served again whose rest is over; with `now` infinite, all."""
-        resting = self._resting
-        while resting and resting[0][0] <= now:
-            ticket = heappop(resting)[2]
-            self.lanes[ticket.lane].wake(ticket)
+        while self._wakes and self._wakes[0][0] <= now:
+            ticket = self._resting.pop(heappop(self._wakes)[1], None)
+            if ticket is not None:
+                self.lanes[ticket.lane].wake(ticket)
 
     def next_wake(self) -> float:
         """Return when to call `wake` next, in monotonic seconds; infinity when nobody rests."""
-        return self._resting[0][0] if self._resting else inf
+        return self._wakes[0][0] if self._wakes else inf
 
     def remove(self, ticket: Ticket) -> None:
         """Take a waiting ticket out, wherever it stands, to let it run."""
@@ -146,6 +152,10 @@ class PriorityQueue:
         """Take a waiting ticket out for good."""
         self.remove(ticket)
         ticket.state = ENDED
+        resting = self._resting
+        if resting.pop(ticket.sequence, None) is not None and len(self._wakes) > 2 * len(resting) + _SLACK:
+            self._wakes = [entry for entry in self._wakes if entry[1] in resting]
+            heapify(self._wakes)
 
     def take_expired(self, now: float, most: int) -> list[Ticket]:
         """Drop up to `most` tickets that may not start any more, first to expire first in each lane."""

@@ -197,6 +197,23 @@ def test_who_rests_can_be_removed_and_is_not_woken_then() -> None:
     assert [queue.pop(), queue.pop(), queue.pop()] == [tickets[0], tickets[2], None]
 
 
+def test_nothing_is_kept_of_those_who_leave_while_they_rest() -> None:
+    """Their bodies were, until the node wanted to be asked again: for an hour, perhaps."""
+    queue, (_, stays, _) = resting(until=30.0)
+    for number in range(100):
+        leaves = ticket(f"h{number}")
+        queue.push(leaves)
+        queue.remove(leaves)
+        queue.rest(leaves, 3600.0 - number)
+        queue.drop(leaves)
+        assert list(queue._resting.values()) == [stays]
+        assert len(queue._wakes) <= 2 * 1 + 16
+    assert queue.next_wake() == 30.0
+    queue.wake(3600.0)
+    assert (queue.next_wake(), queue._resting) == (inf, {})
+    assert stays.fifo is queue.lanes[2].retries[frozenset({7})]
+
+
 def test_who_rests_expires_at_its_time() -> None:
     queue, _ = resting(until=30.0)
     assert queue.next_deadline() == 10.0
