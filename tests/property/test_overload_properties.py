@@ -232,6 +232,7 @@ class CodelMachine(RuleBasedStateMachine):
         self.count = 0
         self.fresh: list[Ticket] = []
         self.back: list[Ticket] = []
+        self.resting: list[Ticket] = []
         self.running: list[Ticket] = []
         self.stands_since = inf
         self.newest_at = 0.0
@@ -274,6 +275,24 @@ class CodelMachine(RuleBasedStateMachine):
         self.lane.put_back(ticket)
         self.back.append(ticket)
 
+    @precondition(lambda self: self.running)
+    @rule()
+    def rest(self) -> None:
+        ticket = self.running.pop()
+        self.lane.rest(ticket)
+        self.resting.append(ticket)
+
+    @precondition(lambda self: self.resting)
+    @rule(leaves=st.booleans())
+    def end_a_rest(self, leaves: bool) -> None:
+        ticket = self.resting.pop()
+        if leaves:
+            self.lane.remove(ticket)
+            self.left()
+        else:
+            self.lane.wake(ticket)
+            self.back.append(ticket)
+
     @rule(seconds=st.sampled_from([0.0, 0.2, 0.5]), most=st.sampled_from([1, 9]))
     def shed(self, seconds: float, most: int) -> None:
         """None of those that are late, unless the lane stands, and never the newest."""
@@ -292,7 +311,7 @@ class CodelMachine(RuleBasedStateMachine):
 
     @invariant()
     def all_are_there(self) -> None:
-        assert self.lane.length == len(self.fresh) + len(self.back)
+        assert self.lane.length == len(self.fresh) + len(self.back) + len(self.resting)
         if self.lane.next_shed_at() == inf:
             assert len(self.fresh) < 2
 

@@ -10,7 +10,8 @@ interval is congested, and then
 
 "Fail at scale" has 100 ms and 5 ms. Here both are shares of the longest wait, as requests take from
 milliseconds to minutes. Requests that a node has had already, and that are back in line, are neither
-refused by it nor overtaken: they are no more than the slots.
+refused by it nor overtaken: they are no more than the slots. Those of them that rest do not count: a lane
+where nobody else waits is empty.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class CodelLane(Lane):
             fiftieth the target.
     """
 
-    __slots__ = ("_interval_s", "_newest_at", "_stands_since", "_target_s")
+    __slots__ = ("_interval_s", "_newest_at", "_resting", "_stands_since", "_target_s")
 
     def __init__(self, name: str, limit: int, limit_bytes: int, max_wait_s: float) -> None:
         super().__init__(name, limit, limit_bytes, max_wait_s)
@@ -45,6 +46,7 @@ class CodelLane(Lane):
         self._target_s: float = max_wait_s * _TARGET_SHARE
         self._stands_since: float = inf
         self._newest_at: float = -inf
+        self._resting: int = 0  # how many rest
 
     def append(self, ticket: Ticket) -> None:
         super().append(ticket)
@@ -52,9 +54,18 @@ class CodelLane(Lane):
         if self._stands_since == inf:
             self._stands_since = ticket.enqueued_at
 
+    def rest(self, ticket: Ticket) -> None:
+        super().rest(ticket)
+        self._resting += 1
+
+    def wake(self, ticket: Ticket) -> None:
+        self._resting -= ticket.fifo is self.resting
+        super().wake(ticket)
+
     def remove(self, ticket: Ticket) -> None:
+        self._resting -= ticket.fifo is self.resting
         super().remove(ticket)
-        if self.length == 0:
+        if self.length == self._resting:
             self._stands_since = inf
 
     def ahead_of(self, ticket: Ticket) -> int:

@@ -137,6 +137,33 @@ def test_one_that_comes_back_to_an_empty_lane_does_not_make_it_congested() -> No
     assert [line.serve() for _ in range(3)] == [0.0, 5.0, 5.9]
 
 
+def test_one_that_rests_does_not_make_it_congested() -> None:
+    """It is in line for as long as its node has asked for, though slots are free."""
+    lane = new_lane()
+    line = Arrivals(lane, 0.0, 0.1)
+    first = line.tickets[0]
+    lane.remove(first)
+    lane.rest(first)
+    assert line.serve() == 0.1
+    line.come(5.0, 5.9)
+    assert lane.ahead_of(Ticket(2, 5.9, 25.9)) == 3
+    assert shed_from(lane, 5.9) == []
+    assert [line.serve(), line.serve()] == [5.0, 5.9]
+    lane.wake(first)
+    line.come(7.0, 7.9)
+    assert [line.serve() for _ in range(3)] == [0.0, 7.0, 7.9]
+
+
+def test_nor_does_one_that_leaves_while_it_rests_hide_that_it_is() -> None:
+    lane = new_lane()
+    line = Arrivals(lane, 0.0, 0.1, 1.2)
+    first = line.tickets[0]
+    lane.remove(first)
+    lane.rest(first)
+    lane.remove(first)
+    assert times(shed_from(lane, 1.3)) == [0.1]
+
+
 def test_the_limit_is_that_of_any_lane() -> None:
     lane = CodelLane("low", 1, 100, 5.0)
     assert (lane.name, lane.limit_bytes, lane.max_wait_s, lane.has_room(100, b"")) == ("low", 100, 5.0, True)
