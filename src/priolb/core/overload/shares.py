@@ -143,7 +143,7 @@ class Shares:
     def victim_of(self, lane: int, tried: frozenset[int], now: float) -> Lease | None:
         """Return the lease that may be cut short for a ticket that no free slot serves; None when none may.
 
-        Its slot has to be one that the lane of the ticket may take: its own, or one that is kept for nobody.
+        It is none of those that are kept for its own lane, even if fewer slots are left than are reserved.
 
         Args:
             lane: index of the lane.
@@ -154,13 +154,10 @@ class Shares:
             return None
         if self._seen != self._fleet.revision:
             self._count()
-        in_flight = self.in_flight[lane]
-        if in_flight >= self._most[lane]:
+        if self.in_flight[lane] >= self._most[lane]:
             return None
-        spared: frozenset[int] = frozenset()
-        if in_flight >= self._reserved[lane]:
-            lanes = range(len(self._lanes))
-            spared = frozenset([each for each in lanes if self.in_flight[each] <= self._reserved[each]])
+        lanes = range(len(self._lanes))
+        spared = frozenset([each for each in lanes if self.in_flight[each] <= self._reserved[each]])
         return self.preemption.victim_of(lane, tried, spared, now)
 
     def _count(self) -> None:

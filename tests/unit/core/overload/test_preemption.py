@@ -219,13 +219,6 @@ def test_a_slot_that_is_kept_for_its_lane_stays_there() -> None:
     assert [desk.preempt(each) is not None for each in waiting] == [True, False]
 
 
-def test_a_lane_takes_back_the_slots_that_are_kept_for_it() -> None:
-    desk = Desk(slots=2, reserved=(1, 0, 1))
-    desk.scheduler.fleet.set_workers(desk.node, 1, None, 0.0)
-    desk.start("l1")
-    assert desk.preempt(desk.wait("f1")) is not None, "its own, though the other lane has no more"
-
-
 def test_no_lane_takes_more_slots_than_its_share() -> None:
     desk = Desk(slots=4, most_percent=(25, 100, 100))
     for number in range(4):
@@ -391,6 +384,28 @@ def test_no_more_than_so_many_are_found_to_be_late_at_a_time() -> None:
     assert scheduler.next_dispatch(1.0) is None
     assert scheduler.next_dispatch(1.0) is None
     assert (scheduler.queue.length, len(scheduler.take_expired(1.0))) == (0, 64)
+
+
+def test_no_slot_is_taken_that_is_reserved_for_its_lane_however_few_are_left() -> None:
+    """Of four slots, two are kept for each of two lanes; then half of them are gone."""
+    desk = Desk(slots=4, reserved=(2, 0, 2))
+    desk.scheduler.fleet.set_workers(desk.node, 2, None, 0.0)
+    leases = [desk.start("l1"), desk.start("l2")]
+    fast = desk.wait("f1")
+    assert desk.preempt(fast) is None
+    desk.end(leases[0])
+    lease = desk.scheduler.next_dispatch(2.0)
+    assert lease is not None
+    assert lease.ticket is fast, "but the next one that is free is its own"
+
+
+def test_a_slot_beyond_them_is() -> None:
+    desk = Desk(slots=4, reserved=(2, 0, 1))
+    desk.scheduler.fleet.set_workers(desk.node, 2, None, 0.0)
+    desk.start("l1")
+    desk.start("l2")
+    waiting = [desk.wait("f1"), desk.wait("f2")]
+    assert [desk.preempt(each) is not None for each in waiting] == [True, False]
 
 
 def test_a_free_slot_that_is_kept_for_another_lane_is_none() -> None:
