@@ -478,6 +478,19 @@ def test_a_backup_takes_what_the_others_have_failed_if_it_is_fast_enough() -> No
     assert desk.dispatch(0.1) == [(lease.ticket, fast)]
 
 
+def test_and_what_all_of_them_are_too_slow_for() -> None:
+    desk = TwoSpeeds()
+    backup = NodeState(3, "backup", 1, True, tier=1)
+    desk.fleet.add(backup, 0.0)
+    desk.fleet.cordon(desk.fast, 0.0)
+    first, second = hurried(), hurried()
+    desk.wait(first)
+    assert desk.dispatch() == [(first, backup)]
+    desk.wait(second)
+    assert desk.dispatch() == []
+    assert desk.scheduler.take_expired(0.0) == [second]
+
+
 def test_so_many_are_passed_over_at_a_time_and_the_others_soon_afterwards() -> None:
     desk = TwoSpeeds()
     desk.occupy_fast()
