@@ -24,7 +24,7 @@ from priolb.core.queueing.discipline import Strict
 from priolb.core.queueing.fair_lane import FairLane
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
-from priolb.core.retries.retry import RetryPolicy
+from priolb.core.retries.policy import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import WAITING, Ticket
 from support.examples import examples

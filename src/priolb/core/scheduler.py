@@ -440,7 +440,8 @@ class Scheduler:
         if ticket.start_by <= now:
             self._expire(ticket)
             return None
-        fleet, admission, tried, early = self.fleet, self.admission, ticket.tried, ticket.too_early_for(now)
+        fleet, admission, tried = self.fleet, self.admission, ticket.tried
+        early = NO_NODES_TRIED if ticket.not_before is None else ticket.too_early_for(now)
         node = fleet.backup_for(tried, True) if is_for_backup else self._node_for(tried, ticket, early)
         if admission is not None and (node is None or admission.is_too_late(ticket, node, now)):
             slow = admission.too_slow_for(ticket, now)
