@@ -14,8 +14,9 @@ fair queueing (Goyal, Vin and Cheng, 1996), with several in service SFQ(D) (Jin,
 correction is that of Kubernetes' API Priority and Fairness.
 
 Invariants:
-  1. All tickets of a tenant that wait stand in one queue, in the order of arrival. It is the least loaded of
-     the tenant's hand when the first of them comes.
+  1. All tickets of a tenant that wait stand in one queue, in the order of arrival. When the first of them
+     comes, that is the queue in which the tenant was served ahead of its turn, as long as that is so, nobody
+     else waits there and nobody else was served there later; otherwise the least loaded of its hand.
   2. What is held follows from what waits and runs, whatever the number of tenants that were ever seen.
   3. A queue's clock never falls below `floor`, the lane's clock when somebody last came to the empty queue.
 """
@@ -45,13 +46,15 @@ _Entry = tuple[float, int, "TenantQueue"]
 class TenantQueue(Lane):
     """One of the queues of a fair lane: tickets of those tenants whom chance has brought together here."""
 
-    __slots__ = ("floor", "start", "turn")
+    __slots__ = ("floor", "served", "start", "turn")
 
     def __init__(self, max_wait_s: float) -> None:
         super().__init__("", max_wait_s=max_wait_s)
         self.start: float = 0.0
         """Virtual time at which its next ticket begins, seconds of work."""
         self.floor: float = 0.0
+        self.served: bytes | None = None
+        """The tenant of whom a ticket was the last to begin here."""
         self.turn: int = 0
         """The number of its entry in the line of queues, the lowest of equals first; 0 while it is empty."""
 
@@ -237,6 +240,7 @@ class FairLane(Lane):
             self._open(queue)
         if queue.start > self._clock_s:
             self._clock_s = queue.start
+        queue.served = ticket.tenant
         self._charges[lease] = (queue, self._estimate_s)
         self._set_start(queue, queue.start + self._estimate_s)
 
@@ -263,14 +267,22 @@ class FairLane(Lane):
         return queue
 
     def _queue_for(self, tenant: bytes) -> TenantQueue:
-        """Return the queue of a tenant: where it stands, else that of its hand where least is to be done."""
+        """Return the queue of a tenant: where it stands or is ahead of its turn, else the least loaded.
+
+        With the least loaded each time, who sends one request after the other would have a share for each
+        queue of its hand.
+        """
         waiting = self._tenants.get(tenant)
         if waiting is not None:
             return waiting.queue
         best: TenantQueue | None = None
         least_s = 0.0
+        ahead: TenantQueue | None = None
+        ahead_s = self._clock_s
         for card in hand_of(tenant, self._seed, len(self._queues), self._hand):
             queue = self._queues[card]
+            if queue.start > ahead_s and queue.turn == 0 and queue.served == tenant:
+                ahead, ahead_s = queue, queue.start
             # Virtual time at which one more would begin.
             begins_s = max(queue.start, self._clock_s) + queue.length * self._estimate_s
             if (
@@ -280,7 +292,7 @@ class FairLane(Lane):
             ):
                 best, least_s = queue, begins_s
         assert best is not None
-        return best
+        return ahead or best
 
     def _open(self, queue: TenantQueue) -> None:
         """Let nobody come with what was saved up while the queue was empty."""

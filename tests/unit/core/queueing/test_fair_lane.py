@@ -99,6 +99,45 @@ def test_a_tenant_that_was_away_saves_nothing_up() -> None:
     assert desk.serve(6, {"a": 1.0, "b": 1.0}) == "bababa"
 
 
+def one_at_a_time(desk: Desk, tenant: str, count: int) -> str:
+    """Serve tickets, of which this tenant sends the next one when its last has been served."""
+    tenants = ""
+    for _ in range(count):
+        if not desk.lane.backlog_of(tenant.encode()):
+            desk.push(tenant)
+        tenants += desk.serve(1, {"a": 1.0, "b": 1.0, "c": 1.0})
+    return tenants
+
+
+def test_one_request_after_the_other_is_one_share_and_not_one_for_each_queue_of_the_hand() -> None:
+    desk = Desk()
+    desk.push("b" * 20 + "c" * 20)
+    assert one_at_a_time(desk, "a", 12) == "bcabcabcabca"
+
+
+def test_so_it_is_for_who_was_served_while_nobody_waited() -> None:
+    desk = Desk()
+    passing = Lease(desk.ticket("a"), NODE, 0.0)
+    desk.lane.begin(passing)
+    desk.push("b" * 20)
+    desk.lane.end(passing, 4.0)
+    assert one_at_a_time(desk, "a", 9) == "bbbbbabab"
+
+
+def test_a_tenant_whose_queue_others_have_come_to_stands_where_least_is_to_be_done() -> None:
+    """Two queues: a has got 4 s in one, and then b comes there, as c stands in the other."""
+    desk = Desk(queues=2, hand=2)
+    desk.push("a")
+    assert desk.serve(1, {"a": 4.0}) == "a"
+    first, *_ = desk.push("c" * 20)
+    (second,) = desk.push("b")
+    third = desk.push("b" * 20)[0]
+    assert queue_of(desk, first) is not queue_of(desk, second)
+    assert queue_of(desk, second) is queue_of(desk, third)
+    (last,) = desk.push("a")
+    assert queue_of(desk, last) is queue_of(desk, first)
+
+
 def test_what_runs_counts_by_its_estimate_until_it_ends() -> None:
     """Six slots, two tenants: each gets three, though nothing has ended yet."""
     desk = Desk()
