@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from priolb.core.queueing.lanes import Fifo
+from priolb.core.queueing.lanes import BySequence, Fifo
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import ENDED, NEW, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from support.examples import examples
@@ -265,8 +265,13 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 def tickets_of(fifo: Fifo) -> list[Ticket]:
-    """Follow the links forwards, and check that they lead back the same way."""
+    """Return who stands in a line; where there are links, check that they lead back the same way."""
     found: list[Ticket] = []
+    if isinstance(fifo, BySequence):
+        assert all(ticket.fifo is fifo for ticket in fifo._tickets)
+        assert [ticket.sequence for ticket in fifo._tickets] == fifo._sequences
+        assert fifo.head is (fifo._tickets[0] if fifo._tickets else None)
+        return list(fifo._tickets)
     ticket = fifo.head
     while ticket is not None:
         assert ticket.fifo is fifo

@@ -673,6 +673,23 @@ def test_who_rests_goes_to_a_backup_that_comes_meanwhile() -> None:
     assert pairs(target, NOW + 1) == ["l1>2"]
 
 
+def test_when_a_node_joins_many_who_rest_wake_in_portions() -> None:
+    count = 2 * AT_ONCE
+    target = resting_scheduler(node(1, slots=count))
+    submit(target, *[f"l{number}" for number in range(count)])
+    for _ in range(2):
+        for lease in [dispatch(target) for _ in range(count)]:
+            assert fail(target, lease) is True
+    assert target.next_dispatch(NOW) is None
+    target.fleet.take_changes()
+    target.fleet.add(node(2, slots=count), NOW)
+    assert names([dispatch(target).ticket for _ in range(AT_ONCE)]) == [f"l{each}" for each in range(AT_ONCE)]
+    assert target.next_dispatch(NOW) is None
+    assert (target.fleet.has_news, target.next_deadline()) == (True, -inf)
+    target.advance(NOW)
+    assert names([dispatch(target).ticket]) == [f"l{AT_ONCE}"]
+
+
 def test_a_rest_that_is_longer_than_the_time_of_a_ticket_is_the_end_of_it() -> None:
     target = resting_scheduler(node(1))
     only = ticket("l1", NOW + 2.0)

@@ -23,10 +23,7 @@ class ByDeadline(Fifo):
         super().__init__(passed)
         self._tickets = Deadlines()
 
-    def append(self, ticket: Ticket) -> None:
-        self.insert(ticket)
-
-    def insert(self, ticket: Ticket) -> None:
+    def add(self, ticket: Ticket) -> None:
         ticket.fifo = self
         self._tickets.add(ticket)
         self.head = self._tickets.first()
@@ -72,7 +69,10 @@ class DeadlineLane(Lane):
                 best = head
         return best
 
-    def _new_fifo(self, passed: frozenset[int] = NO_NODES_TRIED) -> Fifo:
+    def _line_of_new(self) -> Fifo:
+        return ByDeadline()
+
+    def _line_of_returned(self, passed: frozenset[int]) -> Fifo:
         return ByDeadline(passed)
 
     def _add_early(self, ticket: Ticket) -> None:

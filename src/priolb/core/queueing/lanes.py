@@ -16,6 +16,7 @@ Invariants:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ class Fifo:
         self.head: Ticket | None = None
         self.tail: Ticket | None = None
 
-    def append(self, ticket: Ticket) -> None:
+    def add(self, ticket: Ticket) -> None:
         """Add `ticket` behind all others; its sequence must be the highest."""
         tail = self.tail
         ticket.fifo = self
@@ -51,22 +52,6 @@ class Fifo:
         else:
             tail.next = ticket
         self.tail = ticket
-
-    def insert(self, ticket: Ticket) -> None:
-        """Add `ticket` at the place of its sequence, searched from the back, where it mostly belongs."""
-        previous, following = self.tail, None
-        while previous is not None and previous.sequence > ticket.sequence:
-            previous, following = previous.previous, previous
-        ticket.fifo = self
-        ticket.previous, ticket.next = previous, following
-        if previous is None:
-            self.head = ticket
-        else:
-            previous.next = ticket
-        if following is None:
-            self.tail = ticket
-        else:
-            following.previous = ticket
 
     def remove(self, ticket: Ticket) -> None:
         """Take `ticket`, which must be in this list, out of it."""
@@ -80,6 +65,34 @@ class Fifo:
         else:
             following.previous = previous
         ticket.previous = ticket.next = ticket.fifo = None
+
+
+class BySequence(Fifo):
+    """Tickets that come back in any order, in that of `sequence`; only the head is looked at.
+
+    Thousands may come back at once. To find a place takes O(log n) steps, and what moves for it are 8 bytes
+    for each ticket behind.
+    """
+
+    __slots__ = ("_sequences", "_tickets")
+
+    def __init__(self, passed: frozenset[int] = NO_NODES_TRIED) -> None:
+        super().__init__(passed)
+        self._sequences: list[int] = []
+        self._tickets: list[Ticket] = []
+
+    def add(self, ticket: Ticket) -> None:
+        ticket.fifo = self
+        place = bisect_left(self._sequences, ticket.sequence)
+        self._sequences.insert(place, ticket.sequence)
+        self._tickets.insert(place, ticket)
+        self.head = self._tickets[0]
+
+    def remove(self, ticket: Ticket) -> None:
+        ticket.fifo = None
+        place = bisect_left(self._sequences, ticket.sequence)
+        del self._sequences[place], self._tickets[place]
+        self.head = self._tickets[0] if self._tickets else None
 
 
 class Lane:
@@ -118,8 +131,8 @@ class Lane:
         self.max_wait_s: float = max_wait_s
         self._early: Deadlines | None = None  # none as long as there has been nobody for it
         self.retries: dict[frozenset[int], Fifo] = {}
-        self.fresh: Fifo = self._new_fifo()
-        self.resting: Fifo = self._new_fifo()
+        self.fresh: Fifo = self._line_of_new()
+        self.resting: Fifo = self._line_of_returned(NO_NODES_TRIED)
 
     def has_room(self, body_bytes: int, tenant: bytes) -> bool:
         """Return whether a new ticket may wait here.
@@ -143,7 +156,7 @@ class Lane:
     def append(self, ticket: Ticket) -> None:
         """Add a new ticket at the end."""
         ticket.state = WAITING
-        self.fresh.append(ticket)
+        self.fresh.add(ticket)
         self.length += 1
         self.held_bytes += ticket.body_bytes
         if self._is_early(ticket):
@@ -161,7 +174,7 @@ class Lane:
 
     def rest(self, ticket: Ticket) -> None:
         """Give a ticket whose try failed its old place in line, and serve it no more before `wake`."""
-        self.resting.insert(ticket)
+        self.resting.add(ticket)
         self._returned(ticket)
 
     def wake(self, ticket: Ticket) -> None:
@@ -232,15 +245,19 @@ class Lane:
     def end(self, lease: Lease, took_s: float) -> None:
         """Take note that a try has ended which took so many seconds."""
 
-    def _new_fifo(self, passed: frozenset[int] = NO_NODES_TRIED) -> Fifo:
-        """Return an empty line, for those who pass over the same nodes."""
-        return Fifo(passed)
+    def _line_of_new(self) -> Fifo:
+        """Return an empty line for new tickets."""
+        return Fifo()
+
+    def _line_of_returned(self, passed: frozenset[int]) -> Fifo:
+        """Return an empty line for tickets that are back in line, and pass over the same nodes."""
+        return BySequence(passed)
 
     def _insert(self, ticket: Ticket, passed: frozenset[int]) -> None:
         fifo = self.retries.get(passed)
         if fifo is None:
-            fifo = self.retries[passed] = self._new_fifo(passed)
-        fifo.insert(ticket)
+            fifo = self.retries[passed] = self._line_of_returned(passed)
+        fifo.add(ticket)
 
     def _returned(self, ticket: Ticket) -> None:
         """Count a ticket that is back in line."""

@@ -4,8 +4,7 @@ Where a ticket can be, and who moves it:
   1. NEW -> WAITING by `push`, which alone refuses, and only by the limit of the ticket's own lane;
      NEW -> RUNNING by `pass_by`, only while nothing waits.
   2. WAITING -> RUNNING by `pop`, RUNNING -> WAITING by `put_back`, to its old place in line, perhaps to be
-     popped for some nodes alone, or by `rest`, to the same place, but not to be popped before its time or
-     `wake`.
+     popped for some nodes alone, or by `rest`, to the same place, but not to be popped before `wake`.
   3. WAITING -> ENDED by `drop` (cancelled, or made to go) or `take_expired`.
   4. Sequence numbers are given once, at `push`; inside a lane they are the order of service.
   5. Of a lane only one ticket has to be looked at to know who expires next: its `first_to_expire`. Mostly
@@ -23,6 +22,7 @@ from typing import Final
 from priolb.core.queueing.discipline import Discipline
 from priolb.core.queueing.lanes import Lane
 from priolb.core.ticket import ENDED, RUNNING, Ticket
+from priolb.core.timers import AT_ONCE
 
 ALL: Final = -1  # lanes, as bits
 
@@ -43,7 +43,7 @@ class PriorityQueue:
         discipline: which lane is next.
     """
 
-    __slots__ = ("_discipline", "_resting", "_wakes", "accepted", "lanes", "length", "occupied")
+    __slots__ = ("_discipline", "_resting", "_wakes", "_waking", "accepted", "lanes", "length", "occupied")
 
     def __init__(self, lanes: list[Lane], discipline: Discipline) -> None:
         self.lanes: list[Lane] = lanes
@@ -57,6 +57,8 @@ class PriorityQueue:
         self._resting: dict[int, Ticket] = {}  # by sequence
         # A heap of when they wake, and their sequences; of some who have left meanwhile, too.
         self._wakes: list[tuple[float, int]] = []
+        # Those whose rest has ended before its time, likewise: their lanes and sequences.
+        self._waking: list[tuple[int, int]] = []
 
     def push(self, ticket: Ticket) -> bool:
         """Add a new ticket at the end of its lane; False, and nothing done, when the lane is full."""
@@ -130,14 +132,30 @@ class PriorityQueue:
         heappush(self._wakes, (until, ticket.sequence))
 
     def wake(self, now: float) -> None:
-        """Let those be served again whose rest is over; with `now` infinite, all."""
-        while self._wakes and self._wakes[0][0] <= now:
-            ticket = self._resting.pop(heappop(self._wakes)[1], None)
+        """Let up to `AT_ONCE` of those be served again whose rest is over; with `now` infinite, that of all.
+
+        `next_wake` says when to call it for the others.
+        """
+        resting = self._resting
+        if now == inf:
+            self._waking = [(ticket.lane, sequence) for sequence, ticket in resting.items()]
+            heapify(self._waking)
+            self._wakes.clear()
+        for _ in range(AT_ONCE):
+            if self._waking:
+                sequence = heappop(self._waking)[1]
+            elif self._wakes and self._wakes[0][0] <= now:
+                sequence = heappop(self._wakes)[1]
+            else:
+                return
+            ticket = resting.pop(sequence, None)
             if ticket is not None:
                 self.lanes[ticket.lane].wake(ticket)
 
     def next_wake(self) -> float:
         """Return when to call `wake` next, in monotonic seconds; infinity when nobody rests."""
+        if self._waking:
+            return -inf
         return self._wakes[0][0] if self._wakes else inf
 
     def remove(self, ticket: Ticket) -> None:

@@ -110,6 +110,7 @@ class Retries:
         """Let all be served again when a node has joined: they rest because no other was there."""
         self.joins = self._fleet.joins
         self._queue.wake(inf)
+        self._fleet.has_news = True  # perhaps there are more of them
 
     def _rest(self, ticket: Ticket, until: float) -> None:
         self.joins = self._fleet.joins  # those that are here are no news to it

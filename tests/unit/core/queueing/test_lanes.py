@@ -2,7 +2,7 @@
 
 import pytest
 
-from priolb.core.queueing.lanes import Fifo, Lane
+from priolb.core.queueing.lanes import BySequence, Fifo, Lane
 from priolb.core.ticket import NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from support.steps import lines_run
 from support.tickets import ticket
@@ -55,7 +55,7 @@ def test_a_ticket_leaves_a_fifo_from_anywhere(removed: int, left: list[int]) -> 
     fifo = Fifo()
     tickets = numbered(1, 2, 3)
     for each in tickets:
-        fifo.append(each)
+        fifo.add(each)
     gone = tickets[removed - 1]
     fifo.remove(gone)
     assert forwards(fifo) == left
@@ -66,19 +66,47 @@ def test_a_ticket_leaves_a_fifo_from_anywhere(removed: int, left: list[int]) -> 
 def test_a_fifo_is_empty_after_its_only_ticket() -> None:
     fifo = Fifo()
     (each,) = numbered(1)
-    fifo.append(each)
+    fifo.add(each)
     assert each.fifo is fifo
     fifo.remove(each)
     assert (fifo.head, fifo.tail) == (None, None)
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1), (2, 1, 3), (1, 3, 2), (3, 1, 2)])
-def test_a_ticket_is_inserted_at_the_place_of_its_sequence(order: tuple[int, ...]) -> None:
-    fifo = Fifo()
+def test_those_who_come_back_stand_in_the_order_of_their_sequence(order: tuple[int, ...]) -> None:
+    fifo = BySequence()
     for each in numbered(*order):
-        fifo.insert(each)
-    assert forwards(fifo) == [1, 2, 3]
-    assert backwards(fifo) == [3, 2, 1]
+        fifo.add(each)
+        assert each.fifo is fifo
+    found = []
+    while (head := fifo.head) is not None:
+        found.append(head.sequence)
+        fifo.remove(head)
+        assert head.fifo is None
+    assert found == [1, 2, 3]
+
+
+def test_one_who_came_back_leaves_from_anywhere() -> None:
+    fifo = BySequence()
+    tickets = numbered(1, 2, 3)
+    for each in tickets:
+        fifo.add(each)
+    fifo.remove(tickets[1])
+    assert fifo.head is tickets[0]
+    fifo.remove(tickets[0])
+    assert fifo.head is tickets[2]
+
+
+def test_it_takes_no_more_to_come_back_before_many_than_before_few() -> None:
+    costs = []
+    for count in (10, 5000):
+        lane = Lane("low")
+        first, *others = numbered(*range(count))
+        for each in others:
+            retry(lane, each, 1)
+        costs.append(lines_run(lambda lane=lane, first=first: retry(lane, first, 1)))  # type: ignore[misc]
+        assert lane.first(any_node) is first
+    assert costs[0] == costs[1]
 
 
 def test_new_tickets_are_served_in_order_of_arrival() -> None:

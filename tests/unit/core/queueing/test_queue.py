@@ -1,11 +1,14 @@
 """The queue: who is refused, who moves, who expires."""
 
 from math import inf
+from random import Random
 
 import pytest
 
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import NEW, RUNNING, WAITING, Ticket
+from priolb.core.timers import AT_ONCE
+from support.steps import lines_run
 from support.tickets import name_of, names, new_queue, ticket
 
 
@@ -187,6 +190,68 @@ def test_while_all_who_wait_rest_nobody_is_popped() -> None:
     assert queue.length == 1
     queue.wake(inf)
     assert queue.pop() is tickets[1]
+
+
+def many_resting(count: int) -> PriorityQueue:
+    """Return a queue of which so many rest, each until its own time, in no order."""
+    queue = new_queue()
+    for number in range(count):
+        queue.push(ticket("hl"[number % 2] + str(number)))
+    tickets = [queue.pop() for _ in range(count)]
+    for each in Random(1).sample(tickets, count):
+        assert each is not None
+        each.tried = frozenset({7})
+        queue.rest(each, 3.0 + each.sequence * 7919 % 1000)
+    return queue
+
+
+def test_when_all_are_woken_the_oldest_of_the_best_lane_are_first_and_so_many_at_once() -> None:
+    queue = many_resting(3 * AT_ONCE)
+    queue.wake(inf)
+    served = []
+    while (each := queue.pop()) is not None:
+        served.append((each.lane, each.sequence))
+    assert served == [(1, sequence) for sequence in range(1, 2 * AT_ONCE, 2)]
+    assert queue.next_wake() == -inf
+    for now in (0.0, 0.0):
+        queue.wake(now)
+    assert (queue.next_wake(), queue.length) == (inf, 2 * AT_ONCE)
+    assert [pop_one(queue)[0] for _ in range(2 * AT_ONCE)] == [1] * (AT_ONCE // 2) + [2] * (3 * AT_ONCE // 2)
+
+
+def pop_one(queue: PriorityQueue) -> tuple[int, int]:
+    each = queue.pop()
+    assert each is not None
+    return each.lane, each.sequence
+
+
+def test_who_comes_to_rest_while_others_are_woken_before_their_time_has_its_own_rest() -> None:
+    queue = many_resting(AT_ONCE + 1)
+    queue.wake(inf)
+    again = queue.pop()
+    assert again is not None
+    queue.rest(again, 9.0)
+    queue.wake(8.0)
+    assert (queue.next_wake(), again.fifo is queue.lanes[again.lane].resting) == (9.0, True)
+
+
+def test_rests_that_end_at_one_time_end_in_portions() -> None:
+    queue = many_resting(2 * AT_ONCE)
+    queue.wake(1003.0)
+    assert queue.next_wake() <= 1003.0
+    queue.wake(1003.0)
+    assert queue.next_wake() == inf
+
+
+def test_to_wake_takes_no_more_with_many_than_with_few() -> None:
+    """But for those of whom a list is made when all are woken: one step for each."""
+    counts, at_first, then = (1000, 5000), [], []
+    for count in counts:
+        queue = many_resting(count)
+        at_first.append(lines_run(lambda queue=queue: queue.wake(inf)))  # type: ignore[misc]
+        then.append(lines_run(lambda queue=queue: queue.wake(0.0)))  # type: ignore[misc]
+    assert at_first[1] - at_first[0] <= counts[1] - counts[0]
+    assert then[0] == then[1]
 
 
 def test_who_rests_can_be_removed_and_is_not_woken_then() -> None:
