@@ -6,7 +6,7 @@ from math import ceil
 
 import pytest
 
-from priolb.core.nodes.affinity import Affinity
+from priolb.core.nodes.affinity import PLACES_MAX, POINTS, Affinity
 from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.ordered import WeightedLeastInFlight
 from priolb.core.nodes.peak_ewma import PeakEwma
@@ -71,6 +71,70 @@ def test_when_a_node_goes_only_its_own_keys_move() -> None:
     after = owners(selection)
     assert {old for old, new in zip(before, after, strict=True) if old != new} == {1}
     assert 1 not in after
+
+
+@pytest.mark.parametrize("weight", [1, 4, 10])
+def test_a_node_that_comes_takes_keys_and_moves_no_other_whatever_its_weight(weight: int) -> None:
+    nodes = [new_node(node_id, weight=each) for node_id, each in enumerate((1, 1, 3, 10), 1)]
+    selection = ring(*nodes)
+    before = owners(selection)
+    newcomer = new_node(5, weight=weight)
+    newcomer.usable = True
+    selection.update(newcomer)
+    after = owners(selection)
+    assert {new for old, new in zip(before, after, strict=True) if old != new} == {5}
+    newcomer.weight = 2 * weight
+    selection.update(newcomer)
+    heavier = owners(selection)
+    assert {new for old, new in zip(after, heavier, strict=True) if old != new} == {5}
+    newcomer.usable = False
+    selection.update(newcomer)
+    selection.forget(newcomer)
+    assert owners(selection) == before
+
+
+def settled(selection: Affinity) -> list[int]:
+    """Return the places when all that is to be done in portions has been done, one for each request."""
+    while selection._unsettled:
+        assert owner(selection, b"x")
+    return selection._ring
+
+
+def test_a_node_of_a_high_weight_comes_and_goes_in_portions() -> None:
+    selection = ring(new_node(1), new_node(2))
+    before = list(settled(selection))
+    heavy = new_node(3, weight=100)
+    heavy.usable = True
+    selection.update(heavy)
+    assert len(selection._ring) == 2 * POINTS + 10 * POINTS
+    assert len(settled(selection)) == 102 * POINTS
+    assert owners(selection).count(3) > 900
+    heavy.usable = False
+    selection.update(heavy)
+    selection.forget(heavy)
+    assert len(selection._ring) == 92 * POINTS
+    assert 3 not in owners(selection)
+    assert settled(selection) == before
+    assert heavy not in selection._weights and 3 not in selection._nodes
+
+
+def test_the_ring_has_a_bound_and_is_the_same_however_it_has_come_about() -> None:
+    nodes = [new_node(node_id, weight=100) for node_id in range(1, 31)]
+    selection = ring(*nodes)
+    assert len(settled(selection)) == 30 * 100 * POINTS // 2 <= PLACES_MAX
+    for each in nodes[10:]:
+        each.usable = False
+        selection.update(each)
+        selection.forget(each)
+    assert len(settled(selection)) == 10 * 100 * POINTS
+    assert selection._ring == settled(ring(*[new_node(node_id, weight=100) for node_id in range(1, 11)]))
+
+
+def test_where_there_is_little_room_a_light_node_still_has_a_place() -> None:
+    light = new_node(1)
+    selection = ring(light, *[new_node(node_id, weight=10_000) for node_id in range(2, 10)])
+    settled(selection)
+    assert selection._placed[light] == 1
 
 
 @pytest.mark.parametrize("fate", ["not usable", "tried", "full"])
@@ -169,3 +233,25 @@ def test_a_choice_costs_the_same_among_many_nodes_as_among_few() -> None:
         owner(selection, b"x")
         costs.append(lines_run(lambda selection=selection: owner(selection, b"x")))  # type: ignore[misc]
     assert costs[1] <= costs[0] + 5
+
+
+def test_a_node_comes_changes_and_goes_at_the_same_cost_among_many_as_among_few() -> None:
+    costs = []
+    for count in (10, 1000):
+        selection = ring(*map(new_node, range(1, count + 1)))
+        owner(selection, b"x")
+        newcomer = new_node(count + 1)
+        newcomer.usable = True
+
+        def come_and_go(selection: Affinity = selection, newcomer: NodeState = newcomer) -> None:
+            selection.update(newcomer)
+            owner(selection, b"x")
+            newcomer.weight = 2
+            selection.update(newcomer)
+            owner(selection, b"x")
+            newcomer.usable = False
+            selection.forget(newcomer)
+            owner(selection, b"x")
+
+        costs.append(lines_run(come_and_go))
+    assert costs[1] <= costs[0] + 20

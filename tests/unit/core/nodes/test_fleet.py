@@ -137,7 +137,7 @@ def test_a_verdict_on_a_node_that_was_removed_does_not_bring_it_back_into_sight(
     fleet.add(only, NOW)
     fleet.remove(only, NOW)
     fleet.set_attested(only, late, "late", NOW)
-    assert (affinity._nodes, affinity.length, only.attested) == ({}, 0, late)
+    assert (affinity._weights, affinity.length, only.attested) == ({}, 0, late)
 
 
 @pytest.mark.parametrize("when", ["before it is added", "after it is removed"])
@@ -151,11 +151,11 @@ def test_a_node_that_takes_no_part_changes_no_order(when: str) -> None:
     if when == "after it is removed":
         fleet.add(stranger, NOW)
         fleet.remove(stranger, NOW)
-    before = dict(order._nodes)
+    before = dict(order._weights)
     fleet.set_workers(stranger, 4, AdaptiveSlots(4, 64, NOW), NOW)
     fleet.set_weight(stranger, 1, NOW)
     fleet.resize(stranger, NOW)
-    assert order._nodes == before == dict.fromkeys(members, 1)
+    assert order._weights == before == dict.fromkeys(members, 1)
 
 
 def test_a_node_that_proves_itself_again_has_what_it_had() -> None:
