@@ -38,7 +38,18 @@ class AdmissionControl:
         shares: bounds of the slots that lanes have, None for none; of the same queue and fleet.
     """
 
-    __slots__ = ("_arrivals", "_displaced", "_fleet", "_limit", "_most_kept", "_queue", "_shares", "estimate")
+    __slots__ = (
+        "_arrivals",
+        "_displaced",
+        "_fleet",
+        "_limit",
+        "_most_kept",
+        "_queue",
+        "_seen",
+        "_shares",
+        "_slots",
+        "estimate",
+    )
 
     def __init__(
         self,
@@ -52,6 +63,8 @@ class AdmissionControl:
         self._fleet = fleet
         self._limit = limit
         self._shares = shares
+        self._slots: int = 0  # of all usable nodes
+        self._seen: int = -1  # the fleet's revision when they were counted
         self.estimate: WaitEstimate | None = estimate
         self._displaced: deque[Ticket] = deque()
         # By lane, those that may be displaced, in the order in which they came. Others are left out lazily.
@@ -109,7 +122,10 @@ class AdmissionControl:
         may_start = self._fleet.free.length > 0 if shares is None else shares.may_start(lane)
         if may_start:
             return 0.0
-        slots = sum([node.slots for node in self._fleet.candidates.values()])
+        if self._seen != self._fleet.revision:
+            self._seen = self._fleet.revision
+            self._slots = sum([node.slots for node in self._fleet.candidates.values()])
+        slots = self._slots
         ahead, overtaking = queue.ahead_of(ticket), queue.overtaking(lane)
         if shares is None:
             return estimate.wait_s(ahead, overtaking, slots, now)

@@ -19,6 +19,7 @@ from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import ENDED, NEW, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
+from support.steps import lines_run
 from support.tickets import answered, names, new_queue, node, ticket
 
 
@@ -265,6 +266,31 @@ def test_how_long_one_would_wait() -> None:
     desk.fleet.add(node(2), 0.0)
     assert desk.admission.wait_s(new[2], 0.0) == 0.0, "with a free slot"
     assert Desk().admission.wait_s(new[2], 0.0) == 0.0
+
+
+def test_a_node_that_gets_other_slots_makes_another_wait() -> None:
+    desk = Desk(service_s=1.0, slots=2)
+    new = Ticket(2, 0.0, inf)
+    assert desk.admission.wait_s(new, 0.0) == 0.25
+    desk.fleet.set_workers(desk.node, 1, None, 0.0)
+    assert desk.admission.wait_s(new, 0.0) == 0.5
+
+
+def test_a_refusal_costs_the_same_among_many_nodes_as_among_few() -> None:
+    costs = []
+    for count in (10, 1000):
+        desk = Desk(service_s=1e5)
+        for number in range(2, count + 1):
+            desk.fleet.add(node(number), 0.0)
+            assert desk.scheduler.start_at_once(ticket("lx"), 0.0) is not None
+
+        def refuse(desk: Desk = desk) -> None:
+            assert desk.submit("l1", 5.0) is Reason.WAIT_TOO_LONG
+            assert desk.scheduler.retry_after_s(2, desk.last, 0.0) > 0
+
+        refuse()
+        costs.append(lines_run(refuse))
+    assert costs[0] == costs[1]
 
 
 def bounded(reserved: list[int], most_percent: list[int]) -> tuple[Scheduler, AdmissionControl]:
