@@ -160,6 +160,7 @@ class FairLaneMachine(RuleBasedStateMachine):
         assert set(lane._charges) == set(self.leases)
         assert lane._active == len({self.queue_of(ticket) for ticket in self.waiting})
         assert len(lane._line) <= 2 * len(TENANTS) + 16
+        assert set(lane._retrying) == {queue for queue in lane._queues if queue.retries}
 
     @invariant()
     def no_queue_is_below_its_floor(self) -> None:

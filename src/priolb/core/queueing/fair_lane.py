@@ -103,6 +103,7 @@ class FairLane(Lane):
         "_left_queue",
         "_line",
         "_queues",
+        "_retrying",
         "_seed",
         "_tenants",
         "_turns",
@@ -124,6 +125,9 @@ class FairLane(Lane):
         self._hand = hand
         self._queues: list[TenantQueue] = [TenantQueue(max_wait_s) for _ in range(queues)]
         self._active: int = 0  # queues with tickets
+        self._retrying: dict[
+            TenantQueue, None
+        ] = {}  # those with tickets that are back in line and do not rest
         self._line: list[_Entry] = []  # a heap of them; an entry counts while its number is its queue's
         self._turns: int = 0
         self._tenants: dict[bytes, Tenant] = {}
@@ -162,7 +166,9 @@ class FairLane(Lane):
         self._deadlines.add(ticket)
 
     def put_back(self, ticket: Ticket, passed: frozenset[int] | None = None) -> None:
-        self._join(ticket).put_back(ticket, passed)
+        queue = self._join(ticket)
+        queue.put_back(ticket, passed)
+        self._retrying[queue] = None
         self._deadlines.add(ticket)
 
     def rest(self, ticket: Ticket) -> None:
@@ -171,7 +177,9 @@ class FairLane(Lane):
 
     def wake(self, ticket: Ticket) -> None:
         if ticket.fifo is not None:  # else it has left the line meanwhile
-            self._tenants[ticket.tenant].queue.wake(ticket)
+            queue = self._tenants[ticket.tenant].queue
+            queue.wake(ticket)
+            self._retrying[queue] = None
 
     def remove(self, ticket: Ticket) -> None:
         tenant = self._tenants[ticket.tenant]
@@ -179,6 +187,8 @@ class FairLane(Lane):
         self._left, self._left_queue = ticket.sequence, queue
         queue.remove(ticket)
         self._deadlines.remove(ticket)
+        if not queue.retries:
+            self._retrying.pop(queue, None)
         self.length -= 1
         self.held_bytes -= ticket.body_bytes
         if queue.length == 0:
@@ -206,14 +216,14 @@ class FairLane(Lane):
         return found
 
     def first_retry(self, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:
-        found: tuple[_Entry, Ticket] | None = None
-        for entry in self._line:
-            queue = entry[2]
-            if queue.turn == entry[1] and queue.retries and (found is None or entry < found[0]):
+        best: TenantQueue | None = None
+        found: Ticket | None = None
+        for queue in self._retrying:
+            if best is None or (queue.start, queue.turn) < (best.start, best.turn):
                 ticket = queue.first_retry(has_node_for)
                 if ticket is not None:
-                    found = (entry, ticket)
-        return None if found is None else found[1]
+                    best, found = queue, ticket
+        return found
 
     def oldest(self) -> Ticket | None:
         best: Ticket | None = None

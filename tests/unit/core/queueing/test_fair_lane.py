@@ -1,5 +1,7 @@
 """A lane that is fair to its tenants: clocks, queues, and what is forgotten."""
 
+from collections.abc import Iterable
+
 from priolb.core.nodes.node import Lease, NodeState
 from priolb.core.queueing.fair_lane import FairLane, TenantQueue
 from priolb.core.ticket import RUNNING, WAITING, Ticket
@@ -24,8 +26,8 @@ class Desk:
         each.body_bytes = body_bytes
         return each
 
-    def push(self, tenants: str) -> list[Ticket]:
-        """Push a ticket for each letter, of the tenant of that letter."""
+    def push(self, tenants: Iterable[str]) -> list[Ticket]:
+        """Push a ticket for each tenant; their names are mostly letters."""
         tickets = [self.ticket(tenant) for tenant in tenants]
         for each in tickets:
             self.lane.append(each)
@@ -379,3 +381,42 @@ def test_the_next_one_is_found_without_looking_at_all_tenants() -> None:
         assert lane._active > count // 2
     assert costs[0] == costs[1]
     assert costs[0] > 0
+
+
+def test_a_retry_is_found_without_looking_at_tenants_that_have_none() -> None:
+    costs = []
+    for count in (10, 300):
+        desk = Desk(queues=512)
+        retried = desk.push([f"tenant-{number}" for number in range(count)])[0]
+        lane = desk.lane
+        costs.append(lines_run(lambda lane=lane: lane.first_retry(any_node)))  # type: ignore[misc]
+        assert lane.first_retry(any_node) is None
+        lane.remove(retried)
+        retried.tried = frozenset({1})
+        lane.rest(retried)
+        assert lane.first_retry(any_node) is None
+        lane.wake(retried)
+        costs.append(lines_run(lambda lane=lane: lane.first_retry(any_node)))  # type: ignore[misc]
+        assert lane.first_retry(any_node) is retried
+        assert lane.first_retry(no_node) is None
+        lane.remove(retried)
+        assert lane.first_retry(any_node) is None
+        assert lane._retrying == {}
+    assert costs[:2] == costs[2:]
+
+
+def test_of_retries_that_of_the_tenant_that_has_got_the_least_is_first() -> None:
+    desk = Desk()
+    desk.push("x")
+    assert desk.serve(1, {"x": 1.0}) == "x"
+    desk.push("aab")
+    leases = [desk.begin() for _ in range(3)]
+    for lease in leases:
+        desk.lane.end(lease, 1.0)
+        lease.ticket.tried = frozenset({1})
+        desk.lane.put_back(lease.ticket)
+    found = []
+    while (each := desk.lane.first_retry(any_node)) is not None:
+        desk.lane.remove(each)
+        found.append(each.tenant.decode())
+    assert found == ["b", "a", "a"]
