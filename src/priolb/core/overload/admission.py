@@ -12,19 +12,14 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
-from typing import Final
 
 from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.node import NodeState
 from priolb.core.overload.estimate import WaitEstimate
 from priolb.core.overload.shares import Shares
 from priolb.core.queueing.queue import PriorityQueue
-from priolb.core.ticket import WAITING, Ticket
+from priolb.core.ticket import Ticket
 from priolb.errors import Reason
-
-# So many of those who have left the line are not worth the work.
-_SLACK: Final = 64
-_FORGOTTEN_AT_ONCE: Final = 4
 
 
 class AdmissionControl:
@@ -39,11 +34,9 @@ class AdmissionControl:
     """
 
     __slots__ = (
-        "_arrivals",
         "_displaced",
         "_fleet",
         "_limit",
-        "_most_kept",
         "_queue",
         "_seen",
         "_shares",
@@ -67,9 +60,6 @@ class AdmissionControl:
         self._seen: int = -1  # the fleet's revision when they were counted
         self.estimate: WaitEstimate | None = estimate
         self._displaced: deque[Ticket] = deque()
-        # By lane, those that may be displaced, in the order in which they came. Others are left out lazily.
-        self._arrivals: list[deque[Ticket]] = [deque() for _ in queue.lanes]
-        self._most_kept: list[int] = [_SLACK] * len(queue.lanes)
 
     def refusal(self, ticket: Ticket) -> Reason | None:
         """Return why a new ticket that comes now may not get in line; None when it may."""
@@ -84,19 +74,7 @@ class AdmissionControl:
 
     def admit(self, ticket: Ticket) -> None:
         """Take note of a ticket that has just got in line, and let a worse one go for it if it has to."""
-        if not self._limit:
-            return
-        arrivals = self._arrivals[ticket.lane]
-        # Mostly the oldest leave first: so few by few that there is never much to be left out at once.
-        for _ in range(_FORGOTTEN_AT_ONCE):
-            if arrivals and not _is_new(arrivals[0]):
-                arrivals.popleft()
-        arrivals.append(ticket)
-        if len(arrivals) > self._most_kept[ticket.lane]:
-            arrivals = deque([each for each in arrivals if _is_new(each)])
-            self._arrivals[ticket.lane] = arrivals
-            self._most_kept[ticket.lane] = 2 * len(arrivals) + _SLACK
-        if self._limit < self._queue.length:
+        if 0 < self._limit < self._queue.length:
             worst = self._worst_below(ticket.lane)
             assert worst is not None
             self._queue.drop(worst)
@@ -108,10 +86,7 @@ class AdmissionControl:
         return len(self._displaced) > 0
 
     def take_displaced(self, most: int) -> list[Ticket]:
-        """Return up to `most` of those who had to go, the first one first; forget who has left the line."""
-        for arrivals in self._arrivals:
-            while arrivals and not _is_new(arrivals[0]):
-                arrivals.popleft()
+        """Return up to `most` of those who had to go, the first one first."""
         return [self._displaced.popleft() for _ in range(min(most, len(self._displaced)))]
 
     def wait_s(self, ticket: Ticket, now: float) -> float:
@@ -178,15 +153,8 @@ class AdmissionControl:
 
     def _worst_below(self, lane: int) -> Ticket | None:
         """Return the newest ticket of the worst lane below `lane`; None when none is new there."""
-        for worst in range(len(self._arrivals) - 1, lane, -1):
-            arrivals = self._arrivals[worst]
-            while arrivals:
-                if _is_new(arrivals[-1]):
-                    return arrivals[-1]
-                arrivals.pop()
+        for worst in reversed(self._queue.lanes[lane + 1 :]):
+            newest = worst.newest()
+            if newest is not None:
+                return newest
         return None
-
-
-def _is_new(ticket: Ticket) -> bool:
-    """Return whether a ticket that was in line still is, and has not been at a node yet."""
-    return ticket.state == WAITING and not ticket.tries and not ticket.was_preempted

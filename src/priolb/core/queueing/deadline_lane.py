@@ -15,7 +15,10 @@ from priolb.core.ticket import NO_NODES_TRIED, Ticket
 
 
 class ByDeadline(Fifo):
-    """Tickets in the order of `start_by`, equal ones in that of `sequence`; only the head is looked at."""
+    """Tickets whose head is the one with the earliest `start_by`, of several the oldest.
+
+    They are linked in the order in which they came.
+    """
 
     __slots__ = ("_tickets",)
 
@@ -24,12 +27,12 @@ class ByDeadline(Fifo):
         self._tickets = Deadlines()
 
     def add(self, ticket: Ticket) -> None:
-        ticket.fifo = self
+        super().add(ticket)
         self._tickets.add(ticket)
         self.head = self._tickets.first()
 
     def remove(self, ticket: Ticket) -> None:
-        ticket.fifo = None
+        super().remove(ticket)
         self._tickets.remove(ticket)
         self.head = self._tickets.first()
 

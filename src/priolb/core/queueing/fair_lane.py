@@ -235,6 +235,19 @@ class FairLane(Lane):
                     best = ticket
         return best
 
+    def newest(self) -> Ticket | None:
+        """Return the newest of all queues, which are looked through: they are few beside what may wait."""
+        best: Ticket | None = None
+        for _, turn, queue in self._line:
+            ticket = queue.newest()
+            if (
+                queue.turn == turn
+                and ticket is not None
+                and (best is None or ticket.sequence > best.sequence)
+            ):
+                best = ticket
+        return best
+
     def first_to_expire(self) -> Ticket | None:
         """Return the first of all by deadline: looking through the queues would take too long for each."""
         return self._deadlines.first()

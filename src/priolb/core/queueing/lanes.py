@@ -229,6 +229,10 @@ class Lane:
                 best = head
         return best
 
+    def newest(self) -> Ticket | None:
+        """Return the ticket that came last, of those that no node has had yet."""
+        return self.fresh.tail
+
     def first_to_expire(self) -> Ticket | None:
         """Return the ticket with the earliest `start_by`; of several the oldest."""
         oldest = self.oldest()

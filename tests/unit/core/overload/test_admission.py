@@ -142,28 +142,40 @@ def test_so_is_one_that_gave_up_its_slot() -> None:
     assert desk.submit("f1") is Reason.QUEUE_FULL
 
 
-def test_what_is_remembered_of_arrivals_is_bounded_by_those_who_wait() -> None:
-    desk = Desk(limit=100)
-    stays = desk.fill("l0")
-    for number in range(1000):
-        for each in desk.fill(f"l{number}"):
+@pytest.mark.parametrize("order", ["arrival", "fair", "codel", "deadline"])
+def test_of_each_kind_of_lane_the_newest_goes_that_has_not_left(order: str) -> None:
+    low = {
+        "arrival": Lane("low"),
+        "fair": FairLane("low", seed=b"secret", max_wait_s=5.0),
+        "codel": CodelLane("low", 0, 0, 5.0),
+        "deadline": DeadlineLane("low", max_wait_s=5.0),
+    }[order]
+    desk = Desk(limit=4, low=low)
+    tickets = []
+    for number, time_s in enumerate((3.0, 1.0, 4.0, 2.0)):
+        assert desk.submit(f"l{number}", time_s, tenant=b"%d" % number) is None
+        tickets.append(desk.last)
+    desk.scheduler.cancel(tickets[3])
+    desk.fill("h1", "h2", "h3", "h4")
+    assert desk.admission.take_displaced(64) == [tickets[2], tickets[1], tickets[0]]
+    assert desk.submit("h5") is Reason.QUEUE_FULL
+
+
+def test_it_costs_the_same_in_a_long_line_as_in_a_short_one_also_when_many_have_left() -> None:
+    costs = []
+    for count in (10, 5000):
+        desk = Desk(limit=count)
+        tickets = desk.fill(*["l1"] * count)
+        for each in tickets[count // 2 :]:
             desk.scheduler.cancel(each)
-    assert len(desk.admission._arrivals[2]) <= 2 * 2 + 64
-    desk.fill(*["h"] * 99)
-    assert desk.submit("f1") is None
-    assert desk.admission.take_displaced(64) == stays
+        desk.fill(*["h1"] * (count - count // 2))
 
+        def displace(desk: Desk = desk) -> None:
+            assert desk.submit("f1") is None
+            assert len(desk.scheduler.take_refused(0.0)) == 1
 
-def test_where_the_oldest_leave_first_hardly_more_is_remembered_than_waits() -> None:
-    """Twice as many were, and half of them left out together, which takes long with 100,000."""
-    desk = Desk(limit=10_000)
-    for number in range(1000):
-        assert desk.submit(f"l{number}") is None
-    for number in range(1000, 3000):
-        leaving = desk.queue.pop()
-        assert leaving is not None
-        assert desk.submit(f"l{number}") is None
-        assert len(desk.admission._arrivals[2]) <= 1001
+        costs.append(lines_run(displace))
+    assert costs[0] == costs[1]
 
 
 def test_one_tenant_of_a_fair_lane_does_not_fill_the_queue() -> None:
@@ -181,15 +193,6 @@ def test_nor_does_one_of_a_better_lane_whose_others_displace_worse_requests() ->
     assert greedy == [None, None, Reason.QUEUE_FULL]
     assert desk.submit("h", tenant=b"other") is None
     assert names(desk.admission.take_displaced(9)) == ["l4", "l3", "l2"]
-
-
-def test_who_has_left_the_line_is_forgotten_when_the_timer_comes_round() -> None:
-    desk = Desk(limit=100)
-    first, second, third = desk.fill("l1", "l2", "l3")
-    for each in (first, second):
-        desk.scheduler.cancel(each)
-    assert desk.scheduler.take_refused(1.0) == []
-    assert [list(each) for each in desk.admission._arrivals] == [[], [], [third]]
 
 
 # A wait that is too long
