@@ -98,9 +98,11 @@ class LeastInFlight(Selection):
 
     def best(self, tried: frozenset[int], ticket: Ticket | None = None) -> NodeState | None:
         if self.length:
-            number = self._lowest = self._ring_from(self._lowest)
-            while number < len(self._marks):
-                mark = self._marks[number]
+            marks, number = self._marks, self._lowest
+            if marks[number].behind is marks[number]:
+                number = self._lowest = self._ring_from(number + 1)
+            while number < len(marks):
+                mark = marks[number]
                 node = mark.behind
                 while node is not mark:
                     assert isinstance(node, NodeState)

@@ -125,9 +125,8 @@ class FairLane(Lane):
         self._hand = hand
         self._queues: list[TenantQueue] = [TenantQueue(max_wait_s) for _ in range(queues)]
         self._active: int = 0  # queues with tickets
-        self._retrying: dict[
-            TenantQueue, None
-        ] = {}  # those with tickets that are back in line and do not rest
+        # Those with tickets that are back in line and do not rest.
+        self._retrying: dict[TenantQueue, None] = {}
         self._line: list[_Entry] = []  # a heap of them; an entry counts while its number is its queue's
         self._turns: int = 0
         self._tenants: dict[bytes, Tenant] = {}
@@ -315,7 +314,7 @@ class FairLane(Lane):
             ):
                 best, least_s = queue, begins_s
         assert best is not None
-        return ahead or best
+        return best if ahead is None else ahead
 
     def _open(self, queue: TenantQueue) -> None:
         """Let nobody come with what was saved up while the queue was empty."""

@@ -643,9 +643,13 @@ def test_a_removed_node_that_answers_the_request_that_decided_does_not_come_back
     bench.fleet.remove(node, bench.now)
     bench.fleet.take_changes()
     bench.judge.answering(lease, bench.now)
-    assert (node in order._nodes, bench.fleet.take_changes(), node.breaker.state) == (False, [], HALF_OPEN)
+    assert (node.node_id in order._nodes, bench.fleet.take_changes(), node.breaker.state) == (
+        False,
+        [],
+        HALF_OPEN,
+    )
     bench.end(lease, answered(200))
-    assert (node in order._nodes, node.in_flight) == (False, 0)
+    assert (node.node_id in order._nodes, node.in_flight) == (False, 0)
 
 
 def test_after_its_first_answer_a_node_is_not_watched_any_more() -> None:
