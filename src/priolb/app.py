@@ -404,7 +404,6 @@ def _scheduler(settings: Settings, queue: PriorityQueue, chance: Chance) -> Sche
         rise=settings.health_check_rise,
         fall=settings.health_check_fall,
         tolerates_busy=settings.health_check_busy_ok,
-        trusts_refusals=True,
         eject_after=settings.eject_after,
         rest_s=settings.eject_time_s,
         rest_max_s=max(settings.eject_time_s, _REST_MAX_S),

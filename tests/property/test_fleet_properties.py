@@ -77,7 +77,6 @@ class FleetMachine(RuleBasedStateMachine):
         policy = HealthPolicy(
             rise=rise,
             fall=fall,
-            trusts_refusals=True,
             eject_after=eject_after,
             rest_s=1.0,
             rest_max_s=4.0,

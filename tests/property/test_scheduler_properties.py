@@ -8,20 +8,22 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from priolb.core.nodes.node import OVER, Lease, NodeState
-from priolb.core.outcome import Outcome
+from priolb.core.outcome import Outcome, Phase, Source
 from priolb.core.retries.policy import RetryPolicy
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import ENDED, NEW, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
 from support.examples import examples
-from support.tickets import answered, client_left, new_queue, node, timed_out, unreachable
+from support.tickets import answered, client_left, new_queue, node, timed_out
 
 MAX_NODES = 4
 WAIT_S = 5.0
 REST_S = 1.0
 
-failures = st.sampled_from([answered(500), unreachable(), timed_out()])
+NOT_CONNECTED = Outcome(Source.NODE, Phase.CONNECT, Reason.NODE_TIMEOUT, 0, sent=False, answering=False)
+
+failures = st.sampled_from([answered(500), NOT_CONNECTED, timed_out()])
 outcomes = st.one_of(failures, failures, st.sampled_from([answered(200), client_left()]))
 
 
@@ -191,7 +193,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def everything_fails_on_a_node(self, data: st.DataObject) -> None:
         failing = data.draw(st.sampled_from(self.leases)).node
         for lease in [each for each in self.leases if each.node is failing]:
-            self.end(lease, unreachable(), repeatable=True)
+            self.end(lease, answered(503), repeatable=True)
 
     def end(self, lease: Lease, outcome: Outcome, repeatable: bool) -> None:
         ticket, tried = lease.ticket, lease.ticket.tried

@@ -69,7 +69,11 @@ def pairs(target: Scheduler, now: float = NOW) -> list[str]:
 
 
 def fail(target: Scheduler, lease: Lease, now: float = NOW) -> bool:
-    return target.finished(lease, unreachable(), repeatable=True, now=now)
+    return target.finished(lease, answered(500), repeatable=True, now=now)
+
+
+def find_nobody(target: Scheduler, lease: Lease) -> bool:
+    return target.finished(lease, unreachable(), repeatable=True, now=NOW)
 
 
 def succeed(target: Scheduler, lease: Lease) -> None:
@@ -835,10 +839,10 @@ def test_a_retry_that_there_is_no_budget_for_is_known_before() -> None:
     target = budgeted(100)
     submit(target, "l1")
     first = dispatch(target)
-    assert target.may_retry(first.ticket, unreachable(), True, NOW) is True
+    assert target.may_retry(first.ticket, answered(500), True, NOW) is True
     assert fail(target, first) is True
     second = dispatch(target)
-    assert target.may_retry(second.ticket, unreachable(), True, NOW) is False
+    assert target.may_retry(second.ticket, answered(500), True, NOW) is False
     assert fail(target, second) is False
 
 
@@ -858,7 +862,7 @@ def test_a_storm_cannot_multiply_the_load() -> None:
 
 
 def trusting(*nodes: NodeState, max_tries: int = 3, panics: bool = False) -> Scheduler:
-    fleet = Fleet(policy=HealthPolicy(trusts_refusals=True, panics=panics))
+    fleet = Fleet(policy=HealthPolicy(panics=panics))
     made = Scheduler(
         new_queue(), RetryPolicy(max_tries), fleet, RetryBudget(0, 0, NOW) if not panics else None
     )
@@ -872,9 +876,9 @@ def test_a_try_that_found_nobody_is_no_try_and_its_node_is_down() -> None:
     nodes = [node(1), node(2)]
     target = trusting(*nodes, max_tries=1)
     (only,) = submit(target, "l1")
-    assert fail(target, dispatch(target)) is True
+    assert find_nobody(target, dispatch(target)) is True
     assert (only.tries, nodes[0].status) == (0, NodeStatus.DOWN)
-    assert fail(target, dispatch(target)) is True
+    assert find_nobody(target, dispatch(target)) is True
     assert (target.next_dispatch(NOW), only.state) == (None, WAITING)
     target.checked(nodes[0], None, False, NOW + 2)
     lease = dispatch(target, NOW + 2)
@@ -893,8 +897,8 @@ def test_in_a_panic_tries_that_find_nobody_count() -> None:
     """Else a request would knock at closed doors, over and over, until its time is over."""
     target = trusting(node(1), max_tries=3, panics=True)
     submit(target, "l1")
-    assert fail(target, dispatch(target)) is True
-    assert [fail(target, dispatch(target)) for _ in range(3)] == [True, True, False]
+    assert find_nobody(target, dispatch(target)) is True
+    assert [find_nobody(target, dispatch(target)) for _ in range(3)] == [True, True, False]
 
 
 def test_a_try_at_a_node_that_has_not_proven_itself_is_no_try() -> None:

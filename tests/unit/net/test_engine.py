@@ -289,7 +289,6 @@ def test_a_request_that_rests_is_tried_again_when_its_time_has_come() -> None:
 
 def test_a_node_that_refuses_connections_is_down_and_its_requests_wait_for_a_check_to_pass() -> None:
     with Rig() as rig:
-        judging(rig, trusts_refusals=True)
         node, client = rig.node(), rig.client()
         told = changes_of(rig)
         node.fault = ConnectionRefusedError(111, "Connection refused")

@@ -65,7 +65,7 @@ class Judge:
             return
         if outcome.good or outcome.reason is Reason.NODE_TIMEOUT:
             self._measure(lease, in_flight, now)
-        if outcome.is_absence and self._policy.trusts_refusals:
+        if outcome.is_absence:
             self._absent(node, now)
         elif node.breaker.state == HALF_OPEN:
             self._probed(lease, outcome, is_back, now)

@@ -18,7 +18,6 @@ class HealthPolicy:
         fall: failed ones in a row that take a node down.
         tolerates_busy: a check that is only late says nothing about a node that has requests in flight,
             unless it answers nobody.
-        trusts_refusals: a connection that is refused takes the node down until it passes a check.
         eject_after: faults in a row that eject a node, 0 for never.
         rest_s: how long an ejected node rests the first time, seconds.
         rest_max_s: the longest rest, seconds.
@@ -37,7 +36,6 @@ class HealthPolicy:
         "rise",
         "slow_start_s",
         "tolerates_busy",
-        "trusts_refusals",
     )
 
     def __init__(
@@ -46,7 +44,6 @@ class HealthPolicy:
         rise: int = 1,
         fall: int = 1,
         tolerates_busy: bool = True,
-        trusts_refusals: bool = False,
         eject_after: int = 0,
         rest_s: float = 2.0,
         rest_max_s: float = 60.0,
@@ -57,7 +54,6 @@ class HealthPolicy:
         self.rise = rise
         self.fall = fall
         self.tolerates_busy = tolerates_busy
-        self.trusts_refusals = trusts_refusals
         self.eject_after = eject_after
         self.rest_s = rest_s
         self.rest_max_s = rest_max_s

@@ -74,8 +74,7 @@ class Retries:
         """Return whether a try found nobody to send to, which takes its node out of use until it is back."""
         if outcome.is_unproven:
             return not outcome.sent
-        fleet = self._fleet
-        return outcome.is_absence and fleet.policy.trusts_refusals and not fleet.is_panicking
+        return outcome.is_absence and not self._fleet.is_panicking
 
     def count(self, ticket: Ticket, is_nobody: bool) -> None:
         """Count a retry; where nobody was there, the try has been none."""

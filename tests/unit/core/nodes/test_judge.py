@@ -21,7 +21,7 @@ from support.steps import lines_run
 from support.tickets import answered, client_left, no_socket, ticket, timed_out, unattested, unreachable
 
 NOW = 100.0
-POLICY = HealthPolicy(fall=3, rise=2, trusts_refusals=True, eject_after=5, rest_s=2.0, rest_max_s=60.0)
+POLICY = HealthPolicy(fall=3, rise=2, eject_after=5, rest_s=2.0, rest_max_s=60.0)
 
 
 class Bench:
@@ -382,14 +382,6 @@ def test_a_refused_connection_takes_a_node_down_until_it_passes_a_check() -> Non
     assert bench.status() == ["down", "up"]
     bench.judge.checked(bench.nodes[0], None, False, bench.now)
     assert bench.status() == ["up", "up"]
-
-
-def test_a_refused_connection_is_a_fault_as_any_other_when_refusals_are_not_trusted() -> None:
-    bench = Bench(policy=HealthPolicy(trusts_refusals=False, eject_after=2))
-    bench.try_on(1, unreachable())
-    assert bench.status() == ["up", "up"]
-    bench.try_on(1, unreachable())
-    assert bench.status() == ["ejected", "up"]
 
 
 def test_the_deciding_request_that_finds_nobody_takes_the_node_down() -> None:

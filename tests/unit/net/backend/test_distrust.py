@@ -226,15 +226,15 @@ def test_when_no_other_node_is_there_it_waits_for_the_next_proof() -> None:
         assert client.take().endswith(b"[]")
 
 
-def test_a_handshake_that_is_refused_without_a_verdict_counts_as_any_that_fails() -> None:
-    """Else nothing would take the node out of use, and the request would knock again at once, for ever."""
+def test_a_handshake_that_is_refused_without_a_verdict_takes_the_node_down_as_any_that_fails() -> None:
+    """Else nothing would take it out of use, and the request would knock again at once, for ever."""
     with Rig(max_tries=2) as rig:
         node, client = rig.node(), rig.client()
         node.fault = NotAttestedError(1, "not attested: TypeError: a bug")
         client.send(POST)
         rig.run()
-        assert node.attempts == 2
-        assert client.take() == problem(b"502 Bad Gateway", "node unreachable")
+        assert (client.take(), node.attempts, node.state.status.value) == (b"", 1, "down")
+        client.end()
 
 
 # The engine

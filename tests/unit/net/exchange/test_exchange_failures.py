@@ -65,12 +65,12 @@ def test_with_one_node_all_tries_go_to_it_over_the_same_connection() -> None:
 def test_a_failing_answer_in_parts_is_collected_and_given_when_the_other_nodes_bring_nothing() -> None:
     with Rig(max_tries=2) as rig:
         first, second, client = rig.node(), rig.node(), rig.client()
-        second.fault = REFUSED
         client.send(POST)
         call = first.accept()
         call.send(b"HTTP/1.1 500 Broken\r\nTransfer-Encoding: chunked\r\n\r\n2\r\noo\r\n")
         call.send(b"2\r\nps\r\n0\r\n\r\n")
         assert client.take() == b""
+        second.accept().break_off()
         rig.run()
         assert client.take() == failure_at_client()
         assert not call.is_closing()
@@ -95,9 +95,9 @@ def test_a_failing_answer_is_given_at_the_deadline() -> None:
 def test_a_failing_answer_over_64_kb_is_not_kept() -> None:
     with Rig(max_tries=2) as rig:
         first, second, client = rig.node(), rig.node(), rig.client()
-        second.fault = REFUSED
         client.send(POST)
         first.accept().send(b"HTTP/1.1 500 Broken\r\nContent-Length: 65537\r\n\r\n" + b"x" * 65537)
+        second.accept().break_off()
         rig.run()
         assert client.take() == UNREACHABLE
 
@@ -106,9 +106,9 @@ def test_a_failing_answer_of_64_kb_is_kept() -> None:
     body = b"x" * 65536
     with Rig(max_tries=2) as rig:
         first, second, client = rig.node(), rig.node(), rig.client()
-        second.fault = REFUSED
         client.send(POST)
         first.accept().send(b"HTTP/1.1 500 Broken\r\nContent-Length: 65536\r\n\r\n" + body)
+        second.accept().break_off()
         rig.run()
         assert client.take() == answer_at_client(body, status=b"500 Broken")
 
@@ -171,7 +171,7 @@ def test_a_failing_answer_that_does_not_end_has_no_longer_than_its_try() -> None
         assert client.take() == answer_at_client(times=timings(3_015_625, 0, 3_015_625))
 
 
-def test_a_node_that_refuses_the_connection_costs_a_try() -> None:
+def test_a_node_that_refuses_the_connection_is_down_and_another_is_tried() -> None:
     with Rig() as rig:
         first, second, client = rig.node(), rig.node(), rig.client()
         first.fault = REFUSED
@@ -185,7 +185,6 @@ def test_a_node_that_refuses_the_connection_costs_a_try() -> None:
 
 def test_that_there_is_no_socket_left_costs_a_try_and_says_nothing_of_the_node() -> None:
     with Rig(max_tries=2) as rig:
-        rig.traffic.fleet.policy.trusts_refusals = True
         node, client = rig.node(), rig.client()
         node.fault = OSError(24, "Too many open files")
         client.send(POST)
@@ -202,25 +201,26 @@ def test_that_there_is_no_socket_left_costs_a_try_and_says_nothing_of_the_node()
         assert client.take() == answer_at_client()
 
 
-def test_a_node_whose_name_cannot_be_looked_up_costs_a_try() -> None:
+def test_a_node_whose_name_cannot_be_looked_up_is_down() -> None:
     """The codec for names raises no OSError."""
     with Rig(max_tries=1) as rig:
         node, client = rig.node(), rig.client()
         node.fault = UnicodeError("label empty or too long")
         client.send(POST)
         rig.run()
-        assert client.take() == UNREACHABLE
+        assert (client.take(), node.attempts, node.state.status.value) == (b"", 1, "down")
+        client.end()
         assert rig.notes.take("node_failed") == [
             ("node_failed", b"", "http://node-1", "node_unreachable", "label empty or too long", 1)
         ]
 
 
-def test_after_three_nodes_that_cannot_be_reached_the_client_is_told() -> None:
+def test_after_three_nodes_that_close_without_an_answer_the_client_is_told() -> None:
     with Rig() as rig:
         nodes, client = [rig.node() for _ in range(4)], rig.client()
-        for node in nodes:
-            node.fault = REFUSED
         client.send(POST)
+        for node in nodes[:3]:
+            node.accept().break_off()
         rig.run()
         assert client.take() == UNREACHABLE
         assert [node.attempts for node in nodes] == [1, 1, 1, 0]
