@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from priolb.http.framing import CHUNKED
 from priolb.http.inflater import Inflater
-from priolb.http.messages import RequestHead, ResponseHead
+from priolb.http.messages import ResponseHead
 from priolb.http.node_errors import LOOKED_THROUGH_BYTES, MAX_PARSED_BYTES, is_inflated
 
 SWITCHING_PROTOCOLS: Final = 101
@@ -80,12 +79,3 @@ class HeldAnswer:
 
     def body(self) -> bytes:
         return b"".join(self._parts)
-
-
-def framing_of_upload(head: RequestHead) -> bytes:
-    """Return the fields that tell the node where a body ends that is passed on."""
-    if head.body_bytes != CHUNKED:
-        return b"Content-Length: %d\r\n" % head.body_bytes
-    trailer = head.known.get(b"trailer")
-    announced = b"" if trailer is None else b"Trailer: %s\r\n" % trailer
-    return b"Transfer-Encoding: chunked\r\n" + announced

@@ -28,11 +28,10 @@ from priolb.net.exchange.answer import (
     SWITCHING_PROTOCOLS,
     AnswerStream,
     HeldAnswer,
-    framing_of_upload,
 )
 from priolb.net.exchange.attempts import Attempts
 from priolb.net.exchange.second_try import SecondTry, plan_second_try
-from priolb.net.exchange.upload import Upload
+from priolb.net.exchange.upload import Upload, framing_of_upload
 from priolb.net.flushing import SHORT_MAX_BYTES
 
 if TYPE_CHECKING:

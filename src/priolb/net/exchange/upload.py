@@ -8,6 +8,8 @@ from typing import Final, Protocol
 from priolb.core.byte_budget import ByteBudget
 from priolb.errors import Reason
 from priolb.http.body import BodyReader, OpenReader
+from priolb.http.framing import CHUNKED
+from priolb.http.messages import RequestHead
 from priolb.http.writer import chunk, last_chunk
 
 _SMALL_BYTES: Final = 1024
@@ -240,3 +242,12 @@ def tunnel(source: BodySource, budget: ByteBudget) -> Upload:
         max_silence_s=inf,
         min_bytes_per_s=0,
     )
+
+
+def framing_of_upload(head: RequestHead) -> bytes:
+    """Return the fields that tell the node where a body ends that is passed on."""
+    if head.body_bytes != CHUNKED:
+        return b"Content-Length: %d\r\n" % head.body_bytes
+    trailer = head.known.get(b"trailer")
+    announced = b"" if trailer is None else b"Trailer: %s\r\n" % trailer
+    return b"Transfer-Encoding: chunked\r\n" + announced

@@ -30,7 +30,6 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final
 
-from priolb.core.limits.limiter import Grant
 from priolb.http.forwarding import Peer
 from priolb.http.messages import LocalResponse, RequestHead
 from priolb.http.writer import local_response
@@ -63,13 +62,11 @@ class FrontOutput(Flushing):
         listener: what took it, and what it shares with others.
 
     `peer_address` is the client's address, empty for a Unix socket; `counts_for` the address among whose
-    connections it counts, None while it counts for none. `limit_fields` are what the answer to its
-    request, the last that was let in, tells of the limits of its sender, rendered.
+    connections it counts, None while it counts for none.
     """
 
     __slots__ = (
         "_engine",
-        "_grant",
         "_is_paused",
         "_last_fields",
         "_last_head",
@@ -86,7 +83,6 @@ class FrontOutput(Flushing):
         "_unread_bytes",
         "_writing_paused",
         "counts_for",
-        "limit_fields",
         "peer_address",
     )
 
@@ -107,9 +103,6 @@ class FrontOutput(Flushing):
         self.peer_address: str = ""
         self.counts_for: str | None = None
         self._peer: Peer | None = None
-        # What its request counts for
-        self._grant: Grant | None = None
-        self.limit_fields: bytes = b""
         # What nodes were told of its last request: the same as of the next if its head is the same, as mostly
         self._last_head: RequestHead | None = None
         self._last_is_rpc: bool = False

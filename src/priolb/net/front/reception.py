@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from priolb.core.limits.limiter import Excess
+from priolb.core.limits.limiter import Excess, Grant
 from priolb.errors import Reason
 from priolb.http.call_error import CallError
 from priolb.http.last_stop import answer_of_last
@@ -29,9 +29,12 @@ class Reception(Pipeline):
 
     Args:
         listener: what took it, and what it shares with others.
+
+    `limit_fields` are what the answer to its request, the last that was let in, tells of the limits of its
+    sender, rendered.
     """
 
-    __slots__ = ("_denial", "_head", "_holds_more", "_is_upgrade")
+    __slots__ = ("_denial", "_grant", "_head", "_holds_more", "_is_upgrade", "limit_fields")
 
     def __init__(self, listener: Listener) -> None:
         super().__init__(listener)
@@ -39,6 +42,8 @@ class Reception(Pipeline):
         self._is_upgrade: bool = False
         self._holds_more: bool = False
         self._denial: Denial | None = None
+        self._grant: Grant | None = None
+        self.limit_fields: bytes = b""
 
     def answer(self, response: LocalResponse, now: float) -> None:
         """Send a whole answer of our own to the request under way."""
