@@ -11,8 +11,6 @@ from priolb.core.ticket import RUNNING, WAITING
 from priolb.errors import Reason
 from priolb.http.framing import UNTIL_CLOSE
 from priolb.http.messages import RequestHead, ResponseHead
-from priolb.http.node_errors import retry_after_s
-from priolb.http.refusal import looks_like_rpc
 from priolb.http.writer import (
     answer_start,
     chunk,
@@ -31,13 +29,12 @@ from priolb.net.exchange.answer import (
 )
 from priolb.net.exchange.attempts import Attempts
 from priolb.net.exchange.second_try import SecondTry, plan_second_try
-from priolb.net.exchange.upload import Upload, framing_of_upload
+from priolb.net.exchange.upload import Upload
 from priolb.net.flushing import SHORT_MAX_BYTES
 
 if TYPE_CHECKING:
     from priolb.net.backend.backend import Backend
     from priolb.net.engine import Engine
-    from priolb.net.exchange.sink import AnswerSink
     from priolb.net.front.connection import FrontConnection
 
 
@@ -65,10 +62,8 @@ class Exchange(Attempts):
     """
 
     __slots__ = (
-        "_client",
         "_fallback",
         "_keep_alive",
-        "body",
         "method",
         "request_id",
         "size_at_start",
@@ -96,7 +91,7 @@ class Exchange(Attempts):
         self._client = client
         self._head = head
         self.method: bytes = head.method
-        self.body: bytes = body
+        self.body = body
         self._upload: Upload | None = upload
         self.payload_bytes: int = body_bytes
         self._is_repeatable: bool = upload is None and head.method in engine.retry_methods
@@ -300,58 +295,6 @@ class Exchange(Attempts):
         if self._head.is_special:
             until = self.try_until(self._try_at)
         self._connection = self.start_on(self._backend, self, until, fresh)
-
-    def start_on(self, backend: Backend, sink: AnswerSink, until: float, fresh: bool) -> BackendConnection:
-        """Send the request to a node, whose answer goes to `sink`; otherwise as `Backend.start`."""
-        body, long_body = self.body, b""
-        if len(body) > SHORT_MAX_BYTES:
-            long_body = body
-        return backend.start(
-            sink, self._request_for(backend, long_body), until, fresh, self._upload, long_body
-        )
-
-    def _request_for(self, backend: Backend, long_body: bytes) -> bytes:
-        """Return the whole request for a node, or its head when the body is long or passes through."""
-        head, body = self._head, self.body
-        client, target = self._client, backend.target
-        if self._upload is None:
-            is_rpc = not head.node_path and looks_like_rpc(body)
-            fields = client.fields_for_node(head, is_rpc)
-            if long_body:
-                return target.head(head.method, head.node_path, head.query, head.authority, fields, len(body))
-            return target.request(head.method, head.node_path, head.query, head.authority, fields, body)
-        # A body that is still coming is not looked at: as with the original, it is JSON.
-        is_rpc = head.is_rpc and (not self._upload.is_complete or looks_like_rpc(self._upload.first_part()))
-        fields = client.fields_for_node(head, is_rpc)
-        start = target.start(head.method, head.node_path, head.query, head.authority)
-        return b"%s%s%s\r\n" % (start, fields, framing_of_upload(head))
-
-    def outcome_of(self, head: ResponseHead, body: bytes) -> Outcome:
-        """Return what an answer says of its node, of which the client has seen nothing yet."""
-        if head.is_plain:
-            return answered(head.status, False, self._head.is_rpc and self._engine.node_errors.are_in(body))
-        if head.status >= 400:
-            return answered(head.status, False, False, retry_after_s(head.known.get(b"retry-after")))
-        is_error = self._head.is_rpc and self._engine.node_errors.are_in_coded(head, body)
-        return answered(head.status, False, is_error)
-
-    def may_be_node_error(self, head: ResponseHead, body_bytes: int) -> bool:
-        """Return whether only the body of an answer will tell whether its node can serve."""
-        return self._head.is_rpc and self._engine.node_errors.may_follow(head, body_bytes)
-
-    def _may_go_on(self, outcome: Outcome, now: float) -> bool:
-        """Return whether there may be a better answer than that of a try which ended so."""
-        if self._second is not None and self._second.is_running:
-            return True
-        return self._engine.scheduler.may_retry(self, outcome, self._is_repeatable, now)
-
-    def _note_answering(self, now: float) -> None:
-        """Take note that the answer of a try is a good one, though it may take long to come."""
-        lease = self._lease
-        assert lease is not None
-        if lease.node.watched:
-            self._engine.scheduler.answering(lease, now)
-            self._engine.pump_later()  # a node that is found well by it has more slots
 
     def _end_try(self, outcome: Outcome, now: float) -> None:
         """End a try that failed: back in line, or give up with the last thing a node said."""
