@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
+from typing import Final
 
 from priolb.core.chance import MIDDLE, Chance
 from priolb.core.nodes.fleet import Fleet
@@ -39,6 +40,9 @@ from priolb.core.retries.retries import Retries
 from priolb.core.ticket import ENDED, NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
+
+# To look at fewer nodes than that takes about as long as all else that is done for a ticket.
+_FEW_NODES: Final = 256
 
 
 class Scheduler:
@@ -168,7 +172,7 @@ class Scheduler:
         """Reserve a slot for the next ticket; None when no ticket can go now. Call it until it says None.
 
         Tickets found expired on the way are collected for `take_expired`; those for which all free nodes are
-        too slow wait for others. After `AT_ONCE` of both it says None, too; it is due again at once then.
+        too slow wait for others. After a portion of both it says None, too; it is due again at once then.
         """
         if self._retries.joins != self.fleet.joins:
             self._retries.wake_for_joins()
@@ -185,8 +189,8 @@ class Scheduler:
             if lease is not None:
                 return lease
             self.queue.not_served(ticket)
-            late += 1
-        if late == AT_ONCE:
+            late += self._effort()
+        if late >= AT_ONCE:
             self._has_more, self.fleet.has_news = not self._expired, True
         return self._start_on_backup(now) if self.fleet.has_backups else None
 
@@ -282,7 +286,7 @@ class Scheduler:
         does who has too little time left for any node, and so has expired.
         """
         shares, line = self._shares, self.queue.lanes[lane]
-        for _ in range(AT_ONCE):
+        for _ in range(AT_ONCE // self._effort()):
             if shares is None or not line.length:
                 return None
             ticket = line.first(lambda tried: shares.victim_of(lane, tried, now) is not None)
@@ -425,7 +429,7 @@ class Scheduler:
     def _start_on_backup(self, now: float) -> Lease | None:
         """Reserve a slot of a backup for a ticket that all usable nodes, busy or not, have failed."""
         among = ALL if self._shares is None else self._shares.below_most()
-        for _ in range(AT_ONCE):
+        for _ in range(AT_ONCE // self._effort()):
             ticket = self.queue.pop_retry(self.fleet.is_backup_free, among)
             if ticket is None:
                 return None
@@ -456,6 +460,10 @@ class Scheduler:
             self._retries.wait_for_others(ticket, now)
             return None
         return self._lease(ticket, node, now)
+
+    def _effort(self) -> int:
+        """Return as how many a ticket counts that is put aside: early refusal looks at all nodes for it."""
+        return 1 if self.admission is None else 1 + min(len(self.fleet.nodes) // _FEW_NODES, AT_ONCE - 1)
 
     def _has_node_for(self, passed: frozenset[int]) -> bool:
         return self._node_for(passed, None) is not None

@@ -551,3 +551,20 @@ def test_without_an_estimate_it_is_sent_all_the_same() -> None:
     late.answer_by = 1.0
     assert desk.scheduler.submit(late) is None
     assert desk.scheduler.next_dispatch(0.0) is not None
+
+
+def test_among_many_nodes_fewer_are_put_aside_in_one_call_as_all_nodes_are_looked_at_for_each() -> None:
+    desk = TwoSpeeds()
+    for number in range(3, 1001):
+        slow = node(number)
+        slow.service_times.add(1.0, 0.0)
+        desk.fleet.add(slow, 0.0)
+    desk.occupy_fast()
+    waiting = [hurried() for _ in range(40)]
+    desk.wait(*waiting)
+    aside = []
+    while desk.scheduler.next_deadline() < 0.5 or not aside:
+        desk.scheduler.advance(0.0)
+        assert desk.scheduler.next_dispatch(0.0) is None
+        aside.append(sum(each.fifo is not desk.queue.lanes[2].fresh for each in waiting))
+    assert aside == [16, 32, 40]
