@@ -57,7 +57,7 @@ from priolb.nodes.factory import NodeFactory
 from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
 from priolb.nodes.uri import parse_node_uri
-from priolb.open_files import expect_many_files, share_of_files
+from priolb.open_files import connections_allowed, expect_many_files
 from priolb.stop_signals import StopSignals, ignore_signals
 from priolb.store import open_store
 from priolb.tasks import Tasks
@@ -69,11 +69,6 @@ from priolb.telemetry.pulse import Pulse
 from priolb.telemetry.requests import RequestLog
 from priolb.testing.mock_node import MockNode
 from priolb.tls import Certificate, NodeTLS
-
-# Of the files that the process may have open, so many may be clients' connections: whoever opens all that he
-# can takes none from the connections to nodes, the store and the log. The second is of an ADMIN_LISTEN.
-_CLIENTS_PERCENT: Final = 75
-_ADMIN_CLIENTS_PERCENT: Final = 5
 
 _MOCK_NODE_HOST: Final = "localhost"
 _MOCK_NODE_PORT: Final = 8095
@@ -329,6 +324,7 @@ class _Balancer:
 
     def _listener(self, forwards: bool, is_admin: bool) -> Listener:
         settings = self._settings
+        clients_max, admins_max = connections_allowed()
         return Listener(
             self._engine,
             self._admin if is_admin else None,
@@ -343,7 +339,7 @@ class _Balancer:
             max_body_bytes=settings.payload_max_kb * 1024,
             replay_max_bytes=settings.replay_max_kb * 1024,
             body_min_bytes_per_s=settings.body_min_rate,
-            connections_max=share_of_files(_CLIENTS_PERCENT if forwards else _ADMIN_CLIENTS_PERCENT),
+            connections_max=clients_max if forwards else admins_max,
             connections_per_peer=settings.connections_per_peer,
             head_timeout_s=settings.head_timeout_s,
             keepalive_timeout_s=settings.keepalive_timeout_s,

@@ -9,10 +9,18 @@ from typing import Final
 _ROOM: Final = 65_536
 
 
-def share_of_files(percent: int) -> int:
-    """Return so many per cent of the files that the process may have open; 0 when there is no limit."""
+def connections_allowed() -> tuple[int, int]:
+    """Return how many clients may be connected, and how many to a listener of the admin API alone.
+
+    0 for no limit. What is left is for connections to nodes, the store and the log: an eighth of the files
+    that the process may have open, 128 at least, but not more than half. A quarter of that is for the admin
+    API.
+    """
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 0 if limit == resource.RLIM_INFINITY else max(1, limit * percent // 100)
+    if limit == resource.RLIM_INFINITY:
+        return 0, 0
+    kept = min(max(limit // 8, 128), limit // 2)
+    return limit - kept, max(1, kept // 4)
 
 
 def open_standard_files() -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from priolb.open_files import expect_many_files, open_standard_files, share_of_files
+from priolb.open_files import connections_allowed, expect_many_files, open_standard_files
 
 FILES = resource.RLIMIT_NOFILE
 
 TABLE_SIZES = """
 import re, resource
 from pathlib import Path
-from priolb.open_files import expect_many_files, share_of_files
+from priolb.open_files import expect_many_files, connections_allowed
 
 def table_size():
     return int(re.search(r"FDSize:\\s(\\d+)", Path("/proc/self/status").read_text())[1])
@@ -99,19 +99,21 @@ def test_a_limit_that_cannot_be_raised_is_told(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_table_that_cannot_grow_is_told() -> None:
     code = (
-        "import os, resource; from priolb.open_files import expect_many_files, share_of_files\n"
+        "import os, resource; from priolb.open_files import expect_many_files, connections_allowed\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); os.dup2(0, 63); print(expect_many_files())"
     )
     expected = ["the table of open files does not grow: [Errno 24] Too many open files"]
     assert in_a_process(code) == str(expected)
 
 
-@pytest.mark.parametrize(("soft", "percent", "most"), [(1000, 75, 750), (1001, 5, 50), (10, 5, 1)])
-def test_a_share_of_the_files_is_told(soft: int, percent: int, most: int) -> None:
+@pytest.mark.parametrize(
+    ("soft", "allowed"), [(20_000, (17_500, 625)), (1024, (896, 32)), (200, (100, 25)), (3, (2, 1))]
+)
+def test_some_files_are_kept_from_clients(soft: int, allowed: tuple[int, int]) -> None:
     resource.setrlimit(FILES, (soft, resource.getrlimit(FILES)[1]))
-    assert share_of_files(percent) == most
+    assert connections_allowed() == allowed
 
 
-def test_without_a_limit_there_is_none_for_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_limit_there_is_none_for_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _kind: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert share_of_files(75) == 0
+    assert connections_allowed() == (0, 0)
