@@ -562,7 +562,7 @@ def test_among_many_nodes_fewer_are_put_aside_in_one_call_as_all_nodes_are_looke
     desk.occupy_fast()
     waiting = [hurried() for _ in range(40)]
     desk.wait(*waiting)
-    aside = []
+    aside: list[int] = []
     while desk.scheduler.next_deadline() < 0.5 or not aside:
         desk.scheduler.advance(0.0)
         assert desk.scheduler.next_dispatch(0.0) is None
