@@ -1,6 +1,7 @@
 """Whether a request costs more when there is more: nodes, others in line, lanes, callers with limits.
 
-In memory, without a socket.
+In memory, without a socket. Growth is seen within each round, in which few and many take turns; the figures
+are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def run(quick: bool) -> Result:
             Target(
                 f"CPU per request with {counts[-1]:,} {what}, in times of that with {counts[0]:,}",
                 limit=MOST_GROWTH,
-                measured=median(samples[what, counts[-1]]) / median(samples[what, counts[0]]),
+                measured=_growth(samples[what, counts[-1]], samples[what, counts[0]]),
                 digits=2,
             )
             for what, counts in COUNTS.items()
@@ -79,7 +80,11 @@ def _row(what: str, count: int, own: list[float], fewest: list[float]) -> dict[s
         "what": what,
         "count": count,
         "cpu_us": median(own),
-        "growth": median(own) / median(fewest),
+        "growth": _growth(own, fewest),
         "cpu_us_min": min(own),
         "cpu_us_max": max(own),
     }
+
+
+def _growth(own: list[float], fewest: list[float]) -> float:
+    return median([mine / least for mine, least in zip(own, fewest, strict=True)])

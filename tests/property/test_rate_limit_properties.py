@@ -81,13 +81,16 @@ def test_at_any_rate_nobody_gets_more_than_a_token_bucket_gives(
 
 
 @given(
+    st.sampled_from([16, 32, 48]),
     st.lists(
-        st.tuples(st.integers(0, 40), st.integers(0, 60), st.integers(0, 12), st.booleans()), max_size=300
-    )
+        st.tuples(st.integers(0, 40), st.integers(0, 90), st.integers(0, 12), st.booleans()), max_size=300
+    ),
 )
-def test_nobody_is_better_off_when_memory_is_short(steps: list[tuple[int, int, int, bool]]) -> None:
-    """60 keys in one row of 16: whatever passes would have passed with a time kept for each key for ever."""
-    times = ArrivalTimes(8)
+def test_nobody_is_better_off_when_memory_is_short(
+    capacity: int, steps: list[tuple[int, int, int, bool]]
+) -> None:
+    """90 keys in few rows of 32: whatever passes would have passed with a time kept for each key for ever."""
+    times = ArrivalTimes(capacity)
     exact: dict[int, int] = {}
     most_ns, now_ns = 60, NOW
     for pause_ns, number, by_ns, is_taken_back in steps:
@@ -103,9 +106,10 @@ def test_nobody_is_better_off_when_memory_is_short(steps: list[tuple[int, int, i
             exact[number] = exact_ns
 
 
-@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 15), st.integers(0, 12)), max_size=300))
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 30), st.integers(0, 12)), max_size=300))
 def test_with_room_for_all_each_key_has_its_own_time(steps: list[tuple[int, int, int]]) -> None:
-    times = ArrivalTimes(8)
+    """31 keys, of which any may be in the one row that there is at first, or in one of three later on."""
+    times = ArrivalTimes(48)
     exact: dict[int, int] = {}
     now_ns = NOW
     for pause_ns, number, by_ns in steps:

@@ -37,6 +37,8 @@ _NOON_NS = int(NOON * 1e9)
 class _Transport(asyncio.Transport):
     """A connection on which everything leaves at once."""
 
+    __slots__ = ("sent",)
+
     def __init__(self) -> None:
         self.sent = b""
 
@@ -54,17 +56,26 @@ class _Transport(asyncio.Transport):
 
 
 class _ToNode(_Transport):
-    """A connection to a node, which notes that its node was asked."""
+    """A connection to a node, which notes that its node was asked.
 
-    def __init__(self, connection: Any, asked: deque[Any]) -> None:
+    Args:
+        connection: who answers for the node.
+        asked: where that is noted.
+        wire: where all connections to nodes lead, so that none keeps what it was last sent.
+    """
+
+    __slots__ = ("_asked", "_connection", "_wire")
+
+    def __init__(self, connection: Any, asked: deque[Any], wire: _Transport) -> None:
         super().__init__()
         self._connection = connection
         self._asked = asked
+        self._wire = wire
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if data:
             self._asked.append(self._connection)
-        super().write(data)
+        self._wire.write(data)
 
 
 class _Turn:
@@ -102,7 +113,7 @@ class LeanPath:
         repeats: the heads are the same each time, as most clients and nodes have them; else each has an id
             that no other has had.
         clock: monotonic seconds; None for a time that stands still, in the log too.
-        nodes: how many nodes take turns.
+        nodes: how many nodes take turns. One client asks them, as it asks a single one.
         waiting: how many clients stand in line; 0 for one whose requests go at once. As many others rest, in
             no order: the one that has rested longest takes the place of whoever has got an answer, so that
             what is in line lies anywhere in memory, as it does in a program that has run for long.
@@ -145,7 +156,7 @@ class LeanPath:
         self._asking: deque[FrontConnection] = deque()
         self._asked: deque[Any] = deque()
         self._to_client = _Transport()
-        self._to_nodes: list[_ToNode] = []
+        self._to_nodes = _Transport()
         slots = 1 if waiting else 64
         for _ in range(nodes):
             self._rig.node(slots=slots)
@@ -158,14 +169,14 @@ class LeanPath:
         engine._loop = cast(asyncio.AbstractEventLoop, self._turn)
         for node in self._rig.nodes.values():
             connection = node.connections[0]._protocol
-            self._to_nodes.append(_ToNode(connection, self._asked))
-            connection.connection_made(self._to_nodes[-1])
+            connection.connection_made(_ToNode(connection, self._asked, self._to_nodes))
             self._asked.append(connection)
         self._resting = clients
         self._longest_resting = 0
         if not self._resting:
             while self._asked:
                 self._answer_next()
+            self._client = self._asking[0]
 
     def __enter__(self) -> Self:
         return self
@@ -187,12 +198,12 @@ class LeanPath:
             self._turn.end()
             self._ask(client)
         else:
-            self._ask(self._asking[0])
+            self._ask(self._client)
             self._answer_next()
 
     def last_sent(self) -> tuple[bytes, bytes]:
-        """Return what was last sent to the one node, and to the client."""
-        return self._to_nodes[0].sent, self._to_client.sent
+        """Return what was last sent to a node, and to a client."""
+        return self._to_nodes.sent, self._to_client.sent
 
     def _connected(self) -> FrontConnection:
         client = FrontConnection(self._rig.listener)
@@ -204,7 +215,6 @@ class LeanPath:
         self._turn.end()
 
     def _answer_next(self) -> None:
-        self._asking.rotate(-1)
         self._asked.popleft().data_received(self._answer())
         self._turn.end()
 

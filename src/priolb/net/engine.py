@@ -8,6 +8,7 @@ from math import inf
 from typing import Final
 
 from priolb.core.byte_budget import ByteBudget
+from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.status import NodeChange
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import Ticket
@@ -62,7 +63,7 @@ class Engine:
         door: looks at every request before it is taken up; None when the original's headers say all.
 
     Attributes:
-        backends: the nodes that are known, by `NodeState.node_id`.
+        backends: how to reach each node that is known.
         max_waits_s: longest time from a request's arrival to the start of a try, for each lane, seconds.
         has_limits: whether any lane can be full.
         on_node_change: is told of every node that does something else than before.
@@ -153,7 +154,7 @@ class Engine:
         self.portions = Portions(self._loop)
         self._wheel = TimingWheel()
         self.tasks = Tasks()
-        self.backends: dict[int, Backend] = {}
+        self.backends: dict[NodeState, Backend] = {}
         self._is_pump_due: bool = False
         self._is_flush_booked: bool = False
         self._unflushed: list[Flushing] = []
@@ -169,7 +170,7 @@ class Engine:
         lease = scheduler.start_at_once(exchange, now)
         if lease is not None:
             self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, now, queue)
-            exchange.begin(lease, self.backends[lease.node.node_id], now)
+            exchange.begin(lease, self.backends[lease.node], now)
             return
         if scheduler.admission is not None:
             self.catch_up(now)  # who estimates waits takes it that no slot is free while somebody waits
@@ -246,7 +247,7 @@ class Engine:
                 return
             exchange = lease.ticket
             assert isinstance(exchange, Exchange)
-            exchange.begin(lease, self.backends[lease.node.node_id], now)
+            exchange.begin(lease, self.backends[lease.node], now)
             connects += exchange.is_connecting
             if connects == _CONNECTS_PER_TURN:
                 break
@@ -265,7 +266,7 @@ class Engine:
                 assert isinstance(winner, Exchange)
                 self.instrument.preempted(loser.request_id, loser.lane, victim.node.name, winner.request_id)
                 self.wake_by(loser.start_by)
-                winner.begin(lease, self.backends[lease.node.node_id], now)
+                winner.begin(lease, self.backends[lease.node], now)
         if scheduler.fleet.free.length and not self._is_pump_due:
             self._start_waiting(now)  # a slot that was no good for a winner may be for a loser
         self.wake_by(scheduler.next_preemption())
@@ -278,8 +279,8 @@ class Engine:
         for change in changes:
             self.on_node_change(change)
         for node in fleet.take_overdue():
-            if node.node_id in self.backends:
-                self.backends[node.node_id].cut()
+            if node in self.backends:
+                self.backends[node].cut()
 
     # Writes
 

@@ -380,7 +380,7 @@ def test_nothing_of_a_node_that_is_removed_while_it_is_drained_is_kept_once_noth
         call = node.accept()
         rig.traffic.fleet.drain(node.state, 3600.0, rig.clock.now)
         rig.traffic.settle()
-        backend = rig.engine.backends[node.state.node_id]
+        backend = rig.engine.backends[node.state]
         rig.traffic.detach(node.state)
         rig.advance(1)
         assert (backend.lapses_at, rig.scheduler.fleet.next_due()) == (rig.clock.now - 1 + 3600, inf)

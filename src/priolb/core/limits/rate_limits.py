@@ -11,7 +11,7 @@ from typing import Final
 from priolb.core.limits.arrival_times import ArrivalTimes
 
 _NS_PER_S: Final = 1_000_000_000
-# Callers at a time that one limit tells apart: with their places all taken, it takes about 60 MB.
+# Callers at a time that one limit tells apart: with places for all of them, it takes 34 MB.
 _CAPACITY: Final = 1 << 20
 # When one of somebody's requests under way will end, nobody knows.
 _BUSY_WAIT_NS: Final = _NS_PER_S

@@ -66,7 +66,7 @@ class NodeTraffic:
         """
         self._next_node_id += 1
         node = NodeState(self._next_node_id, name, slots)
-        self._engine.backends[node.node_id] = Backend(node, host, port, tls, target, self._engine)
+        self._engine.backends[node] = Backend(node, host, port, tls, target, self._engine)
         return node
 
     def attach(self, node: NodeState, passed: bool = False) -> None:
@@ -84,7 +84,7 @@ class NodeTraffic:
         """Forget a node, attached or not; what it has in flight goes on, until the end of its drain."""
         now = self._engine.clock()
         self.fleet.remove(node, now)
-        self._engine.backends.pop(node.node_id).remove(node.hard_stop_at)
+        self._engine.backends.pop(node).remove(node.hard_stop_at)
         self._engine.pump(now)  # a retry that waited for this node may go elsewhere now
 
     async def probe(self, node: NodeState, timeout_s: float) -> None:
@@ -94,7 +94,7 @@ class NodeTraffic:
             UnattestedError: it has not proven what it runs, and was sent nothing.
             NodeError: it cannot be reached, is late, or does not answer as expected.
         """
-        await probe(self._engine.backends[node.node_id], self._health_check, timeout_s)
+        await probe(self._engine.backends[node], self._health_check, timeout_s)
 
     def checked(self, node: NodeState, failure: str | None, is_late: bool) -> None:
         """Take note of a health check, and give the node work if it may have some.
@@ -118,6 +118,6 @@ class NodeTraffic:
         """
         now = self._engine.clock()
         self.fleet.set_attested(node, not refusal, refusal or "has proven what it runs", now)
-        if refusal and node.node_id in self._engine.backends:
-            self._engine.backends[node.node_id].distrust()
+        if refusal and node in self._engine.backends:
+            self._engine.backends[node].distrust()
         self._engine.pump(now)

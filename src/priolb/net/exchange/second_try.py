@@ -79,7 +79,7 @@ class SecondTry(Lapsing):
         if self.lease is None:
             self.wait(now)
         else:
-            self.backend = self._engine.backends[self.lease.node.node_id]
+            self.backend = self._engine.backends[self.lease.node]
             self._send(self.lease, fresh=False)
 
     def cancel(self, now: float) -> None:

@@ -151,9 +151,9 @@ def test_a_cut_ends_everything_under_way_and_leaves_idle_connections_alone() -> 
             client.send(POST)
         idle, busy = node.accept(), other.accept()
         idle.send(ANSWER)
-        rig.engine.backends[node.state.node_id].cut()
+        rig.engine.backends[node.state].cut()
         assert not idle.is_closing()
-        rig.engine.backends[other.state.node_id].cut()
+        rig.engine.backends[other.state].cut()
         rig.run()
         assert busy.is_lost
         assert idle.take() == POST_AT_NODE * 2, "what was under way is tried elsewhere"
@@ -179,7 +179,7 @@ def test_a_connection_that_is_closed_is_not_remembered() -> None:
     with Rig() as rig:
         node = rig.node()
         [call] = serve_at_once(rig, node, 1)
-        backend = rig.engine.backends[node.state.node_id]
+        backend = rig.engine.backends[node.state]
         assert len(backend._connections) == 1
         call.break_off()
         rig.run()

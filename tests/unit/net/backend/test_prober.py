@@ -306,7 +306,7 @@ def test_a_probe_that_the_end_of_a_drain_cuts_off_is_late_at_most() -> None:
         task = start(rig, node)
         call = node.accept()
         rig.traffic.fleet.drain(node.state, 0.0, rig.clock.now)
-        rig.engine.backends[node.state.node_id].cut()
+        rig.engine.backends[node.state].cut()
         rig.run()
         assert call.is_lost
         assert is_late(task)
