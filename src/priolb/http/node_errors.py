@@ -34,7 +34,9 @@ class NodeErrors:
         Args:
             body: the whole body of the answer.
         """
-        if body.find(b'"error"', 0, LOOKED_THROUGH_BYTES) < 0 or not self._codes:
+        start = body if len(body) <= LOOKED_THROUGH_BYTES else body[:LOOKED_THROUGH_BYTES]
+        # Not `in` or `find`, which take twice to three times as long to begin.
+        if not start.partition(b'"error"')[1] or not self._codes:
             return False
         if len(body) > MAX_PARSED_BYTES:
             return False

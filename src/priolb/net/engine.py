@@ -8,6 +8,7 @@ from math import inf
 from typing import Final
 
 from priolb.core.byte_budget import ByteBudget
+from priolb.core.instrument import Instrument
 from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.status import NodeChange
 from priolb.core.scheduler import Scheduler
@@ -23,7 +24,6 @@ from priolb.net.backend.backend import Backend, IdleBudget
 from priolb.net.exchange.exchange import Exchange
 from priolb.net.flushing import Flushing
 from priolb.net.front.door import Door
-from priolb.net.instrument import Instrument
 from priolb.net.portions import Portions
 from priolb.tasks import Tasks
 

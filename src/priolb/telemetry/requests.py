@@ -11,6 +11,7 @@ Lanes are numbers here; `LaneWords` has the words for them.
 from functools import lru_cache
 from typing import Final
 
+from priolb.core.instrument import Instrument
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import Ticket
 from priolb.http.numbers import decimal
@@ -50,7 +51,7 @@ class _Line:
         self.tries = tries
 
 
-class RequestLog:
+class RequestLog(Instrument):
     """Logs what happens to requests.
 
     Args:

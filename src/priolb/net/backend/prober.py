@@ -10,12 +10,13 @@ from priolb.core.outcome import Phase
 from priolb.errors import NodeError, Reason, UnaskedError, UnattestedError
 from priolb.http.messages import ResponseHead
 from priolb.net.backend.connection import BackendConnection
+from priolb.net.exchange.sink import AnswerSink
 
 if TYPE_CHECKING:
     from priolb.net.backend.backend import Backend
 
 
-class Probe:
+class Probe(AnswerSink):
     """Asks a node once, and waits for as much of its answer as matters.
 
     Args:
@@ -31,13 +32,11 @@ class Probe:
         "_status",
         "answer_by",
         "method",
-        "upgrade",
     )
 
     def __init__(self, check: HealthCheck) -> None:
         self._check = check
         self.method = check.method
-        self.upgrade = b""
         self._name: str = ""
         self.answer_by: float = 0.0
         self._status: int = 0

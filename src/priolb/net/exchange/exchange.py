@@ -29,6 +29,7 @@ from priolb.net.exchange.answer import (
 )
 from priolb.net.exchange.attempts import Attempts
 from priolb.net.exchange.second_try import SecondTry, plan_second_try
+from priolb.net.exchange.sink import AnswerSink
 from priolb.net.exchange.upload import Upload
 from priolb.net.flushing import SHORT_MAX_BYTES
 
@@ -44,7 +45,7 @@ _NO_VERDICT: Final = Outcome(Source.CLIENT, Phase.DONE, None, SWITCHING_PROTOCOL
 _OVER: Final = (Reason.NODE_TIMEOUT, Reason.NODE_DRAINED)
 
 
-class Exchange(Attempts):
+class Exchange(Attempts, AnswerSink):
     """One request of one client, which is its own ticket in line and the sink of its node's answer.
 
     It ends exactly once: answered, refused, cut, or left by the client.

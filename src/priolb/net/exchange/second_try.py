@@ -11,6 +11,7 @@ from priolb.core.timers import Lapsing
 from priolb.errors import Reason
 from priolb.http.messages import ResponseHead
 from priolb.net.exchange.answer import HeldAnswer
+from priolb.net.exchange.sink import AnswerSink
 
 if TYPE_CHECKING:
     from priolb.net.backend.backend import Backend
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from priolb.net.exchange.exchange import Exchange
 
 
-class SecondTry(Lapsing):
+class SecondTry(Lapsing, AnswerSink):
     """Waits for its time, and is then the sink of the second node's answer until that answer is good.
 
     The first good answer wins: from there on the exchange is the sink, of whichever connection that is.
@@ -43,7 +44,6 @@ class SecondTry(Lapsing):
         "held",
         "lease",
         "method",
-        "upgrade",
     )
 
     backend: Backend
@@ -54,7 +54,6 @@ class SecondTry(Lapsing):
         self._engine = engine
         self._delay_s = delay_s
         self.method: bytes = exchange.method
-        self.upgrade: bytes = b""
         self.answer_by: float = exchange.answer_by
         self.lease: Lease | None = None
         self.connection: BackendConnection | None = None

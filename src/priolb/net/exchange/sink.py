@@ -15,6 +15,8 @@ class AnswerSink(Protocol):
     After `on_answer`, `on_end` or `on_failure` the connection belongs to the sink no more.
     """
 
+    __slots__ = ()
+
     method: bytes
     answer_by: float
     """When nobody waits for the answer any more, monotonic seconds; infinity when that is not known."""
@@ -22,6 +24,7 @@ class AnswerSink(Protocol):
     @property
     def upgrade(self) -> bytes:
         """Protocols to which the node may switch, empty for none."""
+        return b""
 
     def on_interim(self, head: ResponseHead) -> None:
         """Take an interim answer (1xx); another one follows."""

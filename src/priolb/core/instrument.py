@@ -11,6 +11,8 @@ from priolb.core.ticket import Ticket
 class Instrument(Protocol):
     """What is told of requests. Called on the path of a request: it must be cheap and must not raise."""
 
+    __slots__ = ()
+
     def node_name(self, name: str) -> bytes:
         """Return the name of a node as `completed` takes it; asked once for each node."""
 
