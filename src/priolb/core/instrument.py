@@ -11,8 +11,7 @@ from priolb.core.ticket import Ticket
 class Instrument(Protocol):
     """What is told of requests. Called on the path of a request: it must be cheap and must not raise.
 
-    Whoever derives from it is called directly where both are compiled; else by name, which takes several times
-    as long.
+    Whoever derives from it is called directly where both are compiled; else by name, which takes longer.
     """
 
     __slots__ = ()

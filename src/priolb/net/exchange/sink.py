@@ -12,8 +12,8 @@ from priolb.http.messages import ResponseHead
 class AnswerSink(Protocol):
     """Who sent a request to a node and gets the answer: an exchange, or a health probe.
 
-    After `on_answer`, `on_end` or `on_failure` the connection belongs to the sink no more. Whoever derives from
-    it is called directly where both are compiled; else by name, which takes several times as long.
+    After `on_answer`, `on_end` or `on_failure` the connection belongs to the sink no more. Whoever derives
+    from it is called directly where both are compiled; else by name, which takes longer.
     """
 
     __slots__ = ()
