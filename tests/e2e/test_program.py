@@ -162,6 +162,15 @@ def test_with_standard_error_closed_it_serves_and_logs_nowhere() -> None:
             process.wait()
 
 
+@pytest.fixture
+def heeded_sigint() -> Iterator[None]:
+    """Let programs heed SIGINT, which what a shell runs in the background has inherited to ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_sigint")
 def test_ctrl_c_ends_a_call_without_words() -> None:
     with socket.create_server(("127.0.0.1", 0)) as instance:
         process = subprocess.Popen(

@@ -125,11 +125,12 @@ def resident_bytes() -> int:
 
 
 def test_room_for_keys_that_have_not_come_takes_no_memory() -> None:
+    """Two megabytes at most, a large page: on some systems the first write takes one."""
     before = resident_bytes()
     tables = [ArrivalTimes(1 << 20) for _ in range(20)]
     for times in tables:
         times.advance(b"a", 1, NOW, 100)
-    assert resident_bytes() - before < 4 << 20
+    assert resident_bytes() - before < 20 * (2 << 20) + (4 << 20)
 
 
 def test_as_many_keys_as_were_planned_for_take_32_bytes_each_and_hardly_ever_share() -> None:
