@@ -41,11 +41,16 @@ def per_request(kind: str) -> int:
 
 def per_request_on(lean_path: LeanPath) -> int:
     """Return the same of a request on this path."""
+    return of_requests_on(lean_path, 1)[0]
+
+
+def of_requests_on(lean_path: LeanPath, requests: int) -> list[int]:
+    """Return the same of each of so many requests on this path."""
     with lean_path as path:
         for _ in range(_WARM_UP):
             path.exchange()
         _count(path.exchange)  # a code object shows its instructions from its second traced call on
-        return _count(path.exchange)
+        return [_count(path.exchange) for _ in range(requests)]
 
 
 def accepted() -> dict[str, dict[str, int]]:
