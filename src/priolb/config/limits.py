@@ -19,6 +19,7 @@ from priolb.config.words import did_you_mean, shown
 from priolb.core.limits.costs import Costs
 from priolb.core.limits.limiter import BY_ANONYMOUS, BY_KEY, BY_LANE, BY_NETWORK, Limiter, LimitRule
 from priolb.core.limits.rate_limits import ConcurrencyLimit, Limit, RateLimit
+from priolb.errors import ConfigError
 from priolb.http.rate_limit_fields import policy_item
 
 _BY: Final = {NETWORK: BY_NETWORK, ANONYMOUS: BY_ANONYMOUS, KEY: BY_KEY, LANE: BY_LANE}
@@ -28,7 +29,11 @@ _IPV6_BITS: Final = 64
 
 
 def limiter_of(settings: Settings) -> Limiter | None:
-    """Return what holds requests against the limits of these settings, None when there are none."""
+    """Return what holds requests against the limits of these settings, None when there are none.
+
+    Raises:
+        ConfigError: there is no memory for the callers of so many limits.
+    """
     limits = settings.policy.limits
     lanes = [lane.name for lane in settings.lanes]
     return Limiter([_rule_of(limit) for limit in limits], lanes) if limits else None
@@ -133,7 +138,12 @@ def _burst_of(limit: LimitSpec, rate: int) -> int:
 def _rule_of(limit: LimitSpec) -> LimitRule:
     if limit.rate is not None:
         burst = _burst_of(limit, limit.rate)
-        in_rate = RateLimit(limit.name, limit.rate, limit.per_s or _PER_S, burst)
+        try:
+            in_rate = RateLimit(limit.name, limit.rate, limit.per_s or _PER_S, burst)
+        except OSError as error:  # this process may not have as much as all limits together could need
+            raise ConfigError(
+                f"[[limit]] {limit.name}: no memory for its callers: {error.strerror}"
+            ) from error
         policy = policy_item(limit.name, burst, in_rate.window_s)
         bound: Limit = in_rate
     else:

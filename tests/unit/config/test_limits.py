@@ -1,5 +1,6 @@
 """From `[[limit]]` to what holds requests against it."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from priolb.config.tables import LimitSpec, Policy
 from priolb.core.limits.costs import Calls
 from priolb.core.limits.limiter import Excess, Grant, Limiter
 from priolb.core.queueing.classify import LANE_NAMES
-from priolb.errors import ConfigFileError
+from priolb.errors import ConfigError, ConfigFileError
 from support.senders import ASender
 
 HOME = "192.0.2.7"
@@ -230,3 +231,17 @@ def test_the_example_of_the_page_is_a_file_that_can_be_used() -> None:
     example = PAGE.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
     names = [limit.name for limit in policy_of(example).limits]
     assert names == ["per-address", "at-a-time", "strangers", "slow-lane"]
+
+
+def test_limits_for_whose_callers_there_is_no_memory_are_refused_by_name() -> None:
+    """64 limits could need 2.1 GB, and this process may have 0.5 GB more than it has."""
+    text = "".join(f'[[limit]]\nname = "limit-{number}"\nrate = 1\n' for number in range(64))
+    settings = Settings(policy=policy_of(text))
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 29), hard))
+    try:
+        with pytest.raises(ConfigError, match=r"\] limit-\d+: no memory for its callers: Cannot allocate"):
+            limiter_of(settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
