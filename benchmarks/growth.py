@@ -12,7 +12,6 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from itertools import zip_longest
 from math import inf
 from typing import Final
 
@@ -34,7 +33,6 @@ CALLERS: Final = (1_000, 10_000, 100_000, 1_000_000)
 # So much that nobody is over the limit; every request counts all the same.
 RATE: Final = 1_000_000
 WARM_UP_REQUESTS: Final = 3_000
-# Of all that wait and rest.
 WARM_UP_ROUNDS: Final = 4
 STRETCHES: Final = 20
 STRETCH_REQUESTS: Final = 3_000
@@ -48,8 +46,14 @@ def with_nodes(nodes: int) -> LeanPath:
 
 
 def with_waiting(waiting: int) -> LeanPath:
-    """Return a path with so many others in line."""
-    return LeanPath(True, time.monotonic, waiting=waiting)
+    """Return a path with so many others in line, most of whom have had a request before.
+
+    The first one of a connection costs more, whatever waits.
+    """
+    path = LeanPath(True, time.monotonic, waiting=waiting)
+    for _ in range(WARM_UP_ROUNDS * waiting):
+        path.exchange()
+    return path
 
 
 def with_lanes(discipline: Discipline, count: int) -> LeanPath:
@@ -78,21 +82,15 @@ def with_callers(callers: int) -> LeanPath:
     return LeanPath(True, time.monotonic, queue=queue, door=door, callers=callers)
 
 
-def cpu_us(paths: Sequence[LeanPath], warm_up_requests: Sequence[int] = ()) -> list[float]:
+def cpu_us(paths: Sequence[LeanPath]) -> list[float]:
     """Return the CPU time of a request on each path, microseconds: of the fastest of its stretches.
 
     The paths take turns, so that a slow moment of the machine is one for all of them.
-
-    Args:
-        paths: where requests go.
-        warm_up_requests: requests before, besides some, for each path.
     """
     with ExitStack() as stack:
-        for path, more in zip_longest(paths, warm_up_requests, fillvalue=0):
-            assert isinstance(path, LeanPath)
+        for path in paths:
             stack.enter_context(path)
-            # The first request of a connection costs more, whatever waits: let nearly all have had theirs.
-            for _ in range(WARM_UP_REQUESTS + more):
+            for _ in range(WARM_UP_REQUESTS):
                 path.exchange()
         # As the program does once it has started.
         gc.collect()
@@ -120,10 +118,7 @@ if __name__ == "__main__":
         json.dumps(
             {
                 "nodes": cpu_us([with_nodes(count) for count in NODES]),
-                "requests in line": cpu_us(
-                    [with_waiting(count) for count in WAITING],
-                    [WARM_UP_ROUNDS * count for count in WAITING],
-                ),
+                "requests in line": cpu_us([with_waiting(count) for count in WAITING]),
                 "lanes, strict": cpu_us([with_lanes(Strict(), count) for count in LANES]),
                 "lanes, weighted": cpu_us([with_lanes(Weighted([1] * count), count) for count in LANES]),
                 "callers under a limit": cpu_us([with_callers(count) for count in CALLERS]),

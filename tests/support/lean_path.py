@@ -176,7 +176,6 @@ class LeanPath:
         if not self._resting:
             while self._asked:
                 self._answer_next()
-            self._client = self._asking[0]
 
     def __enter__(self) -> Self:
         return self
@@ -198,7 +197,7 @@ class LeanPath:
             self._turn.end()
             self._ask(client)
         else:
-            self._ask(self._client)
+            self._ask(self._asking[0])
             self._answer_next()
 
     def last_sent(self) -> tuple[bytes, bytes]:

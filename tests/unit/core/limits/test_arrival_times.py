@@ -11,6 +11,15 @@ def keys(count: int) -> list[bytes]:
     return [b"key-%d" % number for number in range(count)]
 
 
+def fill_a_row(times: ArrivalTimes, first_ns: int, others_ns: int) -> tuple[bytes, list[bytes]]:
+    """Advance as many keys as a row has places for; return the first one of them, and the others."""
+    first, *others = keys(PLACES_PER_ROW)
+    times.advance(first, first_ns, NOW, 100)
+    for key in others:
+        times.advance(key, others_ns, NOW, 100)
+    return first, others
+
+
 def test_the_time_of_a_new_key_starts_now() -> None:
     times = ArrivalTimes(16)
     assert times.advance(b"a", 30, NOW, 100) == 30
@@ -49,10 +58,7 @@ def test_a_step_that_is_taken_back_never_was() -> None:
 
 def test_in_a_full_row_a_new_key_takes_the_place_of_one_whose_time_has_passed() -> None:
     times = ArrivalTimes(16)
-    first, *others = keys(PLACES_PER_ROW)
-    times.advance(first, 10, NOW, 100)
-    for key in others:
-        times.advance(key, 50, NOW, 100)
+    _, others = fill_a_row(times, 10, 50)
     assert times.advance(b"new", 30, NOW + 10, 100) == 30
     assert [times.advance(key, 0, NOW + 10, 100) for key in others] == [40] * len(others)
     assert times.advance(b"new", 0, NOW + 10, 100) == 30
@@ -60,20 +66,14 @@ def test_in_a_full_row_a_new_key_takes_the_place_of_one_whose_time_has_passed() 
 
 def test_in_a_full_row_a_new_key_goes_on_from_the_earliest_time() -> None:
     times = ArrivalTimes(16)
-    first, *others = keys(PLACES_PER_ROW)
-    times.advance(first, 20, NOW, 100)
-    for key in others:
-        times.advance(key, 50, NOW, 100)
+    fill_a_row(times, 20, 50)
     assert times.advance(b"new", 5, NOW, 100) == 25
     assert times.advance(b"new", 0, NOW, 100) == 25
 
 
 def test_who_lost_his_place_in_a_full_row_is_not_better_off_by_it() -> None:
     times = ArrivalTimes(16)
-    first, *others = keys(PLACES_PER_ROW)
-    times.advance(first, 90, NOW, 100)
-    for key in others:
-        times.advance(key, 95, NOW, 100)
+    first, _ = fill_a_row(times, 90, 95)
     assert times.advance(b"new", 10, NOW, 100) == 100
     assert times.advance(first, 1, NOW, 100) == 96
 
@@ -81,10 +81,7 @@ def test_who_lost_his_place_in_a_full_row_is_not_better_off_by_it() -> None:
 def test_who_lost_his_place_is_not_better_off_when_there_is_another_row() -> None:
     times = ArrivalTimes(32)
     times._most_rows = 1
-    first, *others = keys(PLACES_PER_ROW)
-    times.advance(first, 90, NOW, 100)
-    for key in others:
-        times.advance(key, 95, NOW, 100)
+    first, others = fill_a_row(times, 90, 95)
     assert times.advance(b"new", 10, NOW, 100) == 100
     times._most_rows = 2
     assert times.advance(b"newer", 1, NOW, 100) == 96
@@ -95,10 +92,7 @@ def test_who_lost_his_place_is_not_better_off_when_there_is_another_row() -> Non
 
 def test_a_new_key_that_is_refused_in_a_full_row_takes_nobodys_place() -> None:
     times = ArrivalTimes(16)
-    first, *others = keys(PLACES_PER_ROW)
-    times.advance(first, 90, NOW, 100)
-    for key in others:
-        times.advance(key, 95, NOW, 100)
+    first, _ = fill_a_row(times, 90, 95)
     assert times.advance(b"new", 11, NOW, 100) == 101
     assert times.advance(first, 0, NOW, 100) == 90
 
