@@ -207,7 +207,7 @@ def check_accounts(case: Case, rig: Rig, shares: Shares, limiter: Limiter | None
     """Check that nobody counts anything any more."""
     rig.check_nothing_held()
     rig.advance(WAIT_S + TICK_S)
-    assert shares.in_flight == [0, 0, 0]
+    assert (shares.bounds().in_flight, shares._at_nodes) == ([0, 0, 0], {})
     assert (shares._common, shares._unused) == (0, sum(lane.reserved for lane in case.lanes))
     if shares.preemption is not None:
         assert not shares.preemption._running
@@ -241,7 +241,7 @@ def test_each_request_ends_once_and_takes_nothing_with_it(
             clients.look(rig.clock())
             for node in nodes:
                 assert 0 <= node.state.in_flight <= node.state.slots
-            assert sum(shares.in_flight) == rig.running
+            assert sum(sum(tries.values()) for tries in shares._at_nodes.values()) == rig.running
         end(ends, rig, nodes, clients, asked)
         for client, answers in zip(clients.all, clients.answers, strict=True):
             assert answers or client.is_ended or ends == "left"

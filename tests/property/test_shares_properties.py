@@ -107,16 +107,24 @@ class SharesMachine(RuleBasedStateMachine):
     def free_slots(self) -> int:
         return sum(max(0, each.slots - self.in_flight(each)) for each in self.usable())
 
+    def tries(self) -> list[int]:
+        """Return how many tries each lane has at nodes that are in use."""
+        leases = [lease for lease in self.leases if lease.node in self.usable()]
+        return [sum(lease.ticket.lane == lane for lease in leases) for lane in range(LANES)]
+
     def may_start(self, lane: int) -> bool:
-        has = [sum(lease.ticket.lane == each for lease in self.leases) for each in range(LANES)]
+        has = self.tries()
         slots = sum(each.slots for each in self.usable())
         free = self.free_slots()
-        percent = self.most_percent[lane]
-        if free == 0 or (percent < 100 and has[lane] >= max(1, slots * percent // 100)):
+        most = [
+            inf if percent == 100 else float(max(1, slots * percent // 100)) for percent in self.most_percent
+        ]
+        if free == 0 or has[lane] >= most[lane]:
             return False
-        unused = sum(max(0, self.reserved[each] - has[each]) for each in range(LANES))
-        common = sum(max(0, has[each] - self.reserved[each]) for each in range(LANES))
-        return has[lane] < self.reserved[lane] or free > unused or common == 0
+        kept = [min(reserved, limit) for reserved, limit in zip(self.reserved, most, strict=True)]
+        unused = sum(max(0, kept[each] - has[each]) for each in range(LANES))
+        common = sum(max(0, has[each] - kept[each]) for each in range(LANES))
+        return has[lane] < kept[lane] or free > unused or common == 0
 
     def has_node_for(self, ticket: Ticket) -> bool:
         free = [each for each in self.usable() if self.in_flight(each) < each.slots]
@@ -256,8 +264,8 @@ class SharesMachine(RuleBasedStateMachine):
 
     @invariant()
     def shares_are_as_counted(self) -> None:
+        assert self.shares.bounds().in_flight == self.tries()
         for lane in range(LANES):
-            assert self.shares.in_flight[lane] == sum(lease.ticket.lane == lane for lease in self.leases)
             assert self.shares.may_start(lane) is self.may_start(lane)
 
     @invariant()

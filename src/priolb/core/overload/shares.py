@@ -1,15 +1,18 @@
 """How many slots each lane may take: what is kept for it, and the most it may have.
 
-    unused  = sum over all lanes of max(0, reserved - in flight): slots that wait for their lane
-    common  = sum over all lanes of max(0, in flight - reserved): slots in use that are nobody's own
+    kept    = min(reserved, most): what a lane may not have is not kept for it
+    unused  = sum over all lanes of max(0, kept - in flight): slots that wait for their lane
+    common  = sum over all lanes of max(0, in flight - kept): slots in use that are nobody's own
 
 A lane may start a request when it is below its most, and
 
-    in flight < reserved        a slot of its own is unused
+    in flight < kept            a slot of its own is unused
     or free > unused            a slot is free that is kept for nobody
-    or common = 0               however many are reserved, one slot is open to all
+    or common = 0               however many are kept, one slot is open to all
 
-so that lanes with nothing reserved go on, slowly, when nodes fail and what is left is reserved.
+so that lanes with nothing reserved go on, slowly, when nodes fail and what is left is reserved. All of these
+are slots of the nodes in use: a request that lasts for hours at a node that is leaving takes nothing from
+its lane at the others.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from __future__ import annotations
 from typing import Final
 
 from priolb.core.nodes.fleet import Fleet
-from priolb.core.nodes.node import Lease
+from priolb.core.nodes.node import Lease, NodeState
 from priolb.core.overload.estimate import Bounds
 from priolb.core.overload.preemption import Preemption
 from priolb.core.queueing.lanes import Lane
@@ -41,16 +44,18 @@ class Shares:
     """
 
     __slots__ = (
+        "_at_nodes",
         "_common",
         "_fleet",
         "_free",
+        "_in_flight",
+        "_kept",
         "_lanes",
         "_most",
         "_most_percent",
         "_reserved",
         "_seen",
         "_unused",
-        "in_flight",
         "preemption",
     )
 
@@ -67,29 +72,31 @@ class Shares:
         self._fleet = fleet
         self._reserved = reserved
         self._most_percent = most_percent
+        self._at_nodes: dict[NodeState, dict[int, int]] = {}  # tries of each lane, at all nodes
+        # Of the nodes in use, when they were counted and since:
+        self._seen: int = -1  # the fleet's revision then
         self._most: list[int] = [1] * len(lanes)
+        self._kept: list[int] = reserved
+        self._in_flight: list[int] = [0] * len(lanes)
         self._free: int = 0
-        self._unused: int = sum(reserved)
+        self._unused: int = 0
         self._common: int = 0
-        self._seen: int = -1
         fleet.watch_all()
-        self.in_flight: list[int] = [0] * len(lanes)
-        """Tries that each lane has at nodes."""
 
     def may_start(self, lane: int) -> bool:
         """Return whether a request of `lane` may take one of the free slots."""
         if self._seen != self._fleet.revision:
             self._count()
-        in_flight = self.in_flight[lane]
+        in_flight = self._in_flight[lane]
         if not self._free or in_flight >= self._most[lane]:
             return False
-        return in_flight < self._reserved[lane] or self._free > self._unused or not self._common
+        return in_flight < self._kept[lane] or self._free > self._unused or not self._common
 
     def bounds(self) -> Bounds:
         """Return how the slots are shared out now."""
         if self._seen != self._fleet.revision:
             self._count()
-        return Bounds(self._reserved, self._most, self.in_flight, self._free > self._unused)
+        return Bounds(self._kept, self._most, self._in_flight, self._free > self._unused)
 
     def open_among(self, lanes: int) -> int:
         """Return which of these lanes may start a request now, all as bits; bit 0 is the best lane."""
@@ -105,17 +112,19 @@ class Shares:
         if self._seen != self._fleet.revision:
             self._count()
         lanes = range(len(self._lanes))
-        return sum([1 << lane for lane in lanes if self.in_flight[lane] < self._most[lane]])
+        return sum([1 << lane for lane in lanes if self._in_flight[lane] < self._most[lane]])
 
     def begin(self, lease: Lease) -> None:
         """Take note of a lease that was just given."""
-        lane = lease.ticket.lane
-        if self.in_flight[lane] < self._reserved[lane]:
-            self._unused -= 1
-        else:
-            self._common += 1
-        self.in_flight[lane] += 1
-        if lease.node.usable:  # one of another tier stands beside those that are counted
+        lane, node = lease.ticket.lane, lease.node
+        at_node = self._at_nodes.setdefault(node, {})
+        at_node[lane] = at_node.get(lane, 0) + 1
+        if node.usable:  # one of another tier stands beside those that are counted
+            if self._in_flight[lane] < self._kept[lane]:
+                self._unused -= 1
+            else:
+                self._common += 1
+            self._in_flight[lane] += 1
             self._free -= 1
         self._lanes[lane].begin(lease)
         if self.preemption is not None:
@@ -129,13 +138,18 @@ class Shares:
             now: monotonic seconds.
         """
         lane, node = lease.ticket.lane, lease.node
-        self.in_flight[lane] -= 1
-        if self.in_flight[lane] < self._reserved[lane]:
-            self._unused += 1
+        if node.in_flight:
+            self._at_nodes[node][lane] -= 1
         else:
-            self._common -= 1
-        if node.usable and node.in_flight < node.slots:
-            self._free += 1
+            del self._at_nodes[node]
+        if node.usable:
+            self._in_flight[lane] -= 1
+            if self._in_flight[lane] < self._kept[lane]:
+                self._unused += 1
+            else:
+                self._common -= 1
+            if node.in_flight < node.slots:
+                self._free += 1
         self._lanes[lane].end(lease, now - lease.worked_from)
         if self.preemption is not None:
             self.preemption.ended(lease)
@@ -154,21 +168,29 @@ class Shares:
             return None
         if self._seen != self._fleet.revision:
             self._count()
-        if self.in_flight[lane] >= self._most[lane]:
+        if self._in_flight[lane] >= self._most[lane]:
             return None
         lanes = range(len(self._lanes))
-        spared = frozenset([each for each in lanes if self.in_flight[each] <= self._reserved[each]])
+        spared = frozenset([each for each in lanes if self._in_flight[each] <= self._kept[each]])
         return self.preemption.victim_of(lane, tried, spared, now)
 
     def _count(self) -> None:
-        """Count the slots anew after a node has changed."""
+        """Count anew after a node has changed."""
         self._seen = self._fleet.revision
-        slots = free = 0
+        slots = self._free = 0
+        self._in_flight = [0] * len(self._lanes)
         for node in self._fleet.candidates.values():
             slots += node.slots
-            free += max(0, node.slots - node.in_flight)
-        self._free = free
+            self._free += max(0, node.slots - node.in_flight)
+            if node in self._at_nodes:
+                for lane, tries in self._at_nodes[node].items():
+                    self._in_flight[lane] += tries
         self._most = [
             _ANY if percent == _ALL_PERCENT else max(1, slots * percent // 100)
             for percent in self._most_percent
         ]
+        self._kept = [min(self._reserved[lane], most) for lane, most in enumerate(self._most)]
+        self._unused = self._common = 0
+        for lane, in_flight in enumerate(self._in_flight):
+            self._unused += max(0, self._kept[lane] - in_flight)
+            self._common += max(0, in_flight - self._kept[lane])

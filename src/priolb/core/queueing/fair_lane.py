@@ -8,10 +8,12 @@ when that is known:
     ends:    start += took - estimate
     comes to an empty queue:  start = max(start, v)
 
-with v the lane's clock. So nobody saves up for later what it does not use, and of two tenants with requests
-in line neither gets more work done than the other, but for what is at the nodes at once. Sources: start-time
-fair queueing (Goyal, Vin and Cheng, 1996), with several in service SFQ(D) (Jin, Chase and Kaur, 2004); the
-correction is that of Kubernetes' API Priority and Fairness.
+with v the lane's clock, which goes back with that of a queue that waits: who comes is not to stand behind an
+estimate that was wrong. One request at most doubles the estimate, however long it took. So nobody saves up
+for later what it does not use, and of two tenants with requests in line neither gets more work done than the
+other, but for what is at the nodes at once. Sources: start-time fair queueing (Goyal, Vin and Cheng, 1996),
+with several in service SFQ(D) (Jin, Chase and Kaur, 2004); the correction is that of Kubernetes' API Priority
+and Fairness.
 
 Invariants:
   1. All tickets of a tenant that wait stand in one queue, in the order of arrival. When the first of them
@@ -268,8 +270,15 @@ class FairLane(Lane):
 
     def end(self, lease: Lease, took_s: float) -> None:
         queue, charged_s = self._charges.pop(lease)
-        self._estimate_s += (took_s - self._estimate_s) * (_GAIN if self._estimate_s else 1.0)
+        estimate_s = self._estimate_s
+        if estimate_s:
+            usual_s = min(took_s, estimate_s / _GAIN)
+            self._estimate_s = estimate_s + (usual_s - estimate_s) * _GAIN
+        else:
+            self._estimate_s = took_s
         self._set_start(queue, max(queue.floor, queue.start + took_s - charged_s))
+        if queue.turn and queue.start < self._clock_s:
+            self._clock_s = queue.start
 
     # Queues
 

@@ -50,7 +50,7 @@ def test_slots_that_are_kept_are_not_given_to_others() -> None:
     assert desk.may_start() == [True, False]
     desk.end(leases.pop())
     assert desk.may_start() == [True, True]
-    assert desk.shares.in_flight == [0, 1]
+    assert desk.shares.bounds().in_flight == [0, 1]
 
 
 def test_a_lane_that_uses_what_is_kept_for_it_keeps_nothing_else_from_others() -> None:
@@ -156,6 +156,54 @@ def test_a_slot_of_a_node_that_is_not_in_use_is_none_of_those_that_are_shared() 
     desk.end(lease)
     desk.begin(0)
     assert desk.may_start() == [False]
+
+
+def test_what_runs_on_a_node_that_leaves_takes_no_slot_from_its_lane_at_the_others() -> None:
+    """A stream or a WebSocket may last for hours there."""
+    desk = Desk(4, reserved=[4, 0, 0], most_percent=[100, 100, 50])
+    leaving = desk.nodes[0]
+    streams = [desk.begin(1), desk.begin(2), desk.begin(2)]
+    desk.add(4)
+    assert desk.may_start() == [True, True, True]
+    desk.fleet.cordon(leaving, 0.0)
+    assert desk.may_start() == [True, True, True]  # however many are kept, one is open to all
+    desk.begin(2)
+    assert desk.shares.bounds().in_flight == [0, 0, 1]
+    assert desk.may_start() == [True, False, False]
+    desk.end(streams.pop())
+    assert desk.shares.bounds().in_flight == [0, 0, 1]
+    desk.fleet.uncordon(leaving, 0.0)
+    assert desk.shares.bounds().in_flight == [0, 1, 2]
+    for lease in streams:
+        desk.end(lease)
+    assert desk.shares.bounds().in_flight == [0, 0, 1]
+
+
+def test_what_a_lane_may_not_have_is_not_kept_for_it() -> None:
+    desk = Desk(8, reserved=[6, 0], most_percent=[50, 100])
+    for _ in range(4):
+        desk.begin(1)
+    assert desk.may_start() == [True, False]
+    for _ in range(4):
+        desk.begin(0)
+    assert desk.may_start() == [False, False]
+    desk = Desk(8, reserved=[6, 0], most_percent=[50, 100])
+    for _ in range(4):
+        desk.begin(0)
+    assert desk.may_start() == [False, True]
+    for _ in range(3):
+        desk.begin(1)
+    assert desk.may_start() == [False, True]
+
+
+def test_nothing_is_remembered_of_nodes_where_nothing_runs() -> None:
+    desk = Desk(2, reserved=[0, 0])
+    leases = [desk.begin(0), desk.begin(1)]
+    desk.fleet.remove(desk.nodes[0], 0.0)
+    for lease in leases:
+        assert desk.shares._at_nodes
+        desk.end(lease)
+    assert desk.shares._at_nodes == {}
 
 
 def test_of_some_lanes_those_are_told_that_may_start_something() -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import pytest
+
 from priolb.core.nodes.node import Lease, NodeState
 from priolb.core.queueing.fair_lane import FairLane, TenantQueue
 from priolb.core.ticket import RUNNING, WAITING, Ticket
@@ -172,6 +174,28 @@ def test_an_estimate_that_was_too_high_is_given_back() -> None:
     assert desk.next().tenant == b"b"
     desk.lane.end(first, 0.5)
     assert desk.next().tenant == b"a"
+
+
+def test_who_comes_after_estimates_that_were_too_high_waits_no_longer_for_it() -> None:
+    """The lane's clock goes back with that of the queue that waits."""
+    desk = Desk()
+    desk.push("x")
+    assert desk.serve(1, {"x": 100.0}) == "x"
+    desk.push("a" * 20)
+    for lease in [desk.begin() for _ in range(8)]:
+        desk.lane.end(lease, 1.0)
+    desk.push("bbb")
+    assert desk.serve(6, {"a": 1.0, "b": 1.0}) == "ababab"
+
+
+def test_one_stream_of_hours_at_most_doubles_what_others_are_expected_to_take() -> None:
+    desk = Desk()
+    desk.push("xs")
+    assert desk.serve(2, {"x": 1.0, "s": 3600.0}) == "xs"
+    assert desk.lane._estimate_s == 1.9
+    desk.push("s")
+    assert desk.serve(1, {"s": 0.9}) == "s"
+    assert desk.lane._estimate_s == pytest.approx(1.8)
 
 
 def test_nothing_is_given_back_for_the_time_before_the_queue_was_last_empty() -> None:
