@@ -203,7 +203,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             and ticket.tries < self.max_tries
             and (repeatable or not outcome.sent)
         )
-        assert self.scheduler.may_retry(ticket, outcome, repeatable, self.now) is may_retry
+        assert self.scheduler.may_retry(lease, outcome, repeatable, self.now) is may_retry
         rest_s = 0.0
         if may_retry and all(each.node_id in tried | {lease.node.node_id} for each in self.usable()):
             repeats = ticket.tries - len(tried | {lease.node.node_id})

@@ -211,25 +211,24 @@ class Scheduler:
             self.fleet.free.release(node)
             ticket.state = ENDED
             return False
-        is_back = outcome.failed and self.may_retry(ticket, outcome, repeatable, now)
+        is_back = outcome.failed and self.may_retry(lease, outcome, repeatable, now)
         is_nobody = is_back and self._retries.is_nobody(
             outcome
         )  # before a verdict that makes the fleet panic
         self._end(lease, outcome, is_back, now)
         if is_back:
             ticket.note_failure(node.node_id, outcome.at_fault, _not_before(outcome, now))
-            self._retries.count(ticket, is_nobody)
-            if self._retries.put_back(ticket, now):
+            if self._retries.put_back(ticket, is_nobody, now):
                 return True
         ticket.state = ENDED
         return False
 
-    def may_retry(self, ticket: Ticket, outcome: Outcome, repeatable: bool, now: float) -> bool:
-        """Return whether `finished` would put the ticket back in line.
+    def may_retry(self, lease: Lease, outcome: Outcome, repeatable: bool, now: float) -> bool:
+        """Return whether `finished` would put the ticket of `lease` back in line.
 
-        It may still not do so, when only nodes are left that ask for a longer rest than the ticket has time.
+        It may still not do so, when the rest before the next try is longer than the ticket has time.
         """
-        return self._retries.allow(ticket, outcome, repeatable, now)
+        return self._retries.allow(lease, outcome, repeatable, now)
 
     def answering(self, lease: Lease, now: float) -> None:
         """Take note that the answer of a try has begun, and is a good one; it may take long to end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from priolb.errors import FramingError
-from priolb.http.fields import trailer_line
+from priolb.http.fields import tokens, trailer_line
 from priolb.http.framing import CHUNKED, UNTIL_CLOSE
 
 _MAX_SIZE_LINE_BYTES: Final = 256
@@ -80,11 +80,11 @@ class ChunkedReader(BodyReader):
         connection: the Connection field of the head, empty when there is none.
     """
 
-    __slots__ = ("_connection", "_line", "_remaining", "_state", "_trailer_bytes")
+    __slots__ = ("_line", "_nominated", "_remaining", "_state", "_trailer_bytes")
 
     def __init__(self, connection: bytes = b"") -> None:
         super().__init__()
-        self._connection = connection
+        self._nominated: set[bytes] = tokens(connection) if connection else set()
         self._state: int = _SIZE
         self._line: bytes = b""
         self._remaining: int = 0
@@ -132,7 +132,7 @@ class ChunkedReader(BodyReader):
             self.done = True
         else:
             self._trailer_bytes += len(line)
-            self.trailers += trailer_line(line[:-2], self._connection)
+            self.trailers += trailer_line(line[:-2], self._nominated)
 
 
 def body_reader(body_bytes: int, connection: bytes = b"") -> BodyReader:

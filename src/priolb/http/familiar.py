@@ -118,6 +118,8 @@ def learn(first: RequestHead, second: RequestHead) -> Familiar | None:
     key = name.lower()
     if not separator or name != other_name or not (_is_plain(value) and _is_plain(other_value)):
         return None
+    if b":" in name:
+        return None  # the name ends at its first colon, behind which no blank has to be
     if key in REQUEST_ROLES and key not in _LOOKED_AT:
         return None
     if sum([line.lower().startswith(key + b":") for line in lines]) != 1:

@@ -188,12 +188,12 @@ class FieldFinder:
         return b"" if found is None else found[1]
 
 
-def trailer_line(line: bytes, connection: bytes = b"") -> bytes:
+def trailer_line(line: bytes, nominated: set[bytes]) -> bytes:
     """Return a line of a trailer section as it travels on; empty for one that has no place there.
 
     Args:
         line: the line without its end.
-        connection: the Connection field of the head: what it nominates concerns one connection alone.
+        nominated: what Connection in the head names, in lower case: that concerns one connection alone.
 
     Raises:
         FramingError: it is no field.
@@ -202,7 +202,7 @@ def trailer_line(line: bytes, connection: bytes = b"") -> bytes:
     if found is None:
         raise FramingError("a trailer section with a malformed field")
     name = found[1].lower()
-    if name in _NOT_IN_TRAILERS or (connection and name in tokens(connection)):
+    if name in _NOT_IN_TRAILERS or name in nominated:
         return b""
     return b"%s: %s\r\n" % (found[1], found[2].strip(b" \t"))
 

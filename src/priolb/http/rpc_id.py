@@ -53,6 +53,6 @@ def _whole_number(body: bytes, start: int) -> bytes:
     stop, end = start, min(start + _MOST_DIGITS, len(body) - 1)
     while stop < end and _ZERO <= body[stop] <= _NINE:
         stop += 1
-    if body[stop] != _COMMA or (body[start] == _ZERO and stop > start + 1):
+    if stop == len(body) or body[stop] != _COMMA or (body[start] == _ZERO and stop > start + 1):
         return b""
     return body[start:stop]

@@ -16,8 +16,9 @@ _ITEM: Final = (
     rb'|"(?:[ !#-\[\]-~]|\\["\\])*"|%"(?:[ !#$&-~]|%[0-9a-f]{2})*"'
     rb"|[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*)"
 )
-_PARAMETERS: Final = rb"(?:; *" + _KEY + rb"(?:=" + _ITEM + rb")?)*"
-_LIST: Final = rb"\( *(?:" + _ITEM + _PARAMETERS + rb"(?: +" + _ITEM + _PARAMETERS + rb")*)? *\)"
+# Possessive, `*+`: else blanks without an end would be divided in every way, in time by the square of them.
+_PARAMETERS: Final = rb"(?:; *+" + _KEY + rb"(?:=" + _ITEM + rb")?)*"
+_LIST: Final = rb"\( *+(?:" + _ITEM + _PARAMETERS + rb"(?: +" + _ITEM + _PARAMETERS + rb")*)? *\)"
 _MEMBER: Final = re.compile(rb"(" + _KEY + rb")(?:=(" + _ITEM + rb"|" + _LIST + rb"))?" + _PARAMETERS)
 _COMMA: Final = re.compile(rb"[ \t]*,[ \t]*")
 

@@ -364,17 +364,26 @@ class Engine:
                 if item.lapses_at <= now:  # the lapse of one may have ended another
                     item.on_lapse(now)
             self.scheduler.advance(now)
-            for ticket in self.scheduler.take_expired(now):
-                assert isinstance(ticket, Exchange)
-                ticket.expire(Reason.DEADLINE, now)
-            for ticket, reason in self.scheduler.take_refused(now):
-                assert isinstance(ticket, Exchange)
-                ticket.expire(reason, now)
+            expired = [(ticket, Reason.DEADLINE) for ticket in self.scheduler.take_expired(now)]
+            self._tell(expired + self.scheduler.take_refused(now), now)
             self.pump(now)
         finally:
             for item in lapsed:  # the others have their turn, whatever is wrong with one
                 self._wheel.watch(item)
             self._set_alarm(min(self._wheel.next_at(), self.scheduler.next_deadline()))
+
+    def _tell(self, ended: list[tuple[Ticket, Reason]], now: float) -> None:
+        """Tell requests that wait no longer why; all of them, whatever is wrong with one."""
+        ended.reverse()
+        try:
+            while ended:
+                ticket, reason = ended.pop()
+                assert isinstance(ticket, Exchange)
+                ticket.expire(reason, now)
+        finally:
+            if ended:
+                ended.reverse()
+                self._loop.call_soon(self._tell, ended, now)
 
     async def close(self) -> None:
         """Let go of every node and of the timer."""

@@ -23,8 +23,8 @@ _INFO_BYTES: Final = 56
 _CLOSE: Final = 7
 _CLOSE_WAIT: Final = 8
 
-SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""Errors of the system that say nothing of the other side: there is no socket to be had."""
+SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+"""Errors of the system that say nothing of the other side: there is no socket, or no port for it."""
 
 # After so long a transport with TLS that is closed gives up what it has not sent, and the peer's goodbye. How
 # long these may take is for the connection to say, which knows whether its peer reads on: hence never.

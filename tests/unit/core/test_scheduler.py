@@ -326,7 +326,7 @@ def test_may_retry_tells_what_finished_will_do_and_changes_nothing(
     target = scheduler(node(1))
     (only,) = submit(target, "l1")
     lease = dispatch(target)
-    assert target.may_retry(only, outcome, repeatable, NOW) is is_back
+    assert target.may_retry(lease, outcome, repeatable, NOW) is is_back
     assert (only.state, only.tried, running(target), lease.state) == (RUNNING, frozenset(), 1, FIRST)
     assert target.finished(lease, outcome, repeatable, NOW) is is_back
     assert only.state == (WAITING if is_back else ENDED)
@@ -699,9 +699,54 @@ def test_a_rest_that_is_longer_than_the_time_of_a_ticket_is_the_end_of_it() -> N
     only = ticket("l1", NOW + 2.0)
     assert target.submit(only) is None
     lease = dispatch(target)
-    assert target.may_retry(only, asks_to_wait(2.0), True, NOW) is True
+    assert target.may_retry(lease, asks_to_wait(2.0), True, NOW) is False
     assert target.finished(lease, asks_to_wait(2.0), True, NOW) is False
     assert (only.state, target.queue.length) == (ENDED, 0)
+
+
+@pytest.mark.parametrize(
+    "other", ["untried", "backup", "tried", "asks for a shorter one", "asks for a longer one"]
+)
+def test_so_it_is_only_when_no_other_node_may_be_asked_before(other: str) -> None:
+    tier = int(other == "backup")
+    target = resting_scheduler(node(1), NodeState(2, "http://node-2", 1, True, tier=tier))
+    assert target.submit(ticket("l1", NOW + 2.0)) is None
+    lease = dispatch(target)
+    assert lease.node.node_id == 1
+    if other not in {"untried", "backup"}:
+        rest_s = {"asks for a shorter one": 1.0, "asks for a longer one": 3.0}.get(other, 0.0)
+        lease.ticket.note_failure(2, True, NOW + rest_s if rest_s else 0.0)
+    is_back = other != "asks for a longer one"
+    assert target.may_retry(lease, asks_to_wait(2.0), True, NOW) is is_back
+    assert target.finished(lease, asks_to_wait(2.0), True, NOW) is is_back
+
+
+def test_a_node_that_is_back_is_news_to_all_who_rest_whoever_goes_to_rest_meanwhile() -> None:
+    first, second = node(1, slots=2), node(2)
+    target = resting_scheduler(first, second)
+    target.fleet.set_healthy(second, False, "", NOW)
+    submit(target, "l1", "l2")
+    leases = [dispatch(target), dispatch(target)]
+    assert target.finished(leases[0], asks_to_wait(4.0), True, NOW) is True
+    target.fleet.set_healthy(second, True, "", NOW)
+    leases[1].ticket.tried = frozenset({2})
+    assert target.finished(leases[1], asks_to_wait(4.0), True, NOW) is True
+    assert pairs(target) == ["l1>2"]
+
+
+def test_a_request_that_decided_nothing_leaves_its_slot_to_who_rests() -> None:
+    first, probed = node(1), node(2)
+    target = resting_scheduler(first, probed)
+    probed.breaker.open(NOW - 10.0, 1.0, 1.0)
+    target.fleet.rest(probed, "x", NOW - 10.0)
+    target.advance(NOW)
+    submit(target, "l1", "l2")
+    leases = {lease.node.node_id: lease for lease in (dispatch(target), dispatch(target))}
+    assert target.finished(leases[1], asks_to_wait(4.0), True, NOW) is True
+    assert target.next_dispatch(NOW) is None
+    assert target.finished(leases[2], client_left(), True, NOW) is False
+    lease = dispatch(target)
+    assert (lease.ticket, lease.node) == (leases[1].ticket, probed)
 
 
 def test_who_rests_keeps_newcomers_from_starting_at_once_but_not_from_the_node() -> None:
@@ -839,11 +884,26 @@ def test_a_retry_that_there_is_no_budget_for_is_known_before() -> None:
     target = budgeted(100)
     submit(target, "l1")
     first = dispatch(target)
-    assert target.may_retry(first.ticket, answered(500), True, NOW) is True
+    assert target.may_retry(first, answered(500), True, NOW) is True
     assert fail(target, first) is True
     second = dispatch(target)
-    assert target.may_retry(second.ticket, answered(500), True, NOW) is False
+    assert target.may_retry(second, answered(500), True, NOW) is False
     assert fail(target, second) is False
+
+
+def test_a_retry_that_comes_to_nothing_costs_no_budget() -> None:
+    """The rest before it is longer than the request has time."""
+    budget = RetryBudget(100, 0.0, NOW)
+    target = Scheduler(new_queue(), RetryPolicy(9, 1.0, 1.0), budget=budget)
+    target.fleet.add(node(1), NOW)
+    assert target.submit(ticket("l1", NOW + 0.25)) is None
+    assert fail(target, dispatch(target)) is True
+    spent = budget._spent
+    second = dispatch(target)
+    assert target.submit(ticket("l2")) is None
+    assert target.may_retry(second, answered(500), True, NOW) is True
+    assert fail(target, second) is False
+    assert (spent, budget._spent) == (1.0, 1.0)
 
 
 def test_a_storm_cannot_multiply_the_load() -> None:

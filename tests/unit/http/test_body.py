@@ -5,6 +5,7 @@ import pytest
 from priolb.errors import FramingError
 from priolb.http.body import ChunkedReader, OpenReader, SizedReader, body_reader
 from priolb.http.framing import CHUNKED, UNTIL_CLOSE
+from support.steps import lines_run
 
 # Chunks
 
@@ -175,3 +176,12 @@ def test_a_body_without_a_length_has_no_end_of_its_own() -> None:
 )
 def test_each_length_has_its_reader(body_bytes: int, kind: type) -> None:
     assert type(body_reader(body_bytes)) is kind
+
+
+def test_what_connection_nominates_is_looked_through_once_however_many_trailers_there_are() -> None:
+    """A field of 60 KB before a trailer section of 16 KB held up the loop for seconds."""
+    few = ChunkedReader(b"X-Hop, " + b"a," * 10)
+    many = ChunkedReader(b"X-Hop, " + b"a," * 30_000)
+    trailers = b"0\r\n" + b"X: 1\r\nX-Hop: 2\r\n" * 500 + b"\r\n"
+    assert lines_run(lambda: many.feed(trailers)) == lines_run(lambda: few.feed(trailers))
+    assert few.trailers == many.trailers == b"X: 1\r\n" * 500

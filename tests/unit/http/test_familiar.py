@@ -57,6 +57,7 @@ def test_a_head_that_is_not_all_there_is_not_taken(size: int) -> None:
         pytest.param(["X: 1"], ["x: 2"], id="another spelling"),
         pytest.param(["X: 1"], ["X: a b"], id="not plain"),
         pytest.param(["X:1"], ["X:2"], id="no blank"),
+        pytest.param(['X:{"id": 1}'], ['X:{"id": 2}'], id="no blank but in the value"),
         pytest.param(["Content-Length: 1"], ["Content-Length: 2"], id="framing"),
         pytest.param(["X-High-Priority: true"], ["X-High-Priority: false"], id="lane"),
         pytest.param(["Via: a"], ["Via: b"], id="way"),

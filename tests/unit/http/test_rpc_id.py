@@ -48,6 +48,8 @@ def test_a_call_with_a_plain_id(body: bytes, found: bytes) -> None:
         b'{"jsonrpc":"2.0","id":1.5,"method":"m"}',
         b'{"jsonrpc":"2.0","id":,"method":"m"}',
         b'"method"{"jsonrpc":"2.0","id":',
+        b'{"jsonrpc":"2.0","id":',
+        b'{"jsonrpc":"2.0","id":1',
         b'{"jsonrpc":"2.0","id":12',
         b'{"jsonrpc":"2.0","id":1,"result":0}',
         b'{"method":"m","id":12345678901234567890}',

@@ -54,3 +54,9 @@ def test_a_value_that_is_none_counts_as_not_said(priority: bytes) -> None:
 def test_a_field_that_is_malformed_counts_as_not_there(priority: bytes) -> None:
     """RFC 9651, section 4.2: a field that cannot be parsed is ignored as a whole."""
     assert urgency_of(priority) == 3
+
+
+@pytest.mark.parametrize("start", [b"u=(", b"u=(a", b"u=(a;", b"u=1;"])
+def test_blanks_without_an_end_are_read_once(start: bytes) -> None:
+    """Read in every way they can be divided, this many would take a quarter of an hour."""
+    assert urgency_of(start + b" " * 1_000_000) == 3

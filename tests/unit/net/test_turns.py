@@ -13,6 +13,7 @@ from priolb.core.queueing.codel import CodelLane
 from priolb.core.queueing.discipline import FastHighLow, Weighted
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
+from priolb.core.ticket import Ticket
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
 from support.messages import ANSWER, POST, RETRY_AFTER, problem
@@ -245,6 +246,21 @@ def test_nobody_is_shed_who_has_a_slot() -> None:
         rig.engine._on_alarm()  # loops look at their timers before the end of the turn
         assert rig.counts()[:2] == (0, 2)
         assert serve_all(rig, node) == [b"200"] * 4
+
+
+def test_all_whose_time_is_over_are_told_whatever_is_wrong_with_one() -> None:
+    with Rig() as rig:
+        node = busy(rig, 1)
+        first = come(rig, 1)
+        assert rig.scheduler.submit(Ticket(LOW_PRIORITY, rig.clock(), rig.clock() + 5.0)) is None  # nobody's
+        clients = [*first, *come(rig, 2)]
+        rig.clock.now += 5.0 + TICK_S
+        with pytest.raises(AssertionError):
+            rig.engine._on_alarm()
+        rig.run()
+        assert [client.take()[9:12] for client in clients] == [b"504"] * 3
+        assert rig.counts()[0] == 0
+        node.connections[0].send(ANSWER)
 
 
 def test_a_node_that_is_found_well_by_the_start_of_an_answer_gets_more_at_once() -> None:

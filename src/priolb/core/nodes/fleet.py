@@ -432,6 +432,7 @@ class Fleet:
         while len(self._ejected) * 100 > self.policy.ejected_max_percent * len(self._fit):
             first = min(self._ejected.values(), key=_until)
             first.breaker.close(now)
+            self.joins += 1
             self.refresh(first, "needed: too few others are left", now)
 
     def _heed_weights(self) -> None:

@@ -168,6 +168,8 @@ class Judge:
             self._fleet.rest(node, "had no answer in time to the request that decided", now)
         elif outcome.source is Source.NODE and not (outcome.is_unproven or outcome.is_ours):
             self._fleet.restore(node, "answered the request that decided", now)
+        else:
+            self._fleet.joins += 1  # nothing is decided, and its one slot is free for another
 
     def _suspect(self, lease: Lease, outcome: Outcome, now: float) -> None:
         """Give a node that may hang no request for the slot of the lease before others have answered."""

@@ -12,6 +12,7 @@ from typing import Final
 
 from priolb.core.chance import Chance
 from priolb.core.nodes.fleet import Fleet
+from priolb.core.nodes.node import Lease
 from priolb.core.outcome import Outcome
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.retries.budget import RetryBudget
@@ -33,7 +34,7 @@ class Retries:
         budget: bounds retries over all requests, None for no bound.
         chance: spreads the rests.
 
-    `joins` is what `Fleet.joins` was when somebody was last woken, or went to rest.
+    `joins` is what `Fleet.joins` was when all who rested were last woken for it.
     """
 
     __slots__ = ("_budget", "_chance", "_fleet", "_policy", "_queue", "joins")
@@ -53,21 +54,24 @@ class Retries:
         self._chance = chance
         self.joins: int = 0
 
-    def allow(self, ticket: Ticket, outcome: Outcome, repeatable: bool, now: float) -> bool:
-        """Return whether a ticket may be tried again.
+    def allow(self, lease: Lease, outcome: Outcome, repeatable: bool, now: float) -> bool:
+        """Return whether the ticket of a lease may be tried again.
 
         Args:
-            ticket: the ticket.
-            outcome: how its try ended.
+            lease: the lease, whose ticket has taken no note of the end of this try yet.
+            outcome: how the try ended.
             repeatable: whether sending the request twice is safe by its method.
             now: monotonic seconds.
         """
+        ticket = lease.ticket
         if now >= ticket.start_by:
             return False
         if self.is_nobody(outcome):
             return self._policy.allows(ticket.tries - 1, repeatable, outcome)
-        return self._policy.allows(ticket.tries, repeatable, outcome) and (
-            self._budget is None or self._budget.has_one(self._queue.accepted, now)
+        return (
+            self._policy.allows(ticket.tries, repeatable, outcome)
+            and (self._budget is None or self._budget.has_one(self._queue.accepted, now))
+            and (not outcome.retry_after_s or self._has_time(lease, now + outcome.retry_after_s, now))
         )
 
     def is_nobody(self, outcome: Outcome) -> bool:
@@ -76,15 +80,23 @@ class Retries:
             return not outcome.sent
         return outcome.is_absence and not self._fleet.is_panicking
 
-    def count(self, ticket: Ticket, is_nobody: bool) -> None:
-        """Count a retry; where nobody was there, the try has been none."""
+    def put_back(self, ticket: Ticket, is_nobody: bool, now: float) -> bool:
+        """Put a ticket back in line; False when it would have to rest for longer than it has time.
+
+        Args:
+            ticket: the ticket.
+            is_nobody: whether nobody was there: then the try has been none, and the next one is no retry.
+            now: monotonic seconds.
+        """
         if is_nobody:
             ticket.tries -= 1
-        elif self._budget is not None:
+        is_back = self._return(ticket, now)
+        if is_back and not is_nobody and self._budget is not None:
             self._budget.spend()
+        return is_back
 
-    def put_back(self, ticket: Ticket, now: float) -> bool:
-        """Put a ticket back in line; False when it would have to rest for longer than it has time."""
+    def _return(self, ticket: Ticket, now: float) -> bool:
+        """Put a ticket back in line, to be served at once or after a rest, if it has the time."""
         tried, fleet = ticket.tried, self._fleet
         if fleet.is_every_one_in(tried) and fleet.backup_for(tried, is_free=True) is None:
             until = now + self._policy.rest_s(ticket.tries - len(tried), self._chance)
@@ -112,9 +124,24 @@ class Retries:
         self._fleet.has_news = True  # perhaps there are more of them
 
     def _rest(self, ticket: Ticket, until: float) -> None:
-        self.joins = self._fleet.joins  # those that are here are no news to it
+        if self.joins != self._fleet.joins:
+            self.wake_for_joins()  # those that are here are no news to it, but to who rests already
         self._queue.rest(ticket, until)
         self._fleet.has_news = True
+
+    def _has_time(self, lease: Lease, askable_at: float, now: float) -> bool:
+        """Return whether a node may get a ticket in time, if that of its lease may only at `askable_at`."""
+        ticket, fleet = lease.ticket, self._fleet
+        tried = ticket.tried | {lease.node.node_id}
+        if not fleet.is_every_one_in(tried) or fleet.backup_for(tried, is_free=False) is not None:
+            return True
+        not_before = {} if ticket.not_before is None else ticket.not_before
+        others = [
+            not_before.get(node_id, now)
+            for node_id in ticket.tried
+            if node_id in fleet.candidates and node_id != lease.node.node_id
+        ]
+        return min([askable_at, *others]) < ticket.start_by
 
     def _askable_at(self, ticket: Ticket, now: float) -> float:
         """Return when the first of the usable nodes may get a ticket again, monotonic seconds."""

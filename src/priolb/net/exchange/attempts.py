@@ -131,7 +131,9 @@ class Attempts(Ticket):
         """Return whether there may be a better answer than that of a try which ended so."""
         if self._second is not None and self._second.is_running:
             return True
-        return self._engine.scheduler.may_retry(self, outcome, self._is_repeatable, now)
+        lease = self._lease
+        assert lease is not None
+        return self._engine.scheduler.may_retry(lease, outcome, self._is_repeatable, now)
 
     def _note_answering(self, now: float) -> None:
         """Take note that the answer of a try is a good one, though it may take long to come."""

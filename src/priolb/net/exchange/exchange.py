@@ -217,8 +217,11 @@ class Exchange(Attempts, AnswerSink):
         self._connection = None
         outcome = self.outcome_of(head, body)
         if outcome.failed and self._may_go_on(outcome, now):
-            self._keep_answer(head, body)
+            before = self._fallback
+            self._fallback = (head, body, self._backend.told_name)
             self._end_try(outcome, now)
+            if len(body) > MAX_KEPT_ANSWER_BYTES and self._client.awaits(self):
+                self._fallback = before  # there will be another one
         else:
             self._write(head, len(body), body, now)
             self._complete(outcome, now)
@@ -230,7 +233,7 @@ class Exchange(Attempts, AnswerSink):
             else:
                 self._begin_answer(head, body_bytes, now)
                 self._note_answering(now)
-        elif self._may_go_on(Outcome(Source.NODE, Phase.HEAD, None, head.status, True, False), now):
+        elif self._may_go_on(self.outcome_of(head, b""), now):
             self._held = HeldAnswer(head, body_bytes, is_failing=True)
             assert self._connection is not None
             self._connection.limit_body(self.try_until(self._try_at))
@@ -250,9 +253,7 @@ class Exchange(Attempts, AnswerSink):
             assert self._connection is not None
             self._connection.abort()
             self._connection = None
-            self._end_try(
-                Outcome(Source.NODE, Phase.BODY, None, held.head.status, True, False), self._engine.clock()
-            )
+            self._end_try(self.outcome_of(held.head, b""), self._engine.clock())
 
     def on_end(self, trailers: bytes, now: float) -> None:
         self._connection = None
@@ -402,10 +403,6 @@ class Exchange(Attempts, AnswerSink):
         stream = self._stream
         assert stream is not None
         self._client.write(chunk(data) if stream.is_chunked else data)
-
-    def _keep_answer(self, head: ResponseHead, body: bytes) -> None:
-        if len(body) <= MAX_KEPT_ANSWER_BYTES:
-            self._fallback = (head, body, self._backend.told_name)
 
     def _deliver_fallback(self, now: float) -> None:
         assert self._fallback is not None

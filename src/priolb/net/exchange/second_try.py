@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from priolb.core.nodes.node import Lease
-from priolb.core.outcome import GIVEN_UP, Outcome, Phase, Source, answered
+from priolb.core.outcome import GIVEN_UP, Outcome, Phase, Source
 from priolb.core.timers import Lapsing
 from priolb.errors import Reason
 from priolb.http.messages import ResponseHead
@@ -110,7 +110,7 @@ class SecondTry(Lapsing, AnswerSink):
         if head.status >= 400:
             assert self.connection is not None
             self.connection.abort()
-            self._fail(answered(head.status, False), now)
+            self._fail(self._exchange.outcome_of(head, b""), now)
         elif self._exchange.may_be_node_error(head, body_bytes):
             self.held = HeldAnswer(head, body_bytes, is_failing=False)
         else:

@@ -94,6 +94,7 @@ class FrontConnection(Reception):
             self.lapses_at = inf
             if self._state == PASSING and not self._is_paused:
                 self._expect_body()
+            self._look_later()
             self._exchange.resume(self._engine.clock())
         elif self._state == BUSY:
             self.lapses_at = inf
@@ -230,6 +231,7 @@ class FrontConnection(Reception):
         if not self._writing_paused:
             self.lapses_at = inf
         self._pause_reading()
+        self._look_later()
 
     def read_body_on(self) -> None:
         """Read more of the body."""

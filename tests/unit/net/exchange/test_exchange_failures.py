@@ -113,6 +113,48 @@ def test_a_failing_answer_of_64_kb_is_kept() -> None:
         assert client.take() == answer_at_client(body, status=b"500 Broken")
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_failing_answer_over_64_kb_is_given_when_its_node_wants_a_longer_rest_than_there_is_time(
+    is_whole: bool,
+) -> None:
+    body = b"x" * 65537
+    head = b"HTTP/1.1 503 Busy\r\nRetry-After: 60\r\nContent-Length: 65537\r\n\r\n"
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(head + body if is_whole else head)
+        if not is_whole:
+            call.send(body)
+        rig.run()
+        answer = client.take()
+        assert (answer[:17], answer[-65541:]) == (b"HTTP/1.1 503 Busy", b"\r\n\r\n" + body)
+        assert b"\r\nRetry-After: 60\r\n" in answer
+        assert call.take() == POST_AT_NODE
+        assert rig.notes.take("completed") == [("completed", b"", 503, "http://node-1", 1)]
+
+
+@pytest.mark.parametrize("how", ["short", "whole", "in parts"])
+def test_a_node_that_asks_for_a_pause_gets_it_however_long_its_answer_is(how: str) -> None:
+    size = 4 if how == "short" else 65537
+    head, body = b"HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: %d\r\n\r\n" % size, b"x" * size
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        assert call.take() == POST_AT_NODE
+        call.send(head if how == "in parts" else head + body)
+        if how == "in parts":
+            call.send(body)
+        rig.advance(1.9)
+        assert (rig.counts()[:2], call.take()) == ((1, 0), b"")
+        rig.advance(0.2)
+        again = node.connections[-1]
+        assert again.take() == POST_AT_NODE
+        again.send(ANSWER)
+        assert client.take().startswith(b"HTTP/1.1 200 OK")
+
+
 def test_a_failing_answer_in_parts_that_grows_over_64_kb_is_dropped_with_its_connection() -> None:
     with Rig() as rig:
         first, second, client = rig.node(), rig.node(), rig.client()
@@ -183,17 +225,20 @@ def test_a_node_that_refuses_the_connection_is_down_and_another_is_tried() -> No
         ]
 
 
-def test_that_there_is_no_socket_left_costs_a_try_and_says_nothing_of_the_node() -> None:
+@pytest.mark.parametrize(
+    ("code", "words"), [(24, "Too many open files"), (99, "Cannot assign requested address")]
+)
+def test_that_there_is_no_socket_left_costs_a_try_and_says_nothing_of_the_node(code: int, words: str) -> None:
+    """Or none with a port of its own: those of connections that have ended are not free at once."""
     with Rig(max_tries=2) as rig:
         node, client = rig.node(), rig.client()
-        node.fault = OSError(24, "Too many open files")
+        node.fault = OSError(code, words)
         client.send(POST)
         rig.run()
         assert client.take() == problem(b"503 Service Unavailable", "no socket left", RETRY_AFTER)
         assert (node.attempts, node.state.status.value, node.state.record.failed) == (2, "up", 0)
         assert rig.notes.take("node_failed") == [
-            ("node_failed", b"", "http://node-1", "no_socket", "Too many open files", tries)
-            for tries in (1, 2)
+            ("node_failed", b"", "http://node-1", "no_socket", words, tries) for tries in (1, 2)
         ]
         node.fault = None
         client.send(POST)

@@ -411,6 +411,23 @@ def test_when_both_fail_what_a_node_said_is_not_lost() -> None:
         assert answer.startswith(b"HTTP/1.1 500 Broken\r\n") and answer.endswith(b"\r\n\r\noops")
 
 
+@pytest.mark.parametrize("how", ["whole", "in parts"])
+def test_a_node_whose_second_try_asks_for_a_pause_gets_it(how: str) -> None:
+    head = b"HTTP/1.1 503 Busy\r\nRetry-After: %d\r\nContent-Length: 4\r\n\r\n"
+    with Rig(hedging=hedging()) as rig:
+        client, first, second = hedged(rig)
+        assert second.take() == AT_SECOND
+        second.send(head % 2 + b"oops" if how == "whole" else head % 2)
+        first.take()
+        first.send(head % 1 + b"oops")
+        rig.advance(0.9)
+        assert (rig.counts()[:2], first.take(), second.take()) == ((1, 0), b"", b"")
+        rig.advance(0.2)
+        assert first.take() == POST_AT_NODE
+        first.send(ANSWER)
+        assert client.take().startswith(b"HTTP/1.1 200 OK")
+
+
 def test_when_both_fail_a_third_node_is_tried() -> None:
     with Rig(hedging=hedging()) as rig:
         client, first, second = hedged(rig)

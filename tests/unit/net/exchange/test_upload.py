@@ -101,6 +101,22 @@ def test_a_client_that_is_held_while_it_rests_is_not_read_on_at_the_end_of_the_t
         client.break_off()
 
 
+@pytest.mark.parametrize("state", [RESET, CLOSE_WAIT])
+def test_a_client_that_leaves_while_its_node_does_not_read_is_gone_within_a_second(state: int) -> None:
+    with rig() as rig_:
+        _, client, call = begun(rig_, 1_000_000)
+        call.stop_reading()
+        client.send(b"x" * (HIGH_WATER_BYTES + 1))
+        assert not client.is_reading()
+        rig_.advance(1.5)
+        assert rig_.counts() == (0, 1, 0)
+        client.leave_unnoticed(state)
+        rig_.advance(1.1)
+        assert rig_.counts() == (0, 0, 0)
+        assert call.was_aborted
+        assert rig_.notes.take("node_failed") == []
+
+
 # How long it is waited for
 
 IN_A_SECOND = CHUNKED.replace(HOST, HOST + b"X-Request-Timeout: 1\r\n")

@@ -132,6 +132,24 @@ def test_a_client_that_leaves_while_too_much_waits_to_be_read_on_is_gone_within_
         assert client.is_lost and call.was_aborted
 
 
+def test_so_it_is_when_it_has_read_an_answer_slowly_before() -> None:
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.stop_reading()
+        client.send(GET % 1)
+        call = node.accept()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100001\r\n\r\n" + b"x" * 100_000)
+        client.send(POST * 1500)
+        assert not client.is_reading()
+        client.read(200_000)
+        rig.run()
+        assert not client.is_reading(), "the answer is not complete, and too much still waits"
+        client.leave_unnoticed(RESET)
+        rig.advance(1.1)
+        assert rig.counts() == (0, 0, 0)
+        assert client.is_lost and call.was_aborted
+
+
 def test_a_client_that_does_not_read_its_answers_is_not_read_beyond_64_kb() -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()
