@@ -414,7 +414,7 @@ def test_a_lane_is_overtaken_for_ever_by_those_that_are_said_to(
     for _ in range(10):
         queue.push(Ticket(other, 1.0, inf))
         is_starved = is_starved and queue.pop() is not new
-    assert is_starved is (other in queue.overtaking(lane))
+    assert is_starved is (other in queue.overtaking(new))
 
 
 @given(

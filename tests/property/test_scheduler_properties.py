@@ -132,8 +132,9 @@ class SchedulerMachine(RuleBasedStateMachine):
     def arrive_one(self, lane: int) -> None:
         ticket = Ticket(lane, self.now, self.now + WAIT_S)
         nodes = self.free()
+        is_for_others = bool(self.waiting) and (self.has_joined or any(map(self.nodes_for, self.waiting)))
         lease = self.scheduler.start_at_once(ticket, self.now)
-        assert (lease is not None) is (not self.waiting and bool(nodes))
+        assert (lease is not None) is (bool(nodes) and not is_for_others)
         if lease is not None:
             assert lease.ticket is ticket
             self.accepted.append(ticket)
@@ -219,6 +220,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             self.waiting.append(ticket)
             self.waiting.sort(key=lambda each: each.sequence)
             if rest_s:
+                self.notice_joins()
                 self.resting[ticket] = self.now + rest_s
         else:
             assert ticket.state == ENDED

@@ -116,6 +116,10 @@ class Outcome:
             source is Source.NODE and phase is Phase.CONNECT and reason is Reason.NODE_UNREACHABLE
         )
 
+    def not_before(self, now: float) -> float:
+        """Return when its node wants the request again, monotonic seconds; 0 when it did not say."""
+        return now + self.retry_after_s if self.retry_after_s else 0.0
+
     @property
     def failure(self) -> str:
         """How a failed try failed, in one word of a few: the metric label."""

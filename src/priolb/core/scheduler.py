@@ -58,7 +58,8 @@ class Scheduler:
         admission: who may get in line; None for all as long as there is room in their lane.
         shares: bounds and accounts of the slots that lanes have, None for none; of the same fleet.
 
-    `preemption` says whose slots may be taken for better requests, None for nobody's.
+    `preemption` says whose slots may be taken for better requests, None for nobody's; `may_refuse` whether
+    somebody in line may ever be refused before its time.
     """
 
     __slots__ = (
@@ -73,6 +74,7 @@ class Scheduler:
         "admission",
         "fleet",
         "hedging",
+        "may_refuse",
         "preemption",
         "queue",
     )
@@ -100,6 +102,7 @@ class Scheduler:
         self.preemption: Preemption | None = None if shares is None else shares.preemption
         self._advice: list[RetryAdvice] = [RetryAdvice(chance) for _ in queue.lanes]
         self._shedding: list[CodelLane] = [lane for lane in queue.lanes if isinstance(lane, CodelLane)]
+        self.may_refuse: bool = admission is not None or len(self._shedding) > 0
         self._expired: deque[Ticket] = deque()
         self._has_more: bool = False  # whether a call had no time for all, and nobody else is due at once
 
@@ -112,9 +115,12 @@ class Scheduler:
     # Tickets
 
     def start_at_once(self, ticket: Ticket, now: float) -> Lease | None:
-        """Reserve a slot for a new ticket when nobody waits and a node is free; else None: `submit` it."""
+        """Reserve a slot for a new ticket that nobody who waits may have; None for no such slot: `submit` it.
+
+        So it is not held against any limit: it need not wait.
+        """
         queue, free = self.queue, self.fleet.free
-        if queue.length or not free.length:
+        if not free.length or (queue.length and self._has_somebody_for_free()):
             return None
         if self._is_picky:
             return self._start_if_allowed(ticket, now)
@@ -126,6 +132,8 @@ class Scheduler:
         """Return why `submit` would refuse a new ticket, or None."""
         if not self.fleet.nodes:
             return Reason.NO_NODES
+        if self._is_open(ticket.lane):
+            return None
         reason = None if self.admission is None else self.admission.refusal(ticket)
         if reason is None and not self.queue.lanes[ticket.lane].has_room(ticket.body_bytes, ticket.tenant):
             reason = Reason.QUEUE_FULL
@@ -141,6 +149,7 @@ class Scheduler:
             and self.admission is None
             and len(self.fleet.nodes) > 0
             and not self.queue.lanes[lane].has_room(body_bytes, tenant)
+            and not self._is_open(lane)
         )
 
     def retry_after_s(self, lane: int, ticket: Ticket | None, now: float) -> int:
@@ -212,12 +221,11 @@ class Scheduler:
             ticket.state = ENDED
             return False
         is_back = outcome.failed and self.may_retry(lease, outcome, repeatable, now)
-        is_nobody = is_back and self._retries.is_nobody(
-            outcome
-        )  # before a verdict that makes the fleet panic
+        # Before a verdict that makes the fleet panic
+        is_nobody = is_back and self._retries.is_nobody(outcome)
         self._end(lease, outcome, is_back, now)
         if is_back:
-            ticket.note_failure(node.node_id, outcome.at_fault, _not_before(outcome, now))
+            ticket.note_failure(node.node_id, outcome.at_fault, outcome.not_before(now))
             if self._retries.put_back(ticket, is_nobody, now):
                 return True
         ticket.state = ENDED
@@ -274,7 +282,7 @@ class Scheduler:
         is_open = ticket.state == RUNNING
         self._end(lease, outcome, is_open, now)
         if outcome.failed and is_open:
-            ticket.note_failure(lease.node.node_id, outcome.at_fault, _not_before(outcome, now))
+            ticket.note_failure(lease.node.node_id, outcome.at_fault, outcome.not_before(now))
 
     # Slots taken from others
 
@@ -362,14 +370,8 @@ class Scheduler:
         return min(due, self.next_preemption())
 
     def next_preemption(self) -> float:
-        """Return when somebody who waits can take a slot from another, monotonic seconds; infinity for never.
-
-        That is when the next token comes. Who waits though there is one waits for something else.
-        """
-        preemption, lanes = self.preemption, self.queue.lanes
-        if preemption is None or not any(lanes[lane].length for lane in preemption.lanes):
-            return inf
-        return preemption.next_token_at()
+        """Return when somebody who waits can take a slot from another; see `Preemption.next_at`."""
+        return inf if self.preemption is None else self.preemption.next_at(self.queue.lanes)
 
     def next_refusal(self) -> float:
         """Return when to call `take_refused` next, in monotonic seconds; infinity for never."""
@@ -381,6 +383,26 @@ class Scheduler:
         return due
 
     # Slots
+
+    def _is_open(self, lane: int) -> bool:
+        """Return whether a new ticket of `lane` would start at once, whoever waits."""
+        return (
+            self.fleet.free.length > 0
+            and (self._shares is None or self._shares.may_start(lane))
+            and not (self.queue.length and self._has_somebody_for_free())
+        )
+
+    def _has_somebody_for_free(self) -> bool:
+        """Return whether somebody who waits may have a free slot.
+
+        Mostly that is so: who waits is to be dispatched at the end of this turn. If not, all rest, have tried
+        the nodes that are free, or have as many slots as their lanes may have.
+        """
+        if self._retries.joins != self.fleet.joins:
+            return True  # who rests may have it, perhaps
+        queue, shares = self.queue, self._shares
+        among = queue.occupied if shares is None else shares.open_among(queue.occupied)
+        return queue.has_one(self._has_node_for, among)
 
     def _expire(self, ticket: Ticket) -> None:
         """Let go of a ticket that is not in line any more and may not start, whose `start_by` has passed."""
@@ -476,8 +498,3 @@ class Scheduler:
             # All usable nodes were tried, or are too slow: one of a later tier, or else the same one again.
             node = fleet.backup_for(passed, is_free=True) or fleet.free.best(avoided, ticket)
         return node
-
-
-def _not_before(outcome: Outcome, now: float) -> float:
-    """Return when a node that has failed a request wants it again, monotonic seconds; 0 if it did not say."""
-    return now + outcome.retry_after_s if outcome.retry_after_s else 0.0

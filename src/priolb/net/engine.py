@@ -9,7 +9,7 @@ from typing import Final
 
 from priolb.core.byte_budget import ByteBudget
 from priolb.core.instrument import Instrument
-from priolb.core.nodes.node import NodeState
+from priolb.core.nodes.node import Lease, NodeState
 from priolb.core.nodes.status import NodeChange
 from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import Ticket
@@ -164,26 +164,38 @@ class Engine:
     # Requests
 
     def submit(self, exchange: Exchange) -> None:
-        """Start a request at once when a node is free and nobody waits, else put it in line."""
+        """Start a request at once when a node is free that nobody waits for, else put it in line."""
         scheduler, now = self.scheduler, exchange.enqueued_at
         queue = scheduler.queue
         lease = scheduler.start_at_once(exchange, now)
-        if lease is not None:
-            self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, now, queue)
-            exchange.begin(lease, self.backends[lease.node], now)
-            return
-        if scheduler.admission is not None:
-            self.catch_up(now)  # who estimates waits takes it that no slot is free while somebody waits
-        reason = scheduler.submit(exchange)
-        if reason is Reason.QUEUE_FULL and self.catch_up(now):
+        if lease is None:
+            lease = self._put_in_line(exchange, now)
+            if lease is None:
+                return
+        self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, now, queue)
+        exchange.begin(lease, self.backends[lease.node], now)
+
+    def _put_in_line(self, exchange: Exchange, now: float) -> Lease | None:
+        """Put a request in line, or refuse it; return its lease when it can start, now that others have."""
+        scheduler, queue = self.scheduler, self.scheduler.queue
+        # Who estimates waits takes it that no slot is free for who waits; nor shall these fill a lane.
+        reason = scheduler.submit(exchange) if scheduler.admission is None else Reason.QUEUE_FULL
+        if reason is Reason.QUEUE_FULL:
+            if self.catch_up(now):
+                lease = scheduler.start_at_once(exchange, now)
+                if lease is not None:
+                    return lease
             reason = scheduler.submit(exchange)
         if reason is not None:
             exchange.refuse(reason)
-            return
+            return None
         exchange.size_at_start = queue.lanes[exchange.lane].length
         self.instrument.queued(exchange.request_id, exchange.lane, exchange.payload_bytes, now, queue)
-        self.wake_by(min(exchange.start_by, scheduler.next_refusal()))
+        self.wake_by(exchange.start_by)
+        if scheduler.may_refuse:
+            self.wake_by(scheduler.next_refusal())
         self.pump_later()
+        return None
 
     def refusal(self, lane: int, tenant: bytes, body_bytes: int, timeout_s: float) -> Reason | None:
         """Return why a request would be refused now whose body is still to come; None when it would not.

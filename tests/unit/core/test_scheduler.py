@@ -10,6 +10,7 @@ from priolb.core.nodes.policy import HealthPolicy
 from priolb.core.nodes.status import NodeStatus
 from priolb.core.outcome import Outcome, Phase, Source
 from priolb.core.overload.admission import AdmissionControl
+from priolb.core.queueing.classify import LOW_PRIORITY
 from priolb.core.queueing.discipline import Weighted
 from priolb.core.queueing.lanes import Lane
 from priolb.core.queueing.queue import PriorityQueue
@@ -94,16 +95,21 @@ def test_a_new_ticket_starts_at_once_when_nobody_waits_and_a_node_is_free() -> N
     assert (only.in_flight, running(target), target.queue.length) == (1, 1, 0)
 
 
-def test_a_new_ticket_does_not_start_before_those_that_wait() -> None:
-    """Not even when a node is free that the one who waits has to leave to others."""
+def test_a_new_ticket_does_not_start_before_those_that_wait_for_the_same_slot() -> None:
     target = scheduler(node(1), node(2))
-    submit(target, "l1", "l2")
-    failing, _busy = dispatch(target), dispatch(target)
-    assert fail(target, failing) is True
-    assert target.next_dispatch(NOW) is None
+    submit(target, "l1", "l2", "l3")
+    failing, busy = dispatch(target), dispatch(target)
+    succeed(target, busy)
     newcomer = ticket("f1")
     assert target.start_at_once(newcomer, NOW) is None
     assert (newcomer.state, newcomer.sequence) == (NEW, 0)
+    assert pairs(target) == ["l3>2"]
+    assert fail(target, failing) is True
+    # The one who waits has to leave the node that is free to others.
+    assert target.next_dispatch(NOW) is None
+    lease = target.start_at_once(newcomer, NOW)
+    assert lease is not None and lease.node.node_id == 1
+    assert (newcomer.state, newcomer.sequence) == (RUNNING, 4)
 
 
 def test_a_new_ticket_does_not_start_while_every_slot_is_taken() -> None:
@@ -749,15 +755,32 @@ def test_a_request_that_decided_nothing_leaves_its_slot_to_who_rests() -> None:
     assert (lease.ticket, lease.node) == (leases[1].ticket, probed)
 
 
-def test_who_rests_keeps_newcomers_from_starting_at_once_but_not_from_the_node() -> None:
+def test_who_rests_fills_no_lane_against_who_can_start() -> None:
+    target = scheduler(node(1, slots=2), node(2), limits=(0, 0, 1))
+    target.fleet.set_healthy(target.fleet.nodes[2], False, "", NOW)
+    submit(target, "l1")
+    assert target.finished(dispatch(target), asks_to_wait(4.0), True, NOW) is True
+    assert target.next_dispatch(NOW) is None
+    assert target.refusal(ticket("l2")) is None
+    assert not target.is_full(LOW_PRIORITY, 0, b"")
+    leases = [target.start_at_once(ticket("l2"), NOW), target.start_at_once(ticket("l3"), NOW)]
+    assert [lease is not None for lease in leases] == [True, True]
+    assert target.start_at_once(ticket("l4"), NOW) is None
+    assert target.refusal(ticket("l4")) is Reason.QUEUE_FULL
+    assert target.is_full(LOW_PRIORITY, 0, b"")
+    assert target.submit(ticket("l4")) is Reason.QUEUE_FULL
+    # A node that joins is for who rests, and not for who comes.
+    target.fleet.set_healthy(target.fleet.nodes[2], True, "", NOW)
+    assert target.start_at_once(ticket("l5"), NOW) is None
+    assert pairs(target) == ["l1>2"]
+
+
+def test_who_rests_keeps_newcomers_neither_from_the_node_nor_from_starting_at_once() -> None:
     target = resting_scheduler(node(1))
     submit(target, "l1")
     for _ in range(2):
         assert fail(target, dispatch(target)) is True
-    newcomer = ticket("l2")
-    assert target.start_at_once(newcomer, NOW) is None
-    assert target.submit(newcomer) is None
-    assert pairs(target) == ["l2>1"]
+    assert target.start_at_once(ticket("l2"), NOW) is not None
 
 
 def test_a_ticket_remembers_who_failed_it_and_whose_fault_that_seems_to_be() -> None:

@@ -248,6 +248,27 @@ def test_nobody_is_shed_who_has_a_slot() -> None:
         assert serve_all(rig, node) == [b"200"] * 4
 
 
+@pytest.mark.parametrize("queue_max", [0, 1])
+def test_who_comes_when_nobody_may_have_a_slot_that_is_free_starts_though_the_line_is_full(
+    queue_max: int,
+) -> None:
+    """Who waits has failed on that node, and rests; and there was another, whom the slot was for."""
+    with Rig(lane_limits=(0, 0, 0 if queue_max else 1), queue_max=queue_max) as rig:
+        node = rig.node(slots=2)
+        [resting, running] = come(rig, 2)
+        rig.run()
+        first = node.connections[0]
+        read(first, b"HTTP/1.1 503 Busy\r\nRetry-After: 4\r\nContent-Length: 0\r\n\r\n")
+        rig.run()
+        assert rig.counts()[:2] == (1, 1)
+        newcomers = come(rig, 2)
+        rig.run()
+        assert rig.counts()[:2] == (1, 2)
+        assert [each.take()[9:12] for each in (resting, running, *newcomers)] == [b"", b"", b"", b"503"]
+        rig.advance(4 + TICK_S)
+        serve_all(rig, node)
+
+
 def test_all_whose_time_is_over_are_told_whatever_is_wrong_with_one() -> None:
     with Rig() as rig:
         node = busy(rig, 1)

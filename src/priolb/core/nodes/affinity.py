@@ -33,8 +33,10 @@ _PLACES_AT_ONCE: Final = 10 * POINTS
 _ID_BITS: Final = 32
 _ID_MASK: Final = (1 << _ID_BITS) - 1
 
-# The expected number of places passed over is constant; a key that finds no room for so long goes anywhere.
-_STEPS_MAX: Final = 32
+# The expected number of places without room is constant; a key that finds no room at so many goes anywhere.
+_FULL_MAX: Final = 32
+# Nor does it pass over more than this, even if hardly one of them is of a node that can serve.
+_STEPS_MAX: Final = 1024
 
 
 class Affinity(Selection):
@@ -67,7 +69,7 @@ class Affinity(Selection):
         self._factor = factor
         self._shares: dict[NodeState, int] = {}  # weights, 0 for those who cannot serve now
         self._weight: int = 0  # of those who can
-        self._in_flight: int = 0
+        self._in_flight: int = 0  # at those
         self._ring: list[int] = []
         self._nodes: dict[int, NodeState] = {}  # by id, those who have places or are to have some
         self._placed: dict[NodeState, int] = {}  # how many places each of them has
@@ -93,12 +95,12 @@ class Affinity(Selection):
 
     def reserve(self, node: NodeState) -> None:
         self._base.reserve(node)
-        self._in_flight += 1
+        self._in_flight += self._shares.get(node, 0) > 0
         self.length = self._base.length
 
     def release(self, node: NodeState) -> None:
         self._base.release(node)
-        self._in_flight -= 1
+        self._in_flight -= self._shares.get(node, 0) > 0
         self.length = self._base.length
 
     def observe(self, node: NodeState, latency_s: float, now: float) -> None:
@@ -113,7 +115,9 @@ class Affinity(Selection):
 
     def _share(self, node: NodeState, weight: int) -> None:
         """Take note of the weight of `node` among those who can serve, 0 when it cannot."""
-        self._weight += weight - self._shares.get(node, 0)
+        before = self._shares.get(node, 0)
+        self._weight += weight - before
+        self._in_flight += node.in_flight * ((weight > 0) - (before > 0))
         self._shares[node] = weight
 
     def _owner(self, key: bytes, tried: frozenset[int]) -> NodeState | None:
@@ -123,10 +127,14 @@ class Affinity(Selection):
         count = len(ring)
         start = bisect_left(ring, _hash(key) << _ID_BITS)
         share = self._factor * (self._in_flight + 1) / self._weight
+        full = 0
         for step in range(min(count, _STEPS_MAX)):
             node = nodes[ring[(start + step) % count] & _ID_MASK]
             if node.is_free and node.node_id not in tried and node.in_flight < ceil(share * node.weight):
                 return node
+            full += node.usable
+            if full == _FULL_MAX:
+                break
         return None
 
     def _weigh(self, node: NodeState, weight: int) -> None:

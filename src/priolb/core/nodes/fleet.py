@@ -9,8 +9,8 @@
 Invariants:
   1. `usable`, `slots` and `status` of a node follow from its facts, and are written here alone; every method
      that changes a fact brings them up to date.
-  2. Of the fit nodes no more are ejected than the policy says. So while it says less than all of them, an
-     able node exists as long as a fit one does.
+  2. Of the fit nodes no more are ejected than the policy says, with those on probation in a tier in use. So
+     while it says less than all of them, an able node exists as long as a fit one does.
   3. When no node is able, none is usable, or, if the policy panics, all that are enabled and attested.
 """
 
@@ -196,7 +196,7 @@ class Fleet:
     def eject(self, node: NodeState, reason: str, now: float) -> bool:
         """Let `node` rest, unless too many do already; return whether it does."""
         policy = self.policy
-        ejected = len(self._ejected) + 1
+        ejected = len(self._missed()) + 1
         if node.node_id not in self._fit or ejected * 100 > policy.ejected_max_percent * len(self._fit):
             return False
         node.breaker.open(now, policy.rest_s, policy.rest_max_s)
@@ -309,15 +309,12 @@ class Fleet:
             now: monotonic seconds.
         """
         self._classify(node)
-        tier = self._tier_to_use()
-        if tier == self._tier:
-            self._admit(node, reason, now)
-        else:
-            self._tier = tier
-            self._admit(node, reason, now)
+        before, self._tier = self._tier, self._tier_to_use()
+        self._admit(node, reason, now)
+        if self._tier != before:
             for other in self.nodes.values():
                 if other is not node:
-                    self._admit(other, "no node is fit" if tier == _PANIC else "", now)
+                    self._admit(other, "no node is fit" if self._tier == _PANIC else "", now)
         if self._ejected:
             self._end_surplus_rests(now)
         if len(self.candidates) == 1:
@@ -429,11 +426,17 @@ class Fleet:
 
     def _end_surplus_rests(self, now: float) -> None:
         """Let those work who rest, the first to end its rest first, until no more rest than may."""
-        while len(self._ejected) * 100 > self.policy.ejected_max_percent * len(self._fit):
-            first = min(self._ejected.values(), key=_until)
+        while len(missed := self._missed()) * 100 > self.policy.ejected_max_percent * len(self._fit):
+            first = min(missed, key=_until)
             first.breaker.close(now)
             self.joins += 1
             self.refresh(first, "needed: too few others are left", now)
+
+    def _missed(self) -> list[NodeState]:
+        """Return the ejected nodes that count: not a backup that has rested, and that nobody asks now."""
+        return [
+            node for node in self._ejected.values() if node.breaker.state == OPEN or node.tier <= self._tier
+        ]
 
     def _heed_weights(self) -> None:
         if type(self.free) is not LeastInFlight:

@@ -101,7 +101,7 @@ class AdmissionControl:
             self._seen = self._fleet.revision
             self._slots = sum([node.slots for node in self._fleet.candidates.values()])
         slots = self._slots
-        ahead, overtaking = queue.ahead_of(ticket), queue.overtaking(lane)
+        ahead, overtaking = queue.ahead_of(ticket), queue.overtaking(ticket)
         if shares is None:
             return estimate.wait_s(ahead, overtaking, slots, now)
         return estimate.wait_within_s(lane, ahead, overtaking, slots, shares.bounds(), now)

@@ -71,7 +71,7 @@ class WaitEstimate:
         self._overall_s = _averaged(self._overall_s, service_s)
         self._mean_s[lane] = _averaged(self._mean_s[lane], service_s)
         self._fade(now)
-        self._busy_s[lane] += service_s
+        self._busy_s[lane] += min(service_s, _MEMORY_S)  # what was before is forgotten already
 
     def service_s(self, lane: int) -> float:
         """Return how long tries of `lane` take, seconds; 0 when nothing is known."""
@@ -189,4 +189,5 @@ def bounded_wait_s(
 
 
 def _averaged(mean_s: float, value_s: float) -> float:
-    return mean_s + (value_s - mean_s) * _GAIN if mean_s else value_s
+    """Return a mean with one value more, which at most doubles it: a stream of hours says little."""
+    return mean_s + (min(value_s, mean_s / _GAIN) - mean_s) * _GAIN if mean_s else value_s

@@ -16,6 +16,7 @@ from math import inf
 from typing import Final
 
 from priolb.core.nodes.node import OVER, Lease
+from priolb.core.queueing.lanes import Lane
 
 # Most tries that are looked at: the youngest of many may all be in the middle of their answers.
 _LOOKED_AT: Final = 64
@@ -106,8 +107,11 @@ class Preemption:
         self._tokens = min(self._per_second, self._tokens + earned)
         self._tokens_at = now
 
-    def next_token_at(self) -> float:
-        """Return when there is a token again, monotonic seconds; infinity when there is one."""
-        if self._tokens >= 1.0:
+    def next_at(self, lanes: list[Lane]) -> float:
+        """Return when somebody who waits in `lanes` can take a slot, monotonic seconds; infinity for never.
+
+        That is when the next token comes. Who waits though there is one waits for something else.
+        """
+        if self._tokens >= 1.0 or not any(lanes[lane].length for lane in self.lanes):
             return inf
         return self._tokens_at + (1.0 - self._tokens) / self._per_second

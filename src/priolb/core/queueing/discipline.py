@@ -7,7 +7,7 @@ with many lanes than with few.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import inf
+from math import ceil, inf
 
 from priolb.core.queueing.classify import HIGH_PRIORITY, LOW_PRIORITY
 from priolb.core.queueing.lanes import Lane
@@ -38,18 +38,24 @@ class Discipline:
     def not_served(self, lane: int) -> None:
         """Take note that the ticket that was picked last, of `lane`, is not served: its time is over."""
 
-    def ahead_of(self, lanes: list[Lane], lane: int, own: int) -> list[int]:
-        """Return how many tickets of each lane that wait now go before a new one of `lane`, at most.
+    def ahead_of(self, lanes: list[Lane], ticket: Ticket, own: int) -> list[int]:
+        """Return how many tickets of each lane that wait now go before a new one, at most.
 
         Args:
             lanes: the lanes.
-            lane: index of its lane.
-            own: how many of that lane go before it.
+            ticket: the new one.
+            own: how many of its lane go before it.
         """
+        lane = ticket.lane
         return [*[each.length for each in lanes[:lane]], own, *[0 for _ in lanes[lane + 1 :]]]
 
-    def overtaking(self, lane: int) -> Sequence[int]:
-        """Return the lanes whose tickets go before one of `lane` even when they come later."""
+    def overtaking(self, lane: int, patience_s: float) -> Sequence[int]:
+        """Return the lanes whose tickets go before one of `lane` even when they come later.
+
+        Args:
+            lane: index of its lane.
+            patience_s: for how long it waits at most, seconds.
+        """
         return range(lane)
 
 
@@ -101,7 +107,8 @@ class FastHighLow(Discipline):
     def not_served(self, lane: int) -> None:
         self._fast_in_a_row = self._before
 
-    def ahead_of(self, lanes: list[Lane], lane: int, own: int) -> list[int]:
+    def ahead_of(self, lanes: list[Lane], ticket: Ticket, own: int) -> list[int]:
+        lane = ticket.lane
         fast, high, low = [own if index == lane else each.length for index, each in enumerate(lanes)]
         if lane == LOW_PRIORITY:
             return [fast, high, low]
@@ -111,7 +118,7 @@ class FastHighLow(Discipline):
             return [fast, 0, 0]
         return [fast, min(high, fast // self._fast_per_high + 1) if self._fast_per_high else high, 0]
 
-    def overtaking(self, lane: int) -> Sequence[int]:
+    def overtaking(self, lane: int, patience_s: float) -> Sequence[int]:
         if lane == LOW_PRIORITY:
             return range(LOW_PRIORITY)
         if lane == HIGH_PRIORITY:
@@ -192,7 +199,8 @@ class Weighted(Discipline):
         if self._weights[lane]:
             self._left += 1
 
-    def ahead_of(self, lanes: list[Lane], lane: int, own: int) -> list[int]:
+    def ahead_of(self, lanes: list[Lane], ticket: Ticket, own: int) -> list[int]:
+        lane = ticket.lane
         weight = self._weights[lane]
         turns = -(-(own + 1) // weight) if weight else 0
         ahead: list[int] = []
@@ -206,7 +214,7 @@ class Weighted(Discipline):
             ahead.append(min(each.length, most))
         return ahead
 
-    def overtaking(self, lane: int) -> Sequence[int]:
+    def overtaking(self, lane: int, patience_s: float) -> Sequence[int]:
         weights = self._weights
         return [
             index for index, weight in enumerate(weights) if not weight and (weights[lane] or index < lane)
@@ -251,6 +259,22 @@ class Aged(Discipline):
 
     def passed(self, lane: int) -> None:
         """Nothing is remembered."""
+
+    def ahead_of(self, lanes: list[Lane], ticket: Ticket, own: int) -> list[int]:
+        """Return about how many go before it: those of a worse lane are taken to have come evenly."""
+        ahead = super().ahead_of(lanes, ticket, own)
+        for lane in range(ticket.lane + 1, len(lanes)):
+            oldest = lanes[lane].oldest()
+            if oldest is not None:
+                waited_s = ticket.enqueued_at - oldest.enqueued_at
+                lead_s = waited_s - self._step_s * (lane - ticket.lane)
+                if lead_s > 0.0:
+                    ahead[lane] = ceil(lanes[lane].length * lead_s / waited_s)
+        return ahead
+
+    def overtaking(self, lane: int, patience_s: float) -> Sequence[int]:
+        """Return those that are so much better that it has not the time to become as good."""
+        return [better for better in range(lane) if self._step_s * (lane - better) >= patience_s]
 
 
 def _first_of(lanes: list[Lane], among: int, has_node_for: Callable[[frozenset[int]], bool]) -> Ticket | None:

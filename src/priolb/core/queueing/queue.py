@@ -2,7 +2,7 @@
 
 Where a ticket can be, and who moves it:
   1. NEW -> WAITING by `push`, which alone refuses, and only by the limit of the ticket's own lane;
-     NEW -> RUNNING by `pass_by`, only while nothing waits.
+     NEW -> RUNNING by `pass_by`, only while nothing waits that could be popped.
   2. WAITING -> RUNNING by `pop`, RUNNING -> WAITING by `put_back`, to its old place in line, perhaps to be
      popped for some nodes alone, or by `rest`, to the same place, but not to be popped before `wake`.
   3. WAITING -> ENDED by `drop` (cancelled, or made to go) or `take_expired`.
@@ -88,6 +88,13 @@ class PriorityQueue:
             self.remove(ticket)
         return ticket
 
+    def has_one(self, has_node_for: Callable[[frozenset[int]], bool], among: int) -> bool:
+        """Return whether `pop` would find somebody; the arguments are the same."""
+        return any(
+            among >> index & 1 and lane.length and lane.first(has_node_for) is not None
+            for index, lane in enumerate(self.lanes)
+        )
+
     def pop_retry(self, has_node_for: Callable[[frozenset[int]], bool], among: int = ALL) -> Ticket | None:
         """Take the first of those out that are back in line, in the best lane that has one; None for nobody.
 
@@ -107,7 +114,7 @@ class PriorityQueue:
         self._discipline.not_served(ticket.lane)
 
     def pass_by(self, ticket: Ticket) -> None:
-        """Let a new ticket go at once: the same as `push` and `pop` while nothing waits, only faster."""
+        """Let a new ticket go at once: the same as `push` and `pop` while nobody else can go, only faster."""
         ticket.sequence = self.accepted = self.accepted + 1
         ticket.state = RUNNING
         self._discipline.passed(ticket.lane)
@@ -201,9 +208,8 @@ class PriorityQueue:
 
     def ahead_of(self, ticket: Ticket) -> list[int]:
         """Return how many tickets of each lane that wait now go before a new one, at most."""
-        lane = ticket.lane
-        return self._discipline.ahead_of(self.lanes, lane, self.lanes[lane].ahead_of(ticket))
+        return self._discipline.ahead_of(self.lanes, ticket, self.lanes[ticket.lane].ahead_of(ticket))
 
-    def overtaking(self, lane: int) -> Sequence[int]:
-        """Return the lanes whose tickets go before one of `lane` even when they come later."""
-        return self._discipline.overtaking(lane)
+    def overtaking(self, ticket: Ticket) -> Sequence[int]:
+        """Return the lanes whose tickets go before a new one even when they come later."""
+        return self._discipline.overtaking(ticket.lane, ticket.start_by - ticket.enqueued_at)

@@ -195,6 +195,46 @@ def test_the_bound_is_a_share_among_those_who_can_serve(fate: str) -> None:
     assert set(owners(selection)) == {3}, "ten are more than a quarter above a third of twenty"
 
 
+@pytest.mark.parametrize("fate", ["not usable", "forgotten"])
+def test_what_is_in_flight_at_the_others_makes_no_room(fate: str) -> None:
+    nodes = [new_node(node_id) for node_id in range(1, 4)]
+    selection = ring(*nodes)
+    for _ in range(100):
+        selection.reserve(nodes[2])
+    nodes[2].usable = False
+    if fate == "not usable":
+        selection.update(nodes[2])
+    else:
+        selection.forget(nodes[2])
+    for _ in range(40):
+        assert selection.reserve_best(keyed(b"x")) in nodes[:2]
+    assert sorted(each.in_flight for each in nodes[:2]) == [15, 25]
+    for _ in range(40):
+        selection.release(nodes[2])
+    assert sorted(each.in_flight for each in nodes) == [15, 25, 60]
+    if fate == "not usable":
+        nodes[2].usable = True
+        selection.update(nodes[2])
+        assert selection._in_flight == 100
+        for each in nodes:
+            while each.in_flight:
+                selection.release(each)
+    else:
+        for each in nodes[:2]:
+            while each.in_flight:
+                selection.release(each)
+    assert selection._in_flight == 0
+
+
+def test_places_of_nodes_that_cannot_serve_are_passed_over() -> None:
+    """Among them a backup of a hundred times the weight."""
+    nodes = [new_node(1), new_node(2), new_node(3, weight=100)]
+    selection = ring(*nodes[:2])
+    expected = owners(selection)
+    selection.update(nodes[2])
+    assert owners(selection) == expected
+
+
 def test_tickets_without_a_key_go_by_the_other_order() -> None:
     nodes = [new_node(node_id) for node_id in (1, 2, 3)]
     selection = ring(*nodes)

@@ -368,6 +368,21 @@ def test_a_node_on_probation_takes_no_work_from_the_backups() -> None:
     assert (first.breaker.state, usable(fleet)) == (HALF_OPEN, [1])
 
 
+def test_a_backup_on_probation_that_nobody_asks_keeps_no_other_node_in() -> None:
+    first, second, backup = *nodes(2), NodeState(3, "", 8, True, tier=1)
+    policy = HealthPolicy(eject_after=5, rest_s=2.0, ejected_max_percent=50)
+    fleet = fleet_of(first, second, backup, policy=policy)
+    assert fleet.eject(backup, "failed", NOW)
+    assert not fleet.eject(first, "failed", NOW), "two of three would be more than half"
+    fleet.advance(NOW + 2.0)
+    assert backup.breaker.state == HALF_OPEN
+    assert fleet.eject(first, "failed", NOW + 2.0)
+    assert usable(fleet) == [2]
+    fleet.set_healthy(second, False, "gone", NOW + 3.0)
+    # Now it is asked, and two of the two that are fit are too many again: who was to be back first, is.
+    assert (usable(fleet), backup.breaker.state, first.breaker.state) == ([3], CLOSED, OPEN)
+
+
 def test_backups_of_a_tier_share_the_work_by_their_weights() -> None:
     """The first one got all of it before."""
     first = NodeState(1, "", 8, True)

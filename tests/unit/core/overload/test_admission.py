@@ -71,6 +71,27 @@ class Desk:
         return tickets
 
 
+# Who need not wait
+
+
+def test_no_limit_is_held_against_who_starts_at_once_and_nobody_has_to_go_for_it() -> None:
+    """Two slots are kept for the best lane, and the others have filled the line."""
+    queue, fleet = new_queue(), Fleet()
+    shares = Shares(queue.lanes, fleet, [2, 0, 0], [100, 100, 50])
+    admission = AdmissionControl(queue, fleet, 2, None, shares)
+    scheduler = Scheduler(queue, RetryPolicy(1), fleet, admission=admission, shares=shares)
+    fleet.add(node(1, 8), 0.0)
+    assert [scheduler.start_at_once(ticket("lx"), 0.0) is not None for _ in range(4)] == [True] * 4
+    for _ in range(2):
+        low = ticket("l1")
+        assert (scheduler.start_at_once(low, 0.0), scheduler.submit(low)) == (None, None)
+    assert scheduler.next_dispatch(0.0) is None
+    assert (scheduler.refusal(ticket("h1")), scheduler.refusal(ticket("l2"))) == (None, Reason.QUEUE_FULL)
+    assert [scheduler.start_at_once(ticket("h1"), 0.0) is not None for _ in range(3)] == [True, True, False]
+    assert [scheduler.start_at_once(ticket("f1"), 0.0) is not None for _ in range(3)] == [True, True, False]
+    assert (queue.lengths(), admission.has_displaced) == ((0, 0, 2), False)
+
+
 # A full queue
 
 

@@ -58,15 +58,24 @@ def test_slots_that_better_lanes_keep_busy_are_not_there() -> None:
 
 def test_what_better_lanes_kept_busy_is_forgotten_in_time() -> None:
     estimate = WaitEstimate(2)
-    estimate.observe(0, 30.0, 0.0)
-    assert estimate.wait_s([0, 2], range(1), 6, 0.0) == 75 / 3
-    assert estimate.wait_s([0, 2], range(1), 6, 10.0) == pytest.approx(75 / (6 - 3 * exp(-1)))
+    for _ in range(3):
+        estimate.observe(0, 10.0, 0.0)
+    assert estimate.wait_s([0, 2], range(1), 6, 0.0) == 25 / 3
+    assert estimate.wait_s([0, 2], range(1), 6, 10.0) == pytest.approx(25 / (6 - 3 * exp(-1)))
+
+
+def test_one_stream_of_hours_has_kept_one_slot_busy_and_at_most_doubles_the_mean() -> None:
+    estimate = estimate_of(0.5, 0.5)
+    estimate.observe(0, 3600.0, 0.0)
+    assert estimate.service_s(0) == pytest.approx(1.95 * 0.5)
+    assert estimate.wait_s([0, 4], range(1), 3, 0.0) == pytest.approx((4 * 0.5 + 0.5 * 1.95 * 0.5) / 2)
 
 
 def test_a_twentieth_of_the_slots_is_always_there() -> None:
     estimate = WaitEstimate(2)
-    estimate.observe(0, 1000.0, 0.0)
-    assert estimate.wait_s([1, 0], range(1), 2, 0.0) == 1500 / 0.1
+    for _ in range(2):
+        estimate.observe(0, 10.0, 0.0)
+    assert estimate.wait_s([1, 0], range(1), 2, 0.0) == 15 / 0.1
 
 
 # With bounds of the slots that lanes have
@@ -110,8 +119,9 @@ def bounds(
 def test_what_better_lanes_do_in_their_own_slots_keeps_nobody_waiting(reserved: int) -> None:
     """For ten seconds the better lane has had two slots of four: they are not there, kept for it or not."""
     estimate = WaitEstimate(2)
-    estimate.observe(0, 20.0, 0.0)
-    assert estimate.wait_within_s(1, [0, 1], range(1), 4, bounds([reserved, 0]), 0.0) == 30.0 / 2
+    for _ in range(2):
+        estimate.observe(0, 10.0, 0.0)
+    assert estimate.wait_within_s(1, [0, 1], range(1), 4, bounds([reserved, 0]), 0.0) == 15.0 / 2
 
 
 def test_slots_of_its_own_are_there_for_a_lane() -> None:
@@ -122,8 +132,9 @@ def test_slots_of_its_own_are_there_for_a_lane() -> None:
 
 def test_of_what_is_kept_for_nobody_a_twentieth_of_all_slots_is_always_there() -> None:
     estimate = WaitEstimate(2)
-    estimate.observe(0, 1000.0, 0.0)
-    assert estimate.wait_within_s(1, [0, 0], range(1), 20, bounds([10, 0]), 0.0) == 500.0 / 1.0
+    for _ in range(30):
+        estimate.observe(0, 10.0, 0.0)
+    assert estimate.wait_within_s(1, [0, 0], range(1), 20, bounds([10, 0]), 0.0) == 5.0 / 1.0
 
 
 def test_a_lane_that_has_all_it_may_have_waits_for_one_of_its_own() -> None:
@@ -134,8 +145,8 @@ def test_a_lane_that_has_all_it_may_have_waits_for_one_of_its_own() -> None:
 
 def test_with_a_free_slot_that_is_kept_for_nobody_better_lanes_are_not_that_busy() -> None:
     estimate = WaitEstimate(2)
-    for _ in range(8):
-        estimate.observe(0, 20.0, 0.0)
+    for _ in range(16):
+        estimate.observe(0, 10.0, 0.0)
     estimate.observe(1, 1.0, 0.0)
     for has_free, wait_s in ((True, 4.5 / 2), (False, 4.5 / 0.4)):
         at_most = bounds([0, 0], [ANY, 2], [2, 2], has_free)

@@ -365,15 +365,18 @@ def waiting(discipline: Discipline, *lengths: int) -> PriorityQueue:
 def test_before_a_new_ticket_go_those_of_better_lanes_and_of_its_own() -> None:
     queue = waiting(Strict(), 3, 4, 5)
     assert [queue.ahead_of(Ticket(lane, 0.0, inf)) for lane in range(3)] == [[3, 0, 0], [3, 4, 0], [3, 4, 5]]
-    assert [list(queue.overtaking(lane)) for lane in range(3)] == [[], [0], [0, 1]]
+    assert [list(queue.overtaking(Ticket(lane, 0.0, inf))) for lane in range(3)] == [[], [0], [0, 1]]
 
 
 def test_under_weights_others_have_as_many_turns_as_it_waits_for() -> None:
     """Of the third lane, 5 wait and 2 go in a turn: in the third turn it is the new one's."""
     queue = waiting(Weighted([0, 10, 2, 1]), 9, 99, 5, 9)
     assert queue.ahead_of(Ticket(2, 0.0, inf)) == [9, 30, 5, 3]
-    assert list(queue.overtaking(2)) == [0]
-    assert (queue.ahead_of(Ticket(0, 0.0, inf)), list(queue.overtaking(0))) == ([9, 0, 0, 0], [])
+    assert list(queue.overtaking(Ticket(2, 0.0, inf))) == [0]
+    assert (queue.ahead_of(Ticket(0, 0.0, inf)), list(queue.overtaking(Ticket(0, 0.0, inf)))) == (
+        [9, 0, 0, 0],
+        [],
+    )
 
 
 @pytest.mark.parametrize(
@@ -389,4 +392,31 @@ def test_in_the_ratio_of_the_original_high_goes_between_fast(
 ) -> None:
     queue = waiting(FastHighLow(fast_per_high, drains), 7, 9, 5)
     assert [queue.ahead_of(Ticket(lane, 0.0, inf)) for lane in range(3)] == ahead
-    assert [list(queue.overtaking(lane)) for lane in range(3)] == overtaking
+    assert [list(queue.overtaking(Ticket(lane, 0.0, inf))) for lane in range(3)] == overtaking
+
+
+def test_with_age_those_of_worse_lanes_go_before_that_have_waited_for_as_long_as_that() -> None:
+    queue = PriorityQueue([Lane("a"), Lane("b"), Lane("c")], Aged(2.0))
+    for at in range(10):  # from 0 to 9
+        assert queue.push(Ticket(2, float(at), inf))
+        assert queue.push(Ticket(0, float(at), inf))
+    expected = queue.ahead_of(Ticket(0, 10.0, inf))
+    assert expected == [10, 0, 6]
+    new = Ticket(0, 10.0, inf)
+    assert queue.push(new)
+    before = 0
+    while (each := queue.pop()) is not new:
+        assert each is not None
+        before += 1
+    assert before == sum(expected)
+    assert queue.lengths() == (0, 0, 4)
+    assert queue.ahead_of(Ticket(1, 10.5, inf)) == [0, 0, 3]
+    assert queue.ahead_of(Ticket(0, 7.5, inf)) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("patience_s", "lanes"), [(1.9, [0, 1]), (2.0, [0, 1]), (2.1, [0]), (4.1, [])])
+def test_with_age_those_overtake_for_ever_who_are_better_by_all_the_time_that_it_has(
+    patience_s: float, lanes: list[int]
+) -> None:
+    queue = PriorityQueue([Lane("a"), Lane("b"), Lane("c")], Aged(2.0))
+    assert list(queue.overtaking(Ticket(2, 50.0, 50.0 + patience_s))) == lanes
