@@ -184,10 +184,15 @@ class JsonText:
     def parse(self, text: str) -> str:
         try:
             if text:
-                json.loads(text)
+                json.loads(text, parse_constant=_refuse)
         except (ValueError, RecursionError):
             raise ValueError(f"is not {self.accepts}") from None
         return text
+
+
+def _refuse(constant: str) -> None:
+    """Refuse what Python takes for a number, and JSON does not know."""
+    raise ValueError(constant)
 
 
 @dataclass(frozen=True, slots=True)

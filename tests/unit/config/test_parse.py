@@ -359,7 +359,7 @@ def test_networks_of_ipv4_are_not_written_as_ipv6(item: str, ipv4: str) -> None:
         ),
         *(
             (JsonText(), text, "is not a JSON value or nothing")
-            for text in ("False", "{", "'x'", "1 2", "[" * 100_000)
+            for text in ("NaN", "[-Infinity]", "False", "{", "'x'", "1 2", "[" * 100_000)
         ),
     ],
 )

@@ -97,6 +97,8 @@ def _fits(expected: Any, value: Any) -> bool:
     """Return whether a JSON value is what is expected, or an object with more members than are."""
     if isinstance(expected, dict) and isinstance(value, dict):
         return all(name in value and _fits(each, value[name]) for name, each in expected.items())
+    if isinstance(expected, list) and isinstance(value, list):
+        return len(expected) == len(value) and all(map(_fits, expected, value))
     # True is no 1 in JSON, whatever Python thinks.
     return isinstance(expected, bool) is isinstance(value, bool) and bool(expected == value)
 

@@ -13,6 +13,8 @@ from priolb.http.messages import RequestHead
 from priolb.http.writer import chunk, last_chunk
 
 _SMALL_BYTES: Final = 1024
+# What may go on for ever counts as this long.
+_NO_BOUND_BYTES: Final = 1 << 40
 
 
 class BodySource(Protocol):
@@ -106,10 +108,10 @@ class Upload:
 
     @property
     def longest_bytes(self) -> int:
-        """How long it may become, as far as its framing tells; of what has no bound, what has come."""
+        """How long it may become, as far as its framing tells."""
         if not self._is_chunked or self.is_complete:
             return self.received_bytes
-        return self._max_bytes or self.received_bytes
+        return self._max_bytes or _NO_BOUND_BYTES
 
     @property
     def is_flowing(self) -> bool:
