@@ -132,6 +132,9 @@ class SharesMachine(RuleBasedStateMachine):
             return bool(free)
         return any(each.node_id not in ticket.tried for each in free)
 
+    def has_somebody_for_free(self) -> bool:
+        return any(self.may_start(each.lane) and self.has_node_for(each) for each in self.waiting)
+
     def leased(self, lease: Lease, might: bool) -> None:
         assert might
         assert lease.ticket.start_by > self.now
@@ -175,16 +178,14 @@ class SharesMachine(RuleBasedStateMachine):
             ticket = Ticket(lane, self.now, self.now + wait_s)
             ticket.tenant = tenant
             might = self.may_start(lane)
-            is_for_others = any(
-                self.may_start(each.lane) and self.has_node_for(each) for each in self.waiting
-            )
+            is_for_others = self.has_somebody_for_free()
             lease = self.scheduler.start_at_once(ticket, self.now)
             if lease is not None:
                 self.accepted.append(ticket)
                 assert not is_for_others
                 self.leased(lease, might)
                 continue
-            assert self.waiting if might else True
+            assert self.waiting or not might
             if self.scheduler.submit(ticket) is None:
                 self.accepted.append(ticket)
                 self.waiting.append(ticket)
@@ -231,10 +232,9 @@ class SharesMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def hedge(self, data: st.DataObject) -> None:
         lease = data.draw(st.sampled_from(self.leases))
-        might = self.may_start(lease.ticket.lane)
+        might = self.may_start(lease.ticket.lane) and not self.has_somebody_for_free()
         second = self.scheduler.hedge(lease, self.now)
         if second is not None:
-            assert not self.waiting
             self.leases.append(second)
             assert might
             assert self.in_flight(second.node) <= second.node.slots

@@ -252,14 +252,14 @@ class Scheduler:
     def hedge(self, lease: Lease, now: float) -> Lease | None:
         """Reserve a slot of another node for the ticket of `lease`, whose try takes long.
 
-        None when somebody waits, who needs the slot more, when no other node is free, when the budget of
-        second tries is spent, and once the time is over in which a try may start.
+        None when no other node is free, when somebody waits who may have a free slot and needs it more, when
+        the budget of second tries is spent, and once the time is over in which a try may start.
         """
-        ticket = lease.ticket
+        ticket, queue = lease.ticket, self.queue
         hedging, shares = self.hedging, self._shares
-        if hedging is None or self.queue.length or now >= ticket.start_by:
+        if hedging is None or now >= ticket.start_by or (queue.length and self._has_somebody_for_free()):
             return None
-        if hedging.delay_s(ticket.lane) == inf or not hedging.budget.has_one(self.queue.accepted, now):
+        if hedging.delay_s(ticket.lane) == inf or not hedging.budget.has_one(queue.accepted, now):
             return None
         if shares is not None and not shares.may_start(ticket.lane):
             return None

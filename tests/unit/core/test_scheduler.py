@@ -1054,6 +1054,11 @@ def test_there_is_no_second_try_while_somebody_waits() -> None:
     first = first_try(target)
     submit(target, "l1")
     assert target.hedge(first, NOW) is None
+    assert target.finished(dispatch(target), asks_to_wait(1.0), True, NOW) is True
+    first.node.breaker.open(NOW, 9.0, 9.0)
+    target.fleet.rest(first.node, "x", NOW)
+    assert target.next_dispatch(NOW) is None
+    assert target.hedge(first, NOW) is not None, "who waits rests, and may not have the slot"
 
 
 def test_there_is_no_second_try_after_the_time_to_start() -> None:
