@@ -190,18 +190,19 @@ def test_a_congested_lane_serves_the_newest_and_sheds_the_others(
 def test_at_three_times_what_the_nodes_can_do_answers_stay_quick_and_as_many(
     file: str, launch: Launch, new_node: NewNode
 ) -> None:
-    """4 slots of 20 ms are 200 a second; 600 are asked for. First in, first out would take 2 s for each."""
+    """4 slots of 0.1 s are 40 a second; 120 are asked for. First in, first out would take 2 s for each."""
 
-    def answer_in_20_ms(call: Call) -> None:
-        time.sleep(0.02)
+    def answer_in_a_tenth(call: Call) -> None:
+        time.sleep(0.1)
         call.send(reply(200, b"ok"))
 
-    node = new_node(answer_in_20_ms)
+    node = new_node(answer_in_a_tenth)
     balancer = launch("-config", file, "-nodes", node.uri, "-node-workers", "4", REQUEST_TIMEOUT="2")
     waits: list[float] = []
     ends_at = time.monotonic() + 3
 
     def ask(number: int) -> None:
+        time.sleep(number / 120)  # they do not come all at once
         with Client(balancer.port) as client:
             while time.monotonic() < ends_at:
                 began = time.monotonic()
@@ -209,15 +210,15 @@ def test_at_three_times_what_the_nodes_can_do_answers_stay_quick_and_as_many(
                 took = time.monotonic() - began
                 if is_answered and ends_at - 2 < began:
                     waits.append(took)
-                time.sleep(max(0.0, 0.1 - took))
+                time.sleep(max(0.0, 0.5 - took))
 
     threads = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(60)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert statistics.median(waits) <= 0.2
-    assert len(waits) >= 0.6 * 2 * 200, "the machine may be busy with other things"
+    assert statistics.median(waits) <= 0.5
+    assert len(waits) >= 0.6 * 2 * 40
 
 
 # Slots taken from others
