@@ -53,10 +53,9 @@ from priolb.net.front.door import Door
 from priolb.net.front.listener import Listener
 from priolb.net.transports import report_but_lookups
 from priolb.nodes.checks import Rhythm
-from priolb.nodes.factory import NodeFactory
+from priolb.nodes.factory import NodeFactory, usable_node_uri
 from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
-from priolb.nodes.uri import parse_node_uri
 from priolb.open_files import connections_allowed, expect_many_files
 from priolb.stop_signals import StopSignals, ignore_signals
 from priolb.store import open_store
@@ -133,7 +132,7 @@ def check(settings: Settings) -> tuple[Certificate | None, NodeTLS]:
     for name, uris in (("NODES", settings.nodes), ("BACKENDS", settings.backends)):
         for number, uri in enumerate(uris, start=1):
             try:
-                parse_node_uri(uri)
+                usable_node_uri(uri)
             except ConfigError as error:
                 raise ConfigError(f"{settings.source_of(name)}, item {number}: {error}") from None
     return certificate, node_tls
@@ -248,6 +247,7 @@ class _Balancer:
             log,
         )
         limits = () if self._limiter is None else self._limiter.rules
+        self._limit_log = LimitLog(limits, log)
         self._admin = AdminApi(
             self._nodes,
             AdminAccess(settings.admin_allow, settings.admin_token),
@@ -282,7 +282,7 @@ class _Balancer:
         self._tasks.spawn(self._pulse.beat(), "pulse")
         self._tasks.spawn(self._log_sizes(OldGarbage()), "queue sizes")
         if self._limiter is not None:
-            self._tasks.spawn(_log_limits(LimitLog(self._limiter.rules, self._log)), "limits")
+            self._tasks.spawn(_log_limits(self._limit_log), "limits")
         if self._certificate is not None:
             self._tasks.spawn(self._certificate.follow(self._log), "certificate")
         self._is_ready = True
@@ -303,6 +303,8 @@ class _Balancer:
         for listener, _ in self._listeners:
             await listener.close()
         await self._tasks.cancel()
+        self._requests.tell_others()
+        self._limit_log.write()
         await self._nodes.close()
         await self._attestors.close()
         await self._engine.close()

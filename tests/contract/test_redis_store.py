@@ -232,6 +232,25 @@ def test_somebody_else_who_made_the_same_change_first_makes_ours_say_false(
     asyncio.run(main())
 
 
+def test_what_the_server_says_is_told_without_the_frame_of_the_client(
+    shared_server: RedisServer, prefix: str
+) -> None:
+    async def main() -> None:
+        store = open_store(shared_server.address, prefix)
+        await store.open()
+        async with Redis.from_url(f"redis://{shared_server.address}") as operator:
+            await operator.config_set("maxmemory", "1")
+            try:
+                with pytest.raises(StoreError) as caught:
+                    await store.add(A)
+            finally:
+                await operator.config_set("maxmemory", "0")
+        assert str(caught.value).endswith(": command not allowed when used memory > 'maxmemory'.")
+        await store.close()
+
+    asyncio.run(main())
+
+
 def test_a_list_that_others_change_all_the_time_ends_in_an_error(
     shared_server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

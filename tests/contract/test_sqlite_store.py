@@ -129,6 +129,35 @@ def test_a_table_of_another_shape_is_an_error_at_open(tmp_path: Path) -> None:
     assert str(caught.value) == f"store sqlite:///{path}: no such column: uri"
 
 
+@pytest.mark.parametrize("value", [None, 7, b"aa"])
+def test_a_table_that_holds_what_is_no_text_is_an_error_until_it_does_not(
+    tmp_path: Path, value: object
+) -> None:
+    """It may be the work of another program."""
+    path = tmp_path / "nodes.db"
+    words = f"store sqlite:///{path}: table priolb_nodes holds what is no text"
+
+    async def main() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("CREATE TABLE priolb_nodes (position INTEGER PRIMARY KEY, uri BLOB UNIQUE)")
+            other.execute("INSERT INTO priolb_nodes (uri) VALUES (?)", (A,))
+            store = SqliteStore(str(path))
+            await store.open()
+            other.execute("INSERT INTO priolb_nodes (uri) VALUES (?)", (value,))
+            with pytest.raises(StoreError) as caught:
+                await store.nodes()
+            assert str(caught.value) == words
+            second = SqliteStore(str(path))
+            with pytest.raises(StoreError) as caught:
+                await second.open()
+            assert str(caught.value) == words
+            other.execute("DELETE FROM priolb_nodes WHERE position = 2")
+            assert await store.nodes() == [A]
+            await store.close()
+
+    asyncio.run(main())
+
+
 def test_opening_can_be_tried_again_after_it_failed(tmp_path: Path) -> None:
     folder = tmp_path / "later"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from priolb.attest.sev.measurements import encode_user_part
 from support.balancer import run_program
 from support.factories import Connect, Launch, NewNode
 from support.wire import post
@@ -100,3 +101,19 @@ def test_the_line_of_lengths_names_the_lanes_of_the_file(file: Path, launch: Lau
         *("level", "ts", "msg"),
         *("queueSize_auctions", "queueSize_bundles", "queueSize_queries", "longestStallMs"),
     ]
+
+
+def test_what_it_checks_is_told_whatever_the_output_can_show(tmp_path: Path) -> None:
+    path = tmp_path / "priolb.toml"
+    path.write_text('[[rule]]\nheader = "X-Who"\nvalue = "\u00e9"\nlane = "fast-track"\n', encoding="utf-8")
+    result = run_program("config", "check", str(path), PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "\\xe9" in result.stdout
+
+
+def test_a_node_that_the_start_would_refuse_is_refused_by_the_check() -> None:
+    """Measurements of `attest uri` with nothing named: placeholders, which no node has."""
+    uri = f"https://SEV_{encode_user_part(b'{}')}@node"
+    result = run_program("config", "check", NODES=uri)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.endswith("a value that no node has for PCR 4, 9, 12\n")

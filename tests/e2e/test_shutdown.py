@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -279,3 +280,23 @@ def test_a_client_that_does_not_read_does_not_hold_the_shutdown_longer_than_its_
     client.receive_head()
     balancer.signal(signal.SIGTERM)
     assert balancer.wait(timeout_s=12) == 0
+
+
+def test_what_was_refused_and_not_told_one_by_one_is_counted_at_the_end(
+    launch: Launch, new_node: NewNode, connect: Connect, tmp_path: Path
+) -> None:
+    path = tmp_path / "limits.toml"
+    path.write_text('[[limit]]\nname = "api"\nrate = 1\nper = 3600\n')
+    balancer = launch("-config", str(path), "-nodes", new_node(always(200, b"{}")).uri)
+    limited = connect(balancer)
+    assert [limited.ask(post()).status for _ in range(3)] == [200, 429, 429]
+    admin = connect(balancer)
+    for _ in range(150):  # of refused calls, as of refused requests, a hundred a second have a line each
+        assert admin.ask(request("POST", "/nodes", b"{}")).status == 400
+    balancer.signal(signal.SIGTERM)
+    assert balancer.wait() == 0
+    assert balancer.wait_for("Requests over a limit")["refused"] == 2
+    assert sum(line["refused"] for line in balancer.lines if line["msg"] == "Requests over a limit") == 2
+    told = [line for line in balancer.lines if line["msg"] == "Admin call refused"]
+    others = [line["calls"] for line in balancer.lines if line["msg"] == "More admin calls refused"]
+    assert len(told) + sum(others) == 150

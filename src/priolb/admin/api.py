@@ -199,6 +199,7 @@ class AdminApi:
         members = _members_of(body)
         uri = _uri_of(members)
         if method == b"POST":
+            _check_that_stores_can_keep(uri)
             await self._nodes.add(uri)
             is_there = True
         elif method == b"PATCH":
@@ -295,9 +296,12 @@ def _uri_of(members: dict[str, object]) -> str:
     uri = members.get("uri")
     if not isinstance(uri, str):
         raise ClientError(400, f'"uri" is {"not a string" if "uri" in members else "missing"}')
+    return uri
+
+
+def _check_that_stores_can_keep(uri: str) -> None:
+    """Refuse what is no text: JSON can spell half a character. One that is there already can be removed."""
     try:
         uri.encode()
     except UnicodeEncodeError:
-        # JSON can spell half a character; no store could keep it, and so none has it to remove.
         raise ClientError(400, '"uri" is not Unicode text') from None
-    return uri

@@ -14,6 +14,7 @@ import sys
 from argparse import Namespace
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
+from io import TextIOWrapper
 from typing import Final, Protocol
 
 from priolb import __version__
@@ -62,6 +63,8 @@ def main(argv: list[str] | None = None) -> int:
         argv: the words after the name of the program; None for those that the process was given.
     """
     open_standard_files()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # whatever can be said, it says
     try:
         status = _dispatch(sys.argv[1:] if argv is None else argv)
         if sys.stdout is not None:  # as it is where nobody wants to hear anything

@@ -37,7 +37,18 @@ def callers_of(settings: Settings) -> Callers:
         [KnownNetwork(each.cidr, _granted(settings, each.allow)) for each in policy.networks],
         settings.trusted_proxies,
         settings.tenant_header,
+        _granted_to_nobody(settings),
     )
+
+
+def _granted_to_nobody(settings: Settings) -> tuple[int, ...] | None:
+    """Return the lanes of who has no address that can be read: what all may use, of IPv4 and of IPv6."""
+    lanes = _lanes(settings)
+    allowed = set(lanes)
+    for each in settings.policy.networks:
+        if each.cidr.prefixlen == 0 and each.allow:
+            allowed &= set(each.allow)
+    return None if len(allowed) == len(lanes) else _granted(settings, sorted(allowed) or lanes[-1:])
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from priolb.config.document import Document, read_document
 from priolb.config.flags import parse_flags
-from priolb.config.parse import Kind
+from priolb.config.parse import Address, Kind
 from priolb.config.policy import PolicyReader, too_long_waits
 from priolb.config.settings import SETTINGS, Settings
 from priolb.config.words import escaped, shown
@@ -56,9 +56,11 @@ def load_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     settings = Settings(**{**in_file, **given, "config_file": path, "lines": lines})
     if settings.tls_key and not settings.tls_cert:
         raise ConfigError(f"{settings.source_of('TLS_KEY')}: a key without a certificate (TLS_CERT)")
-    if settings.admin_listen == settings.listen and settings.listen.port:
+    if settings.admin_listen is not None and _overlap(settings.admin_listen, settings.listen):
         source = settings.source_of("ADMIN_LISTEN")
-        raise ConfigError(f"{source}: '{settings.admin_listen}' is the address for clients (LISTEN_ADDR)")
+        raise ConfigError(
+            f"{source}: '{settings.admin_listen}' is taken by the address for clients (LISTEN_ADDR)"
+        )
     too_long = list(too_long_waits(settings.lanes, settings.request_timeout_s))
     if too_long:
         raise ConfigFileError(escaped(path), too_long)
@@ -68,6 +70,23 @@ def load_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         source = settings.source_of("HEDGE_LANES")
         raise ConfigError(f"{source}: {shown(hedged)} is not a list of {', '.join(names)}")
     return settings
+
+
+def _overlap(one: Address, other: Address) -> bool:
+    """Return whether two listeners would want the same port of the same address."""
+    if not one.port or one.port != other.port:
+        return False
+    hosts = {one.host, other.host}
+    return (
+        len(hosts) == 1
+        or "" in hosts
+        or ("0.0.0.0" in hosts and not any(":" in host for host in hosts))  # noqa: S104 - it is compared
+        or ("::" in hosts and not any(_is_ipv4(host) for host in hosts))
+    )
+
+
+def _is_ipv4(host: str) -> bool:
+    return host.replace(".", "").isdecimal()
 
 
 def settings_in(document: Document) -> dict[str, Any]:

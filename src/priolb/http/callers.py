@@ -100,14 +100,14 @@ class Callers:
     """Knows who asks.
 
     A proxy that is trusted asks for the last address of its X-Forwarded-For, and so on, as long as that is a
-    proxy that is trusted. Who has no address that can be read may do no more than those in no network
-    but that of all addresses, of IPv4 or of IPv6.
+    proxy that is trusted.
 
     Args:
         keys: the API keys; one is sent as `X-API-Key` or `Authorization: Bearer`.
         networks: the networks; of those that an address is in, the smallest counts.
         trusted: networks of proxies.
         tenant_header: name of the field by which such a proxy names the tenant, empty for none.
+        lanes_of_nobody: see `Caller`; of who has no address that can be read.
     """
 
     __slots__ = ("_keys", "_known", "_lanes_of_nobody", "_networks", "_tenants", "_trusted")
@@ -118,15 +118,14 @@ class Callers:
         networks: Sequence[KnownNetwork] = (),
         trusted: Sequence[IPv4Network | IPv6Network] = (),
         tenant_header: str = "",
+        lanes_of_nobody: tuple[int, ...] | None = None,
     ) -> None:
         self._keys: dict[bytes, KnownKey] = {key.digest: key for key in keys}
         self._known: tuple[tuple[bytes, tuple[int, ...] | None], ...] = tuple(
             [(str(known.network).encode(), known.lanes) for known in networks]
         )
         self._networks: Networks = Networks([known.network for known in networks])
-        self._lanes_of_nobody: tuple[int, ...] | None = _lower_of(
-            [known.lanes for known in networks if known.network.prefixlen == 0]
-        )
+        self._lanes_of_nobody: tuple[int, ...] | None = lanes_of_nobody
         self._trusted: Networks = Networks(trusted)
         self._tenants: FieldFinder | None = FieldFinder(tenant_header) if tenant_header else None
 
@@ -143,7 +142,9 @@ class Callers:
             if forwarded_for:
                 ip = self._client_behind(forwarded_for)
             if self._tenants is not None:
-                tenant = self._tenants.value_in(head).strip(b" \t")[:_TENANT_MAX_BYTES]
+                tenant = self._tenants.last_in(head).strip(b" \t")
+                if len(tenant) > _TENANT_MAX_BYTES:
+                    tenant = sha256(tenant).digest()
         key = self._key_of(head) if self._keys else None
         prefix = _UNKNOWN if ip is None else ip.host
         network, name, own, lanes = b"", b"", prefix, None
@@ -175,12 +176,6 @@ class Callers:
             if self._trusted.around(ip) < 0:
                 break
         return ip
-
-
-def _lower_of(allowed: Sequence[tuple[int, ...] | None]) -> tuple[int, ...] | None:
-    """Return the lanes that somebody gets who may use no better one than any of these; see `Caller`."""
-    known = [lanes for lanes in allowed if lanes is not None]
-    return tuple(map(max, zip(*known, strict=True))) if known else None
 
 
 def _without_port(hop: bytes) -> bytes:

@@ -168,24 +168,29 @@ class FieldFinder:
 
     Args:
         name: the field's name, in any case.
+
+    `is_claim` tells whether it is what proxies tell of the way of a request: worth as much as they are.
     """
 
-    __slots__ = ("_name", "_pattern")
+    __slots__ = ("_name", "_pattern", "is_claim")
 
     def __init__(self, name: str) -> None:
         self._name: bytes = name.lower().encode()
+        self.is_claim: bool = self._name in _CLAIMS
         self._pattern = re.compile(rb"^%s: ([^\r]*)" % re.escape(self._name), re.IGNORECASE | re.MULTILINE)
 
     def value_in(self, head: RequestHead) -> bytes:
-        """Return the value of the field, empty when there is none.
+        """Return the value of the field, of several lines all, joined by commas; empty when there is none."""
+        known = head.known.get(self._name)
+        return b", ".join(self._pattern.findall(head.forwarded)) if known is None else known
 
-        Of several lines the first, or all of them, joined, of a field that is looked at anyway.
-        """
+    def last_in(self, head: RequestHead) -> bytes:
+        """Return the value of its last line, which is that of the last proxy; empty when there is none."""
         known = head.known.get(self._name)
         if known is not None:
-            return known
-        found = self._pattern.search(head.forwarded)
-        return b"" if found is None else found[1]
+            return known.rpartition(b", ")[2]
+        lines = self._pattern.findall(head.forwarded)
+        return lines[-1] if lines else b""
 
 
 def trailer_line(line: bytes, nominated: set[bytes]) -> bytes:

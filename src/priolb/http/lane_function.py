@@ -44,7 +44,7 @@ class LaneRequest:
 
     def header(self, name: str) -> str:
         """Return the value of a field, empty when there is none; `name` may be spelled in any case."""
-        return FieldFinder(name).value_in(self._request.head).decode("latin-1").strip(" \t")
+        return self._request.field(FieldFinder(name)).decode("latin-1")
 
     @property
     def urgency(self) -> int:
@@ -117,10 +117,17 @@ class LaneFunction:
         except BaseException as error:  # noqa: BLE001 - whatever it is, a request is not to suffer from it
             frames = extract_tb(error.__traceback__)
             where = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
-            self._note(f"{where}{type(error).__name__}: {error}")
+            self._note(f"{where}{type(error).__name__}: {_words(error)}")
         return NO_LANE
 
     def _note(self, mistake: str) -> None:
         self._mistakes += 1
         if self._mistakes & (self._mistakes - 1) == 0:  # the 1st, 2nd, 4th, 8th and so on
             self._report(mistake[:_ERROR_MAX_CHARS], self._mistakes)
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException as another:  # noqa: BLE001 - an error of the user's, in what tells of one
+        return f"({type(another).__name__} while it was to be told)"

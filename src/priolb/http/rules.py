@@ -114,7 +114,7 @@ class Rule:
         if self._keys and caller.key not in self._keys:
             return False
         if self._field is not None:
-            value = self._field.value_in(head).rstrip(b" \t")
+            value = request.field(self._field)
             if not value or (self._value is not None and value != self._value):
                 return False
         return self._networks is None or self._networks.around(caller.ip) >= 0

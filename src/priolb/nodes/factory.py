@@ -95,12 +95,9 @@ class NodeFactory:
             ConfigError: it cannot be used, asks for what no node can prove, or needs packages that are not
                 installed.
         """
-        parsed = parse_node_uri(uri)
-        expectation = parsed.expectation
-        if isinstance(expectation, SevExpectation):
-            _check_that_a_node_can_match(expectation, parsed.name)
-        if expectation is not None:
-            self._attestors.require(expectation)
+        parsed = usable_node_uri(uri)
+        if parsed.expectation is not None:
+            self._attestors.require(parsed.expectation)
         return parsed
 
     def make(self, uri: NodeURI) -> KnownNode:
@@ -160,13 +157,20 @@ class NodeFactory:
             self._attestors.forget(known.proof.attestation)
 
 
-def _check_that_a_node_can_match(expectation: SevExpectation, name: str) -> None:
-    never = never_matching(expectation.measurements)
+def usable_node_uri(uri: str) -> NodeURI:
+    """Return a URI taken apart.
+
+    Raises:
+        ConfigError: it cannot be used, or asks for what no node can prove.
+    """
+    parsed = parse_node_uri(uri)
+    expectation = parsed.expectation
+    never = never_matching(expectation.measurements) if isinstance(expectation, SevExpectation) else ()
     if never:
         listed = ", ".join(map(str, never))
-        raise ConfigError(
-            f"node URI {name!r}: the measurements enforce a value that no node has for PCR {listed}"
-        )
+        words = f"the measurements enforce a value that no node has for PCR {listed}"
+        raise ConfigError(f"node URI {parsed.name!r}: {words}")
+    return parsed
 
 
 def _lacks_collateral(attestation: Attestation) -> bool:

@@ -236,13 +236,12 @@ class NodePool:
             return
         if not uris:
             self._log.warning("The list in the store has become empty, and no node is left")
-        members: dict[str, _Member] = {}
+        before, self._members = self._members, {}
         for uri in uris:
-            member = self._members.pop(uri, None)
-            members[uri] = self._join(uri) if member is None else member
-        for gone in self._members.values():
+            member = before.pop(uri, None)
+            self._members[uri] = self._join(uri) if member is None else member
+        for gone in before.values():
             self._release(gone)
-        self._members = members
 
     def _join(self, uri: str) -> _Member:
         """Take up a node of the list, checked in the background."""

@@ -6,6 +6,7 @@ cannot be changed by one command, hence a change watches the key, reads, and wri
 transaction that Redis refuses when somebody else wrote in between; then it is tried again.
 """
 
+import ast
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
@@ -201,4 +202,10 @@ def _words(error: Exception) -> str:
     if not isinstance(error, RedisError | OSError):
         return f"no answer of Redis ({type(error).__name__}: {error})"
     _, framed, words = str(error).rpartition("of pipeline caused error: ")
-    return words.removeprefix("('").removesuffix("',)") if framed else words
+    if not framed:
+        return words
+    try:  # the arguments of the error inside, as Python writes them
+        (inner,) = ast.literal_eval(words)
+    except (ValueError, SyntaxError):
+        return words
+    return str(inner)

@@ -111,8 +111,7 @@ class SqliteStore:
             raise
 
     async def nodes(self) -> list[str]:
-        rows = await self._run(lambda: self._execute(_SELECT).fetchall(), self._call_timeout_s)
-        return [uri for (uri,) in rows]
+        return await self._run(self._read, self._call_timeout_s)
 
     async def add(self, uri: str) -> bool:
         return await self._run(lambda: self._change(_INSERT, uri), self._call_timeout_s)
@@ -166,8 +165,14 @@ class SqliteStore:
         # FULL: an answer of 200 to "add this node" has to hold after a power cut as well.
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute(_SCHEMA)
-        self._connection.execute(_SELECT).fetchone()
+        self._read()
         self._file = self._file_now()
+
+    def _read(self) -> list[str]:
+        uris = [uri for (uri,) in self._execute(_SELECT)]
+        if not all(isinstance(uri, str) for uri in uris):  # the table may be the work of another program
+            raise StoreError(f"store {self.describe()}: table priolb_nodes holds what is no text")
+        return uris
 
     def _keep_to_the_path(self, deadline: float) -> None:
         """Connect to the file that has come in place of the one in use, if one has."""

@@ -111,3 +111,27 @@ def test_a_function_is_asked_when_there_is_one(monkeypatch: pytest.MonkeyPatch) 
     peer = Forwarding("lb", "http", tells_client=True, trusted=()).peer("10.0.0.1")
     head = request_head()
     assert function.lane_of(Request(head, callers_of(settings).caller_of(head, peer), b"")) == 1
+
+
+@pytest.mark.parametrize(
+    ("networks", "lanes"),
+    [
+        ({}, None),
+        ({"10.0.0.0/8": ["low-priority"]}, None),
+        ({"0.0.0.0/0": []}, None),
+        ({"0.0.0.0/0": ["high-priority", "low-priority"]}, (1, 1, 2)),
+        ({"::/0": ["high-priority", "low-priority"], "0.0.0.0/0": []}, (1, 1, 2)),
+        ({"::/0": ["high-priority", "low-priority"], "0.0.0.0/0": ["fast-track", "low-priority"]}, (2, 2, 2)),
+        ({"::/0": ["high-priority"], "0.0.0.0/0": ["fast-track"]}, (2, 2, 2)),
+    ],
+)
+def test_who_has_no_address_that_can_be_read_may_use_what_all_may(
+    networks: dict[str, list[str]], lanes: tuple[int, ...] | None
+) -> None:
+    text = "".join(
+        f"[[network]]\ncidr = '{cidr}'\n" + (f"allow = {allow}\n" if allow else "")
+        for cidr, allow in networks.items()
+    )
+    callers = callers_of(settings_of("TRUSTED_PROXIES = '10.0.0.0/8'\n" + text))
+    peer = Forwarding("lb", "http", tells_client=True, trusted=()).peer("")
+    assert callers.caller_of(request_head(), peer).lanes == lanes

@@ -321,14 +321,36 @@ def test_what_is_found_late_is_named_with_its_line_if_it_stands_in_the_file(file
     file.write_text("TLS_KEY = 'a.pem'")
     assert mistake() == "priolb.toml:1: TLS_KEY: a key without a certificate (TLS_CERT)"
     file.write_text("LISTEN_ADDR = ':90'\nADMIN_LISTEN = ':90'")
-    assert mistake() == "priolb.toml:2: ADMIN_LISTEN: ':90' is the address for clients (LISTEN_ADDR)"
+    assert mistake() == "priolb.toml:2: ADMIN_LISTEN: ':90' is taken by the address for clients (LISTEN_ADDR)"
 
 
 def test_admin_and_clients_cannot_share_an_address() -> None:
     message = mistake(["-http", ":9000"], {"ADMIN_LISTEN": ":9000"})
-    assert message == "ADMIN_LISTEN: ':9000' is the address for clients (LISTEN_ADDR)"
+    assert message == "ADMIN_LISTEN: ':9000' is taken by the address for clients (LISTEN_ADDR)"
     free_ports = load_settings(["-http", "localhost:0"], {"ADMIN_LISTEN": "localhost:0"})
     assert free_ports.admin_listen == Address("localhost", 0)
+
+
+@pytest.mark.parametrize(
+    ("clients", "admin", "is_taken"),
+    [
+        (":90", "127.0.0.1:90", True),
+        ("127.0.0.1:90", ":90", True),
+        ("0.0.0.0:90", "127.0.0.1:90", True),
+        ("0.0.0.0:90", "localhost:90", True),
+        ("[::]:90", "[::1]:90", True),
+        ("[::]:90", "127.0.0.1:90", False),
+        ("0.0.0.0:90", "[::1]:90", False),
+        ("127.0.0.1:90", "127.0.0.2:90", False),
+        (":90", "127.0.0.1:91", False),
+    ],
+)
+def test_nor_a_part_of_one(clients: str, admin: str, is_taken: bool) -> None:
+    if is_taken:
+        message = mistake(["-http", clients], {"ADMIN_LISTEN": admin})
+        assert message == f"ADMIN_LISTEN: '{admin}' is taken by the address for clients (LISTEN_ADDR)"
+    else:
+        assert load_settings(["-http", clients], {"ADMIN_LISTEN": admin}).admin_listen is not None
 
 
 def test_a_key_without_its_certificate_is_refused() -> None:

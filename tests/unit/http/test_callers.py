@@ -96,26 +96,14 @@ def test_of_the_networks_around_a_client_the_smallest_counts() -> None:
         "192.0.2.8": (b"192.0.2.8/32", None),
         "192.0.3.1": (b"0.0.0.0/0", (2, 2, 2)),
         "2001:db8::1": (b"::/0", (0, 2, 2)),
-        "": (b"", (2, 2, 2)),
+        "": (b"", None),
     }
 
 
-@pytest.mark.parametrize(
-    ("networks", "lanes"),
-    [
-        ({}, None),
-        ({"10.0.0.0/8": (2, 2, 2)}, None),
-        ({"0.0.0.0/0": (1, 1, 2)}, (1, 1, 2)),
-        ({"::/0": (1, 1, 2), "0.0.0.0/0": None}, (1, 1, 2)),
-        ({"::/0": (1, 1, 2), "0.0.0.0/0": (0, 2, 2)}, (1, 2, 2)),
-    ],
-)
-def test_an_address_that_nobody_can_read_is_allowed_no_more_than_any_other(
-    networks: dict[str, tuple[int, ...] | None], lanes: tuple[int, ...] | None
-) -> None:
-    """It was in no network, and might use all lanes where nobody else was to."""
-    known = [KnownNetwork(ip_network(cidr), each) for cidr, each in networks.items()]
-    callers = Callers(networks=known, trusted=PROXIES)
+@pytest.mark.parametrize("lanes", [None, (1, 1, 2)])
+def test_an_address_that_nobody_can_read_has_lanes_of_its_own(lanes: tuple[int, ...] | None) -> None:
+    known = [KnownNetwork(ip_network("0.0.0.0/0"), (2, 2, 2))]
+    callers = Callers(networks=known, trusted=PROXIES, lanes_of_nobody=lanes)
     for hop in ("unknown", "192.0.2.7, unix:", ""):
         caller = callers.caller_of(head(f"X-Forwarded-For: x, {hop}"), peer("10.0.0.1"))
         assert (caller.network, caller.lanes) == (b"", lanes)
@@ -171,5 +159,27 @@ def test_a_trusted_proxy_may_name_the_tenant() -> None:
     lines = ("X-API-Key: secret", "X-Forwarded-For: 192.0.2.7")
     assert [
         callers.caller_of(head(*lines, *more), peer("10.0.0.1")).tenant
-        for more in ([], ["X-Tenant: a b "], ["X-Tenant:"], [f"X-Tenant: {'c' * 200}"])
+        for more in ([], ["X-Tenant: a b "], ["X-Tenant:"], [f"X-Tenant: {'c' * 128}"])
     ] == [b"key builder", b"header a b", b"key builder", b"header " + b"c" * 128]
+
+
+def test_the_tenant_is_whom_the_last_proxy_names() -> None:
+    """The lines before its own may be its client's."""
+    callers = Callers(trusted=PROXIES, tenant_header="X-Tenant")
+    for lines, tenant in (
+        (["X-Tenant: victim", "X-Tenant: mallory"], b"header mallory"),
+        (["X-Tenant:", "x-tenant: a, b"], b"header a, b"),
+    ):
+        assert callers.caller_of(head(*lines), peer("10.0.0.1")).tenant == tenant
+    callers = Callers(trusted=PROXIES, tenant_header="X-API-Key")  # which is looked at anyway
+    assert callers.caller_of(head("X-API-Key: a", "X-API-Key: b"), peer("10.0.0.1")).tenant == b"header b"
+
+
+def test_tenants_of_whatever_length_are_apart() -> None:
+    callers = Callers(trusted=PROXIES, tenant_header="X-Tenant")
+    tenants = [
+        callers.caller_of(head(f"X-Tenant: {'a' * 128}{end}"), peer("10.0.0.1")).tenant
+        for end in ("1", "2", "1")
+    ]
+    assert tenants[0] == tenants[2] != tenants[1]
+    assert len(tenants[0]) == len(b"header ") + 32

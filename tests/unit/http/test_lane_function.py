@@ -58,6 +58,19 @@ def test_what_it_raises_is_reported_with_its_place() -> None:
     assert (lanes, reports) == ({NO_LANE}, [(f"{Path(__file__)}:{line}: KeyError: 'a'", 1)])
 
 
+def test_an_error_that_cannot_be_told_is_told_by_its_kind() -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise LookupError
+
+    def fails(_: LaneRequest) -> str:
+        raise MuteError
+
+    lanes, [(report, count)] = ask(fails)
+    assert (lanes, count) == ({NO_LANE}, 1)
+    assert report.endswith(": MuteError: (LookupError while it was to be told)")
+
+
 @pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_one_that_wants_to_end_the_program_has_made_a_mistake(end: type[BaseException]) -> None:
     def leaves(_: LaneRequest) -> str:

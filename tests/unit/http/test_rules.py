@@ -173,3 +173,18 @@ def test_the_first_rule_that_fits_counts(line: str, first: int, lane: int) -> No
 def test_where_a_body_decides_no_later_rule_does() -> None:
     rules = Rules([Rule([0], rpc_methods=Patterns([b"a"])), Rule([1])], default=2)
     assert rules.lane_of(Request(request_head(), caller(), None)) == BODY_DECIDES
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "x-real-ip", "X-Forwarded-Proto"])
+def test_what_strangers_claim_of_their_way_means_nothing(name: str) -> None:
+    rule = Rule([0], field=FieldFinder(name), value=b"10.0.0.1")
+    head = request_head("POST / HTTP/1.1", f"{name}: 10.0.0.1")
+    assert rule.lane_of(Request(head, caller(), b"")) == NO_LANE
+    assert rule.lane_of(Request(head, caller(), b"", is_by_proxy=True)) == 0
+
+
+def test_of_several_lines_all_count() -> None:
+    rule = Rule([0], field=FieldFinder("X-Auction"), value=b"1")
+    assert fits(rule, "X-Auction: 1 ")
+    assert not fits(rule, "X-Auction: 1", "X-Auction: 0")
+    assert not fits(rule, "X-Auction: 0", "X-Auction: 1")

@@ -422,7 +422,8 @@ class Fleet:
     def _set_enabled(self, node: NodeState, enabled: bool, hard_stop_at: float, now: float) -> None:
         node.enabled = enabled
         node.hard_stop_at = hard_stop_at
-        self.refresh(node, "the operator wants it", now)
+        fault = node.record.last_error if enabled and not node.healthy else ""
+        self.refresh(node, fault or "the operator wants it", now)
 
     def _end_surplus_rests(self, now: float) -> None:
         """Let those work who rest, the first to end its rest first, until no more rest than may."""

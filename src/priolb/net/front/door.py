@@ -103,7 +103,8 @@ class Door:
 
         Without a body, its lane is NO_LANE when that depends on the body.
         """
-        request = Request(head, self._callers.caller_of(head, peer), body, body_bytes)
+        caller = self._callers.caller_of(head, peer)
+        request = Request(head, caller, body, body_bytes, peer.is_trusted)
         wanted = NO_LANE
         if self._function is not None:
             wanted = self._function.lane_of(request)

@@ -265,6 +265,23 @@ def test_a_cordon_after_a_drain_lets_what_is_in_flight_go_on() -> None:
     assert (one.status, fleet.take_overdue(), usable(fleet)) == (NodeStatus.CORDONED, [], [2])
 
 
+def test_a_node_that_may_work_again_and_cannot_says_why() -> None:
+    sick, new = nodes(2)
+    new.healthy = False
+    fleet = fleet_of(sick, new)
+    for each in (sick, new):
+        fleet.cordon(each, NOW)
+    sick.record.note("it was answered with status 503", NOW + 1.0)
+    fleet.set_healthy(sick, False, "it was answered with status 503", NOW + 1.0)
+    fleet.take_changes()
+    for each in (sick, new):
+        fleet.uncordon(each, NOW + 2.0)
+    assert told(fleet) == [
+        "1: cordoned -> down, it was answered with status 503",
+        "2: cordoned -> unchecked, the operator wants it",
+    ]
+
+
 def test_workers_change_at_once_and_what_is_above_them_ends_in_its_own_time() -> None:
     (only,) = nodes(1, slots=4)
     fleet = fleet_of(only)
