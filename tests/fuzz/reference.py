@@ -14,6 +14,7 @@ _FIELD_LINE = re.compile(rb"(" + TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _MAX_CHUNK_LINE_BYTES = 256
 _MAX_TRAILER_BYTES = 16384
+_MAX_TRAILERS = 256
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -209,6 +210,8 @@ def read_chunked(stream: bytes, position: int) -> Body:
         position = after
         if not line:
             return Body(data, trailers, position)
+        if len(trailers) == _MAX_TRAILERS:
+            raise MalformedError("too many trailers")
         trailers.append(read_field(line))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from priolb.errors import FramingError
@@ -13,6 +14,10 @@ _MAX_TRAILER_BYTES: Final = 16384
 _HEX_DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
 # RFC 9112, section 7.1.1: what may stand in a chunk extension; quoted strings may hold bytes above ASCII.
 _EXTENSION_BYTES: Final = bytes([9, *range(32, 127), *range(128, 256)])
+
+# A size without an extension, and the end of its line.
+_PLAIN_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
+_MAX_TRAILERS: Final = 256
 
 _SIZE: Final = 0
 _DATA: Final = 1
@@ -80,7 +85,7 @@ class ChunkedReader(BodyReader):
         connection: the Connection field of the head, empty when there is none.
     """
 
-    __slots__ = ("_line", "_nominated", "_remaining", "_state", "_trailer_bytes")
+    __slots__ = ("_line", "_nominated", "_remaining", "_state", "_trailer_bytes", "_trailers_left")
 
     def __init__(self, connection: bytes = b"") -> None:
         super().__init__()
@@ -89,12 +94,17 @@ class ChunkedReader(BodyReader):
         self._line: bytes = b""
         self._remaining: int = 0
         self._trailer_bytes: int = 0
+        self._trailers_left: int = _MAX_TRAILERS
 
     def feed(self, data: bytes) -> bytes:
         parts: list[bytes] = []
         position = 0
         end = len(data)
         while position < end and not self.done:
+            if self._state == _SIZE and not self._line:
+                position = self._whole_chunks(data, position, parts)
+                if position == end:
+                    break
             if self._state == _DATA:
                 part = data[position : position + self._remaining]
                 parts.append(part)
@@ -119,6 +129,20 @@ class ChunkedReader(BodyReader):
             self.rest = data[position:]
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def _whole_chunks(self, data: bytes, position: int, parts: list[bytes]) -> int:
+        """Take plain chunks that are all there off the front; return where the first other one begins.
+
+        A chunk of one byte costs as much as one of thousands.
+        """
+        while (found := _PLAIN_SIZE.match(data, position)) is not None:
+            start = found.end()
+            stop = start + int(found[1], 16)
+            if stop == start or not data.startswith(b"\r\n", stop):
+                break
+            parts.append(data[start:stop])
+            position = stop + 2
+        return position
+
     def _end_line(self) -> None:
         line, self._line = self._line, b""
         if not line.endswith(b"\r\n"):
@@ -132,6 +156,9 @@ class ChunkedReader(BodyReader):
             self.done = True
         else:
             self._trailer_bytes += len(line)
+            self._trailers_left -= 1
+            if self._trailers_left < 0:
+                raise FramingError("a trailer section of too many fields")
             self.trailers += trailer_line(line[:-2], self._nominated)
 
 

@@ -151,7 +151,7 @@ def sort_fields(
 
 def tokens(value: bytes) -> set[bytes]:
     """Return the members of a comma-separated list, in lower case."""
-    return {token.strip().lower() for token in value.split(b",")}
+    return {token.strip() for token in set(value.lower().split(b","))}
 
 
 def keeps_alive(known: dict[bytes, bytes], minor: int) -> bool:

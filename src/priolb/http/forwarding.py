@@ -6,6 +6,7 @@ claims does not reach a node.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
@@ -54,6 +55,7 @@ class Forwarding:
         "_last_is_rpc",
         "_last_peer",
         "_name",
+        "_passed",
         "_peers",
         "_proto",
         "_tells_client",
@@ -69,6 +71,7 @@ class Forwarding:
         self._tells_client = tells_client
         self._trusted: Networks = Networks(trusted)
         self._via: tuple[bytes, bytes] = (b"1.0 " + self._name, b"1.1 " + self._name)
+        self._passed = re.compile(rb"(?:^|,)[ \t]*+[^ \t,]++[ \t]++%b(?![^ \t,])" % re.escape(self._name))
         self._peers: dict[str, Peer] = {}
         # What was rendered last: of many connections of one program it is the same, so they share it.
         self._last_head: RequestHead | None = None
@@ -99,7 +102,7 @@ class Forwarding:
         via = head.known.get(b"via")
         if via is None or self._name not in via:
             return False
-        return any(self._name in member.split()[1:2] for member in via.split(b","))
+        return self._passed.search(via) is not None
 
     def fields(self, head: RequestHead, is_rpc: bool, peer: Peer) -> bytes:
         """Return the fields of a request as a node shall see them, rendered, without Host and framing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from priolb.errors import ClientError
@@ -10,6 +11,7 @@ from priolb.http.messages import RequestHead
 from priolb.http.parser import HEAD_END, HeadLimits, breaks_lines, parse_request_head
 
 _CARRIAGE_RETURN: Final = 13
+_EMPTY_LINES: Final = re.compile(rb"(?:\r\n)*+")
 # Of two heads in a row little can be learned when these many pairs have taught nothing.
 _MAX_LESSONS: Final = 4
 
@@ -74,10 +76,9 @@ class HeadReader:
     def _take_odd_head(self, data: bytes) -> RequestHead | None:
         """Do the same for a head that starts with empty lines, is not all there, or is too large."""
         if data.startswith(b"\r\n"):  # RFC 9112, section 2.2: empty lines before a request are ignored
-            start = 2
-            while data.startswith(b"\r\n", start):
-                start += 2
-            self.rest = data[start:]
+            found = _EMPTY_LINES.match(data)
+            assert found is not None
+            self.rest = data[found.end() :]
             self._scanned = 0
             return self.take(self.rest) if self.rest else None
         self.rest = data

@@ -38,7 +38,7 @@ _PHRASE: Final = re.compile(rb"[\t -~\x80-\xff]*")
 # RFC 9110, section 7.2, and RFC 3986, section 3.2: host and port, without a user part. May be empty.
 _NAME: Final = rb"[A-Za-z0-9._~!$&'()*+,;=-]*"
 _HOST: Final = re.compile(
-    rb"(?:" + _NAME + rb"(?:%[0-9A-Fa-f]{2}" + _NAME + rb")*"
+    rb"(?:" + _NAME + rb"+(?:%[0-9A-Fa-f]{2}" + _NAME + rb"+)*+"
     rb"|\[(?:[0-9A-Fa-f:.]+|[Vv][0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+)\])(?::[0-9]*)?"
 )
 
@@ -51,6 +51,8 @@ _STANDARD_METHODS: Final = frozenset(
     {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"}
 )
 _MAX_FORWARDS_DIGITS: Final = 9
+_STEPS: Final = (b"/", b"\\", b"%2f", b"%5c")
+_MAX_STEPS: Final = 1024
 
 
 class HeadLimits:
@@ -318,6 +320,8 @@ def _split_target(target: bytes, method: bytes) -> tuple[bytes | None, bytes, by
     if b"#" in target:
         raise ClientError(400, "malformed request: a fragment in the target")
     path, mark, query = target.partition(b"?")
+    if len(path) > _MAX_STEPS and sum([path.lower().count(each) for each in _STEPS]) > _MAX_STEPS:
+        raise ClientError(414, "the path has too many segments")
     query = mark + query
     if path[:1] == b"/" or (target == b"*" and method == b"OPTIONS"):
         return None, path, query

@@ -8,6 +8,7 @@ from typing import Final
 # RFC 9218, section 4.1.
 DEFAULT_URGENCY: Final = 3
 URGENCIES: Final = range(8)
+_MAX_BYTES: Final = 1024
 
 # RFC 9651, section 4.2: a dictionary, the values of which are items or lists of them, with parameters.
 _KEY: Final = rb"[a-z*][a-z0-9_.*-]*"
@@ -29,9 +30,11 @@ def urgency_of(priority: bytes) -> int:
     Args:
         priority: value of its field Priority, empty when it has none.
 
-    What cannot be read counts as not said, as RFC 9218 has it in section 4.
+    What cannot be read counts as not said, as RFC 9218 has it in section 4; so does what is far too long.
     """
     urgency = DEFAULT_URGENCY
+    if len(priority) > _MAX_BYTES:
+        return urgency
     at, stop = 0, len(priority)
     while at < stop:
         member = _MEMBER.match(priority, at)

@@ -165,8 +165,9 @@ class Engine:
 
     def submit(self, exchange: Exchange) -> None:
         """Start a request at once when a node is free that nobody waits for, else put it in line."""
-        scheduler, now = self.scheduler, exchange.enqueued_at
+        scheduler = self.scheduler
         queue = scheduler.queue
+        now = exchange.enqueued_at
         lease = scheduler.start_at_once(exchange, now)
         if lease is None:
             lease = self._put_in_line(exchange, now)
@@ -310,7 +311,8 @@ class Engine:
     def flush(self) -> None:
         """Do everything that was put off to the end of this turn of the loop."""
         self._is_flush_booked = False
-        unflushed, self._unflushed = self._unflushed, []
+        unflushed = self._unflushed
+        self._unflushed = []
         try:
             if self._is_pump_due:
                 self._pump_at_end()

@@ -25,6 +25,7 @@ from priolb.nodes.uri import NodeURI
 from priolb.tasks import Tasks
 
 _SYNC_INTERVAL_S: Final = 0.5
+_NODES_AT_ONCE: Final = 8
 
 # As long as the stores give a call: with one that hangs, the last in line is refused soon after the first.
 _TURN_TIMEOUT_S: Final = 2.0
@@ -108,7 +109,7 @@ class NodePool:
             self._factory.parse(uri)
         for uri in uris:
             await self._store.add(uri)
-        self._apply(await self._store.nodes())
+        await self._apply(await self._store.nodes())
         if self._store.shared:
             self._tasks.spawn(self._sync(), "node list sync")
 
@@ -228,20 +229,24 @@ class NodePool:
                 if is_away:
                     self._log.info("Store is back")
                 is_away = False
-                self._apply(uris)
+                await self._apply(uris)
 
-    def _apply(self, uris: list[str]) -> None:
-        """Make the members those of `uris`, in that order."""
+    async def _apply(self, uris: list[str]) -> None:
+        """Make the members those of `uris`, in that order; of many, a few in each turn of the loop."""
         if uris == list(self._members):
             return
         if not uris:
             self._log.warning("The list in the store has become empty, and no node is left")
-        before, self._members = self._members, {}
-        for uri in uris:
-            member = before.pop(uri, None)
-            self._members[uri] = self._join(uri) if member is None else member
-        for gone in before.values():
-            self._release(gone)
+        kept = dict.fromkeys(uris)
+        for number, new in enumerate([uri for uri in kept if uri not in self._members], start=1):
+            self._members[new] = self._join(new)
+            if number % _NODES_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        for number, gone in enumerate([uri for uri in self._members if uri not in kept], start=1):
+            self._release(self._members.pop(gone))
+            if number % _NODES_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        self._members = {uri: self._members[uri] for uri in kept}
 
     def _join(self, uri: str) -> _Member:
         """Take up a node of the list, checked in the background."""

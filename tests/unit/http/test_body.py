@@ -86,7 +86,8 @@ def test_a_part_of_a_chunk_is_given_as_it_comes() -> None:
         (b"2\r\nab0\r\n\r\n", "a chunk longer than its size"),
         (b"0\r\nX: y\n\r\n", "a line of a chunked body that does not end in CR LF"),
         (b"0\r\n\n", "a line of a chunked body that does not end in CR LF"),
-        (b"0\r\n" + b"X: y\r\n" * 2731, "a trailer section that is too long"),
+        (b"0\r\n" + b"X: %s\r\n" % (b"y" * 1000) * 17, "a trailer section that is too long"),
+        (b"0\r\n" + b"X: y\r\n" * 257, "a trailer section of too many fields"),
         (b"0\r\nX: " + b"y" * 16384, "a trailer section that is too long"),
     ],
 )
@@ -182,6 +183,22 @@ def test_what_connection_nominates_is_looked_through_once_however_many_trailers_
     """A field of 60 KB before a trailer section of 16 KB held up the loop for seconds."""
     few = ChunkedReader(b"X-Hop, " + b"a," * 10)
     many = ChunkedReader(b"X-Hop, " + b"a," * 30_000)
-    trailers = b"0\r\n" + b"X: 1\r\nX-Hop: 2\r\n" * 500 + b"\r\n"
+    trailers = b"0\r\n" + b"X: 1\r\nX-Hop: 2\r\n" * 128 + b"\r\n"
     assert lines_run(lambda: many.feed(trailers)) == lines_run(lambda: few.feed(trailers))
-    assert few.trailers == many.trailers == b"X: 1\r\n" * 500
+    assert few.trailers == many.trailers == b"X: 1\r\n" * 128
+
+
+def test_chunks_that_are_all_there_are_taken_at_once_whatever_follows() -> None:
+    whole = b"1\r\na\r\n" * 3 + b"A\r\n0123456789\r\n"
+    for rest, data in (
+        (b"0\r\n\r\nGET", b""),
+        (b"1;x=y\r\nb\r\n0\r\n\r\nGET", b"b"),
+        (b"2\r\nbc\r\n0\r\nX: y\r\n\r\nGET", b"bc"),
+    ):
+        reader = ChunkedReader()
+        assert reader.feed(whole + rest) == b"aaa0123456789" + data
+        assert (reader.done, reader.rest) == (True, b"GET")
+    reader = ChunkedReader()
+    assert reader.feed(whole + b"3\r\nx") == b"aaa0123456789x"
+    assert reader.feed(b"yz\r\n0\r\n\r\n") == b"yz"
+    assert (reader.done, reader.rest) == (True, b"")

@@ -686,3 +686,16 @@ def test_a_long_head_is_parsed_and_not_remembered() -> None:
 def test_limits_are_what_they_were_given() -> None:
     limits = HeadLimits(65536, 100)
     assert (limits.max_bytes, limits.max_fields) == (65536, 100)
+
+
+@pytest.mark.parametrize("separator", ["/", "\\", "%2F", "%5c"])
+def test_a_path_has_no_more_than_1024_segments(separator: str) -> None:
+    for count, is_taken in ((1023, True), (1024, False)):
+        target = "/" + separator * count + "a?" + "/" * 2000
+        data = head_bytes(f"GET {target} HTTP/1.1", "Host: a")
+        if is_taken:
+            assert parse_request_head(data, 100).path == target.partition("?")[0].encode()
+        else:
+            with pytest.raises(ClientError) as caught:
+                parse_request_head(data, 100)
+            assert (caught.value.status, str(caught.value)) == (414, "the path has too many segments")

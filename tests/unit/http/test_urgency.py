@@ -60,3 +60,8 @@ def test_a_field_that_is_malformed_counts_as_not_there(priority: bytes) -> None:
 def test_blanks_without_an_end_are_read_once(start: bytes) -> None:
     """Read in every way they can be divided, this many would take a quarter of an hour."""
     assert urgency_of(start + b" " * 1_000_000) == 3
+
+
+def test_what_is_longer_than_a_kilobyte_counts_as_not_said() -> None:
+    assert urgency_of(b"u=1, a=" + b"b" * (1024 - 7)) == 1
+    assert urgency_of(b"u=1, a=" + b"b" * (1025 - 7)) == 3

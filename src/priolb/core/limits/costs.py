@@ -35,14 +35,15 @@ class Costs:
 
     def __init__(self, costs: Mapping[str, int]) -> None:
         self._names: dict[bytes, int] = {}
-        starts: list[tuple[bytes, int]] = []
+        starts: dict[int, dict[bytes, int]] = {}
         for name, cost in costs.items():
             if name.endswith("*"):
-                starts.append((name[:-1].encode(), cost))
+                start = name[:-1].encode()
+                starts.setdefault(len(start), {})[start] = cost
             else:
                 self._names[name.encode()] = cost
-        starts.sort(key=_length_of_start, reverse=True)
-        self._starts: tuple[tuple[bytes, int], ...] = tuple(starts)
+        # By their lengths, the longest first
+        self._starts: tuple[tuple[int, dict[bytes, int]], ...] = tuple(sorted(starts.items(), reverse=True))
         self._most: int = max(1, *costs.values())
         self.least: int = min(1, *costs.values())
 
@@ -57,11 +58,8 @@ class Costs:
         cost = self._names.get(method)
         if cost is not None:
             return cost
-        for start, cost_of_start in self._starts:
-            if method.startswith(start):
-                return cost_of_start
+        for length, costs in self._starts:
+            cost = costs.get(method[:length])
+            if cost is not None:
+                return cost
         return 1
-
-
-def _length_of_start(start: tuple[bytes, int]) -> int:
-    return len(start[0])

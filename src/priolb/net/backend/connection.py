@@ -19,19 +19,29 @@ if TYPE_CHECKING:
     from priolb.net.backend.backend import Backend
 
 _CLOSED_DETAIL: Final = "the node closed the connection"
-# Each is passed on as it comes: without a bound, a node could speak for ever without answering.
+_TOO_LARGE: Final = "the head of the answer is too large"
+# Each is passed on as it comes: without a bound, a node could speak for ever without answering. So many small
+# ones, or fewer that are together as long as a head may be.
 _MAX_INTERIM_ANSWERS: Final = 32
 
 
 class BackendConnection(BackendOutput):
     """One connection to a node. It serves one sink at a time and is reused only when all was in order."""
 
-    __slots__ = ("_body_until", "_buffer", "_has_switched", "_interim_answers", "_reader")
+    __slots__ = (
+        "_body_until",
+        "_buffer",
+        "_has_switched",
+        "_interim_bytes",
+        "_reader",
+        "_scanned",
+    )
 
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend)
         self._buffer: bytes = b""
-        self._interim_answers: int = 0
+        self._scanned: int = 0  # no end of a head begins before
+        self._interim_bytes: int = 0
         self._has_switched: bool = False
         self._reader: BodyReader | None = None
         self._body_until: float = inf
@@ -111,10 +121,12 @@ class BackendConnection(BackendOutput):
         engine = self._engine
         sink = self._sink
         assert sink is not None
+        head = self._backend.last_head
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
-        head = self._backend.last_head
+            if head is not None and data.startswith(head.raw):
+                self._scanned = 0  # nobody will look for its end
         if head is not None and data.startswith(head.raw):
             data = data[len(head.raw) :]  # a node says the same over and over
         else:
@@ -147,16 +159,14 @@ class BackendConnection(BackendOutput):
         """Return the head of the answer, with what follows it in `_buffer`; None when it is not all there."""
         limits = self._engine.head_limits
         while True:
-            end = data.find(HEAD_END) + 4
-            if (end if end >= 4 else len(data)) > limits.max_bytes:
-                self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "the head of the answer is too large")
-                return None
-            if end < 4 and breaks_lines(data):
-                self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "a line of the head does not end in CR LF")
-                return None
+            end = data.find(HEAD_END, self._scanned) + 4
             if end < 4:
-                self._buffer = data
+                self._await_rest_of_head(data)
                 return None
+            if end > limits.max_bytes:
+                self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, _TOO_LARGE)
+                return None
+            self._scanned = 0
             try:
                 head = parse_response_head(data[:end], limits.max_fields)
             except NodeError as error:
@@ -166,14 +176,24 @@ class BackendConnection(BackendOutput):
             if head.status >= 200 or head.status == 101:
                 self._buffer = data
                 return head
-            if not self._pass_interim(head):
+            if not self._pass_interim(head, end):
                 return None
 
-    def _pass_interim(self, head: ResponseHead) -> bool:
+    def _await_rest_of_head(self, data: bytes) -> None:
+        if len(data) > self._engine.head_limits.max_bytes:
+            self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, _TOO_LARGE)
+        elif breaks_lines(data, self._scanned):
+            self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "a line of the head does not end in CR LF")
+        else:
+            self._buffer = data
+            self._scanned = max(0, len(data) - 3)
+
+    def _pass_interim(self, head: ResponseHead, size_bytes: int) -> bool:
         """Tell the sink of an interim answer; False when that was one too many, and all is over."""
         assert self._sink is not None
-        self._interim_answers += 1
-        if self._interim_answers > _MAX_INTERIM_ANSWERS:
+        max_bytes = self._engine.head_limits.max_bytes
+        self._interim_bytes += max(size_bytes, max_bytes // _MAX_INTERIM_ANSWERS)
+        if self._interim_bytes > max_bytes:
             self._fail(Reason.NODE_BAD_ANSWER, Phase.HEAD, "too many interim answers")
             return False
         if head.status != 100:  # which answers an expectation, and the client's was met by us
@@ -229,7 +249,7 @@ class BackendConnection(BackendOutput):
         """Part from the sink: into the pool when the connection is clean, else closed."""
         transport = self._transport
         self._sink = self._reader = None
-        self._interim_answers = 0
+        self._interim_bytes = 0
         if self.is_paused:
             self.is_paused = False
             if transport is not None:
@@ -248,7 +268,7 @@ class BackendConnection(BackendOutput):
 
     def _broken(self, detail: str) -> None:
         sink = self._sink
-        is_silent = not self._buffer and not self._interim_answers
+        is_silent = not self._buffer and not self._interim_bytes
         if self.state == AWAITING_HEAD and self._reused and is_silent and sink is not None:
             self._sink = None
             self._close()

@@ -128,7 +128,8 @@ class BackendOutput(Flushing):
 
     def flush(self) -> None:
         """Send the request that `open` or `send` was given; read on after a rest."""
-        transport, request = self._transport, self._outbox
+        transport = self._transport
+        request = self._outbox
         self._outbox = b""
         if transport is None:
             self._long_body = b""

@@ -110,6 +110,8 @@ class FrontConnection(Reception):
         if state == AT_HEAD:
             self._waiting = self._waiting + data if self._waiting else data
             self._read_heads()
+            if self._state == AT_HEAD and len(data) >= LONG_READ_BYTES:
+                self._rest()
         elif state in {AT_BODY, PASSING}:
             self._read_body(data)
             self._read_heads()
@@ -182,7 +184,7 @@ class FrontConnection(Reception):
         head = self._head
         assert head is not None
         if not self._is_local:
-            self._last_refused = head
+            self._last_refused = head if head.raw else None
         keep_alive = self._stays_open(head)
         self._write_local(response, head.method, head.minor, keep_alive, now)
         self.exchange_done(keep_alive, now)
@@ -190,7 +192,7 @@ class FrontConnection(Reception):
     def answer_call(self, error: CallError, call_id: bytes, fields: bytes, now: float) -> None:
         head = self._head
         assert head is not None
-        self._last_refused = head
+        self._last_refused = head if head.raw else None
         keep_alive = self._stays_open(head)
         connection = connection_field(head.minor, keep_alive)
         answer = error.answer(call_id, fields, self._engine.date(now), connection)

@@ -141,7 +141,8 @@ class FrontOutput(Flushing):
 
     def flush(self) -> None:
         """Send what was written; read on after a rest."""
-        data, self._outgoing = self._outgoing, b""
+        data = self._outgoing
+        self._outgoing = b""
         transport = self._transport
         if transport is None:
             return
@@ -165,17 +166,24 @@ class FrontOutput(Flushing):
             is_rpc: whether the body is JSON-RPC for the node's own path.
         """
         if head is not self._last_head or is_rpc is not self._last_is_rpc:
-            self._last_head, self._last_is_rpc = head, is_rpc
-            self._last_fields = self._fields_for_node(head, is_rpc)
+            return self._new_fields(head, is_rpc)
         return self._last_fields
 
-    def _fields_for_node(self, head: RequestHead, is_rpc: bool) -> bytes:
-        forwarding, model = self._listener.forwarding, head.model
+    def _new_fields(self, head: RequestHead, is_rpc: bool) -> bytes:
+        forwarding = self._listener.forwarding
+        model = head.model
         if model is None:
-            return forwarding.fields(head, is_rpc, self._known_peer())
-        if model is not self._last_model:
-            self._last_model, self._last_way = model, forwarding.way(model, self._known_peer())
-        return (head.rpc_forwarded if is_rpc else head.forwarded) + self._last_way
+            fields = forwarding.fields(head, is_rpc, self._known_peer())
+            if not head.raw:
+                return fields  # too long to be kept for a next request that may never come
+        else:
+            if model is not self._last_model:
+                self._last_model, self._last_way = model, forwarding.way(model, self._known_peer())
+            fields = (head.rpc_forwarded if is_rpc else head.forwarded) + self._last_way
+        self._last_head = head
+        self._last_is_rpc = is_rpc
+        self._last_fields = fields
+        return fields
 
     # For whoever reads from it
 

@@ -338,3 +338,33 @@ def test_bytes_that_arrive_for_a_connection_just_dropped_are_thrown_away() -> No
         client.end()
         protocol.data_received(ANSWER)
         assert client.take() == b""
+
+
+def test_interim_answers_are_together_no_longer_than_a_head_may_be() -> None:
+    long = b"HTTP/1.1 103 Early Hints\r\nLink: %s\r\n\r\n" % (b"x" * 30_000)
+    with Rig(max_tries=1) as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        call.send(long * 2)
+        assert client.take() == long * 2
+        call.send(long)
+        assert client.take() == BAD_ANSWER
+        assert call.was_aborted
+
+
+def test_the_head_of_an_answer_that_comes_byte_by_byte_is_found_each_time() -> None:
+    """Its end is looked for where it was not before; of the next one anew."""
+    first = b"HTTP/1.1 200 OK\r\nX-Long: %s\r\nContent-Length: 2\r\n\r\n[]" % (b"x" * 50)
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(POST)
+        call = node.accept()
+        for answer in (first, first, ANSWER, HINTS + first, ANSWER):
+            call.take()
+            for position in range(len(answer)):
+                call.send(answer[position : position + 1])
+            assert client.take().endswith(b"\r\n\r\n[]")
+            client.send(POST)
+        assert len(node.connections) == 1
+        call.send(ANSWER)

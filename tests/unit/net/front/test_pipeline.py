@@ -2,6 +2,8 @@
 
 import pytest
 
+from priolb.net.flushing import LONG_READ_BYTES
+from priolb.net.front.connection import FrontConnection
 from support.memory import CLOSE as RESET
 from support.messages import (
     ANSWER,
@@ -202,3 +204,35 @@ def test_who_asks_for_leave_to_send_while_it_does_not_read_is_not_read_either() 
         assert node.connections[0].take() == GET_AT_NODE % 1 + POST_AT_NODE
         node.connections[0].send(ANSWER)
         assert client.take().endswith(b"HTTP/1.1 100 Continue\r\n\r\n" + answer_at_client())
+
+
+@pytest.mark.parametrize("what", [b"\r\n", b"OPTIONS /a HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n"])
+def test_who_sends_much_that_goes_to_no_node_lets_others_have_their_turn(what: bytes) -> None:
+    with Rig() as rig:
+        client = rig.client()
+        client.send(what)
+        assert client.calls == []
+        client.send(what * (LONG_READ_BYTES // len(what) + 1))
+        rig.run()
+        assert client.calls == ["pause_reading", "resume_reading"]
+        client.break_off()
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_long_head_is_not_kept_behind_its_request(is_refused: bool) -> None:
+    with Rig() as rig:
+        client = rig.client()
+        long = b"GET /1 HTTP/1.1\r\nHost: balancer\r\nX: %s\r\n\r\n" % (b"x" * 30_000)
+        if is_refused:
+            client.send(long)
+            assert client.take() == NO_NODES
+        else:
+            node = rig.node()
+            client.send(long)
+            call = node.accept()
+            assert b"x" * 30_000 in call.take()
+            call.send(ANSWER)
+            assert client.take() == answer_at_client(is_json=False)
+        connection = client._protocol
+        assert isinstance(connection, FrontConnection)
+        assert (connection._last_head, connection._last_fields, connection._last_refused) == (None, b"", None)
