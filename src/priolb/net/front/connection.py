@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from priolb.net.front.listener import Listener
 
 _MAX_LOCAL_BODY_BYTES: Final = 65536
-_READS: Final = (b"GET", b"HEAD")
 _NO_ROOM: Final = "no room for the body of the request"
 
 
@@ -298,7 +297,7 @@ class FrontConnection(Reception):
                 self._answer_and_close(refusal)
                 return
             max_body_bytes = _MAX_LOCAL_BODY_BYTES
-            if head.method not in _READS:  # which anybody may send, with a body that means nothing
+            if head.method not in {b"GET", b"HEAD"}:  # which anybody may send, with a body that means nothing
                 budget = listener.local_budget
         if 0 < max_body_bytes < body_bytes:
             self._reject(Reason.PAYLOAD_TOO_LARGE)
