@@ -66,13 +66,17 @@ def silence_s(transport: asyncio.Transport) -> float:
     return float(silence_ms) / 1000
 
 
-def has_left(transport: asyncio.Transport) -> bool:
+def has_left(transport: asyncio.Transport, is_heard_out: bool = False) -> bool:
     """Return whether the peer has closed or reset the connection, as the system sees also when nobody reads.
 
     It does not as long as it has no room for what the peer has sent before it closed.
+
+    Args:
+        transport: the connection.
+        is_heard_out: what the peer has said before it closed is still to be read: only a reset counts.
     """
     info = _tcp_info(transport)
-    return info != b"" and info[0] in {_CLOSE, _CLOSE_WAIT}
+    return info != b"" and (info[0] == _CLOSE or (info[0] == _CLOSE_WAIT and not is_heard_out))
 
 
 def _tcp_info(transport: asyncio.Transport) -> bytes:

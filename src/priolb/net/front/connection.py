@@ -133,7 +133,7 @@ class FrontConnection(Reception):
         elif self._state == AT_HEAD:
             self._reject(Reason.BAD_REQUEST, "the head of the request did not come in time", 408)
         elif self._is_paused and self._state in {BUSY, PASSING}:
-            if self._has_left():
+            if self._has_left(is_heard_out=self._exchange is not None and self._exchange.has_switched):
                 self._depart()
         elif self._state in {AT_BODY, PASSING}:
             self._reject(Reason.BAD_REQUEST, "the body of the request stopped coming", 408)

@@ -78,9 +78,9 @@ class Pipeline(FrontOutput):
         if self._is_paused and not self._writing_paused and self._state in {BUSY, PASSING}:
             self._lapse_in(_LOOK_AGAIN_S)
 
-    def _has_left(self) -> bool:
-        """Return whether a client has left of whom nothing is read; if not, look later again."""
-        if self._transport is not None and has_left(self._transport):
+    def _has_left(self, is_heard_out: bool) -> bool:
+        """Return whether a client has left of whom nothing is read (see `has_left`); if not, look later."""
+        if self._transport is not None and has_left(self._transport, is_heard_out):
             return True
         self._look_later()
         return False

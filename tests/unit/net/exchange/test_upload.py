@@ -117,6 +117,34 @@ def test_a_client_that_leaves_while_its_node_does_not_read_is_gone_within_a_seco
         assert rig_.notes.take("node_failed") == []
 
 
+@pytest.mark.parametrize("state", [RESET, CLOSE_WAIT])
+def test_what_a_client_has_sent_into_a_tunnel_before_it_closed_is_waited_for_and_a_reset_is_not(
+    state: int,
+) -> None:
+    with Rig() as rig_:
+        node, client = rig_.node(), rig_.client()
+        client.send(b"GET /ws HTTP/1.1\r\nHost: balancer\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+        call = node.accept()
+        call.send(b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+        call.take()
+        call.stop_reading()
+        client.send(b"x" * (HIGH_WATER_BYTES + 1))
+        assert not client.is_reading()
+        client.leave_unnoticed(state)
+        rig_.advance(2.5)
+        if state == RESET:
+            assert rig_.counts() == (0, 0, 0)
+            assert call.is_closing()
+            call.read()  # what it has been sent, behind which the connection is closed
+        else:
+            assert rig_.counts() == (0, 1, 0)
+            call.read()
+            rig_.run()
+            assert call.take() == b"x" * (HIGH_WATER_BYTES + 1)
+            assert client.is_reading(), "now its end is read, too"
+            client.break_off()
+
+
 # How long it is waited for
 
 IN_A_SECOND = CHUNKED.replace(HOST, HOST + b"X-Request-Timeout: 1\r\n")
