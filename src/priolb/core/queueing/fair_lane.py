@@ -41,6 +41,8 @@ HAND: Final = 4
 
 # Weight of a new value in the estimate of what a request takes.
 _GAIN: Final = 0.1
+# One request lifts it by no more than itself, or by this, after many that failed at once.
+_LEAST_S: Final = 0.01
 
 _Entry = tuple[float, int, "TenantQueue"]
 
@@ -272,7 +274,7 @@ class FairLane(Lane):
         queue, charged_s = self._charges.pop(lease)
         estimate_s = self._estimate_s
         if estimate_s:
-            usual_s = min(took_s, estimate_s / _GAIN)
+            usual_s = min(took_s, max(estimate_s, _LEAST_S) / _GAIN)
             self._estimate_s = estimate_s + (usual_s - estimate_s) * _GAIN
         else:
             self._estimate_s = took_s

@@ -198,6 +198,17 @@ def test_one_stream_of_hours_at_most_doubles_what_others_are_expected_to_take() 
     assert desk.lane._estimate_s == pytest.approx(1.8)
 
 
+def test_an_estimate_that_many_quick_failures_have_brought_to_nothing_comes_back() -> None:
+    """By a hundredth of a second, and then by doubling."""
+    desk = Desk()
+    desk.push("x" * 2000)
+    desk.serve(2000, {"x": 0.0})
+    desk.lane._estimate_s = 1e-200
+    desk.push("x" * 5)
+    desk.serve(5, {"x": 0.1})
+    assert desk.lane._estimate_s == pytest.approx(0.1 * (1 - 0.9**5))
+
+
 def test_nothing_is_given_back_for_the_time_before_the_queue_was_last_empty() -> None:
     desk = Desk()
     desk.push("x")
