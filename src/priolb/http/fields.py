@@ -176,7 +176,7 @@ class FieldFinder:
 
     def __init__(self, name: str) -> None:
         self._name: bytes = name.lower().encode()
-        self.is_claim: bool = self._name in _CLAIMS
+        self.is_claim: bool = self._name in _CLAIMS or self._name == b"forwarded"
         self._pattern = re.compile(rb"^%s: ([^\r]*)" % re.escape(self._name), re.IGNORECASE | re.MULTILINE)
 
     def value_in(self, head: RequestHead) -> bytes:

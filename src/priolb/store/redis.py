@@ -206,6 +206,6 @@ def _words(error: Exception) -> str:
         return words
     try:  # the arguments of the error inside, as Python writes them
         (inner,) = ast.literal_eval(words)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError):
         return words
     return str(inner)

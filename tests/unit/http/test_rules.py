@@ -175,7 +175,7 @@ def test_where_a_body_decides_no_later_rule_does() -> None:
     assert rules.lane_of(Request(request_head(), caller(), None)) == BODY_DECIDES
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-For", "x-real-ip", "X-Forwarded-Proto"])
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "x-real-ip", "X-Forwarded-Proto", "Forwarded"])
 def test_what_strangers_claim_of_their_way_means_nothing(name: str) -> None:
     rule = Rule([0], field=FieldFinder(name), value=b"10.0.0.1")
     head = request_head("POST / HTTP/1.1", f"{name}: 10.0.0.1")
