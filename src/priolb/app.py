@@ -65,6 +65,7 @@ from priolb.telemetry.limits import INTERVAL_S, LimitLog
 from priolb.telemetry.logs import Logger, LogWriter, forward_library_logs
 from priolb.telemetry.metrics import Metrics
 from priolb.telemetry.pulse import Pulse
+from priolb.telemetry.refusals import id_field
 from priolb.telemetry.requests import RequestLog
 from priolb.testing.mock_node import MockNode
 from priolb.tls import Certificate, NodeTLS
@@ -353,8 +354,9 @@ class _Balancer:
         if not needs_door(settings):
             return None
 
-        def report(mistake: str, count: int) -> None:
-            self._log.error("Lane function failed", name=settings.lane_function, error=mistake, count=count)
+        def report(mistake: str, count: int, request_id: bytes) -> None:
+            what = {"name": settings.lane_function, "error": mistake, "count": count}
+            self._log.error("Lane function failed", **id_field(request_id), **what)
 
         return Door(callers_of(settings), rules_of(settings), function_of(settings, report), self._limiter)
 

@@ -100,7 +100,7 @@ def test_a_function_chooses_and_its_mistakes_are_logged(
     }
     assert lanes == {"a": True, "b": False, "c": False}
     line = balancer.wait_for("Lane function failed")
-    assert (line["name"], line["count"]) == ("chooser_of_e2e:lane", 1)
+    assert (line["name"], line["count"], line["reqID"]) == ("chooser_of_e2e:lane", 1, "c")
     assert line["error"] == f"{tmp_path}/chooser_of_e2e.py:3: ValueError: odd"
 
 

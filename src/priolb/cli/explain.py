@@ -89,7 +89,7 @@ def _with_secret(settings: Settings, options: Namespace) -> Settings:
 def _request_lines(settings: Settings, options: Namespace, head: RequestHead, body: bytes) -> Iterator[str]:
     """Return what is known of the request, and where it goes."""
     mistakes: list[str] = []
-    function = function_of(settings, lambda mistake, _: mistakes.append(mistake))
+    function = function_of(settings, lambda mistake, *_: mistakes.append(mistake))
     door = Door(callers_of(settings), rules_of(settings), function)
     forwarding = Forwarding(_NAME, "http", tells_client=True, trusted=settings.trusted_proxies)
     request = door.decide(head, forwarding.peer(_address(options.peer)), body)

@@ -17,8 +17,9 @@ def parser() -> OptionParser:
     options = OptionParser("mock-node", "Be a node that answers JSON-RPC calls.")
     options.add_option("listen", "ADDR", "host:port, default %(default)s", "localhost:8095")
     before = "seconds before each answer but to net_version, default %(default)s"
+    fail = "share of answers but to net_version that fail, 0 to 1, default %(default)s"
     options.add_option("latency", "S", before, "0")
-    options.add_option("error-rate", "R", "share of answers that fail, 0 to 1, default %(default)s", "0")
+    options.add_option("error-rate", "R", fail, "0")
     options.add_option("concurrency", "N", "calls worked on at a time, default %(default)s = no limit", "0")
     return options
 

@@ -60,7 +60,19 @@ _NUMBER: Final = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?")
 # What an attested node has to prove may take a thousand characters; `list` shows it whole.
 _LONG_USER_PART: Final = re.compile(r"(//[^/?#@]{12})[^/?#@]{8,}@")
 
-_COLUMNS: Final = ("uri", "state", "since", "in_flight", "slots", "latency_ms", "success_ratio", "reason")
+_COLUMNS: Final = (
+    "uri",
+    "state",
+    "since",
+    "in_flight",
+    "slots",
+    "weight",
+    "latency_ms",
+    "success_ratio",
+    "answered",
+    "failed",
+    "reason",
+)
 
 
 class InstanceError(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from priolb.config.lane_function import lane_function_of
 from priolb.config.settings import Settings
@@ -10,7 +10,7 @@ from priolb.config.tables import FAIR, ORIGINAL, Policy, RuleSpec
 from priolb.core.queueing.access import lanes_for
 from priolb.http.callers import Callers, KnownKey, KnownNetwork
 from priolb.http.fields import FieldFinder
-from priolb.http.lane_function import LaneFunction
+from priolb.http.lane_function import LaneFunction, Report
 from priolb.http.rules import NO_LANE, Patterns, Rule, Rules
 from priolb.http.urgency import URGENCIES
 
@@ -59,7 +59,7 @@ def rules_of(settings: Settings) -> Rules:
     return Rules([_rule_of(rule, lanes) for rule in policy.rules], default)
 
 
-def function_of(settings: Settings, report: Callable[[str, int], None]) -> LaneFunction | None:
+def function_of(settings: Settings, report: Report) -> LaneFunction | None:
     """Return what asks the user's function for lanes, None when there is none.
 
     Args:

@@ -62,8 +62,8 @@ _FILE_HEAD: Final = """
 
 `CONFIG_FILE`, or the flag `-config`, names a file of [TOML](https://toml.io); without them `priolb.toml` in
 the working directory is taken, if it is there. It may hold every other setting above under the name of its
-environment variable, numbers and switches without quotes, lists as arrays or with commas; and what the tables
-below say, which no flag or variable can.
+environment variable, numbers without quotes, switches as `true` or `false`, lists as arrays or with commas;
+and what the tables below say, which no flag or variable can.
 
 ```toml
 REQUEST_TIMEOUT = 10
@@ -82,7 +82,7 @@ limit = 5000
 ```
 
 Settings stand above the first table. Whatever cannot be used stops the program before it listens, with exit
-status 2 and one line for each mistake, such as
+status 2 and one line for each mistake that is seen, such as
 `priolb.toml:6: [[lane]] limit: '-1' is out of range (0 to 1000000000)`.
 
 `HEDGE_LANES` takes the names of lanes, and so does the log: it says `lane` instead of `requestIsHighPrio` and

@@ -389,13 +389,21 @@ def network_of(text: str) -> Network:
     try:
         network = ip_network(text)
     except ValueError:
-        raise ValueError from None
+        raise ValueError(_as_network(text)) from None
     if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         # Peers that come by such an address are known by that of IPv4: nobody would be in it.
         number = int(network.network_address) & 0xFFFFFFFF
         ipv4 = IPv4Network((number, network.prefixlen - _MAPPED.prefixlen))
         raise ValueError(f"; write it as IPv4: {ipv4}")
     return network
+
+
+def _as_network(text: str) -> str:
+    """Return a hint for a network that is written as one of its addresses; for what is none, nothing."""
+    try:
+        return f"; write it as {ip_network(text, strict=False)}"
+    except ValueError:
+        return ""
 
 
 def is_base_url(text: str) -> bool:

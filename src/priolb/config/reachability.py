@@ -63,7 +63,7 @@ def _contradictions(rule: RuleSpec) -> Iterator[Mistake]:
 
 def _covers_field(rule: RuleSpec, other: RuleSpec) -> bool:
     if rule.header is None:
-        return True
+        return rule.value is None  # a value alone is a mistake, which is told elsewhere, and covers nothing
     if other.header is None or rule.header.lower() != other.header.lower():
         return False
     return rule.value is None or rule.value == other.value

@@ -18,6 +18,9 @@ _EXTENSION_BYTES: Final = bytes([9, *range(32, 127), *range(128, 256)])
 # A size without an extension, and the end of its line.
 _PLAIN_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
 _MAX_TRAILERS: Final = 256
+# A chunk of one byte costs as much as one of thousands, a microsecond or two, and one read brings tens of
+# thousands of them. What is more than these is for the next turn of the event loop.
+_CHUNKS_AT_ONCE: Final = 1024
 
 _SIZE: Final = 0
 _DATA: Final = 1
@@ -28,8 +31,8 @@ _TRAILER: Final = 3
 class BodyReader:
     """Reads one body.
 
-    `done` is True once the body is complete; `rest` then holds the bytes behind it. `trailers` are the fields
-    of a trailer section that may travel on, rendered.
+    `done` is True once the body is complete; `rest` then holds the bytes behind it, and before those that it
+    has not come to. `trailers` are the fields of a trailer section that may travel on, rendered.
     """
 
     __slots__ = ("done", "rest", "trailers")
@@ -39,8 +42,13 @@ class BodyReader:
         self.rest: bytes = b""
         self.trailers: bytes = b""
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether it has not come to all that it was fed: feed it more, be it nothing, in the next turn."""
+        return self.rest != b"" and not self.done
+
     def feed(self, data: bytes) -> bytes:
-        """Return the body bytes in `data`; not called again once the body is complete.
+        """Return the body bytes in `data`, behind `rest`; not called again once the body is complete.
 
         Raises:
             FramingError: the body breaks its own framing.
@@ -97,10 +105,12 @@ class ChunkedReader(BodyReader):
         self._trailers_left: int = _MAX_TRAILERS
 
     def feed(self, data: bytes) -> bytes:
+        if self.rest:
+            data = self.rest + data
         parts: list[bytes] = []
         position = 0
         end = len(data)
-        while position < end and not self.done:
+        while position < end and not self.done and len(parts) < _CHUNKS_AT_ONCE:
             if self._state == _SIZE and not self._line:
                 position = self._whole_chunks(data, position, parts)
                 if position == end:
@@ -125,16 +135,12 @@ class ChunkedReader(BodyReader):
                 raise FramingError("a trailer section that is too long")
             if newline >= 0:
                 self._end_line()
-        if self.done:
-            self.rest = data[position:]
+        self.rest = data[position:]
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _whole_chunks(self, data: bytes, position: int, parts: list[bytes]) -> int:
-        """Take plain chunks that are all there off the front; return where the first other one begins.
-
-        A chunk of one byte costs as much as one of thousands.
-        """
-        while (found := _PLAIN_SIZE.match(data, position)) is not None:
+        """Take plain chunks that are all there off the front; return where the first other one begins."""
+        while len(parts) < _CHUNKS_AT_ONCE and (found := _PLAIN_SIZE.match(data, position)) is not None:
             start = found.end()
             stop = start + int(found[1], 16)
             if stop == start or not data.startswith(b"\r\n", stop):

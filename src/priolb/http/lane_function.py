@@ -78,13 +78,17 @@ class LaneRequest:
         return self._request.caller.key.decode()
 
 
+Report = Callable[[str, int, bytes], None]
+"""Is told of a mistake of the function: what went wrong, how often by now, and the X-Request-ID."""
+
+
 class LaneFunction:
     """Asks a function of the user for the lane of each request.
 
     Args:
         function: returns the name of a lane; or None, and the rules decide.
         lanes: the names of the lanes.
-        report: is told of mistakes of the function, ever more rarely: what went wrong, and how often by now.
+        report: is told of mistakes of the function, ever more rarely.
 
     A function that makes a mistake has said nothing: the rules decide.
     """
@@ -95,7 +99,7 @@ class LaneFunction:
         self,
         function: Callable[[LaneRequest], object],
         lanes: Sequence[str],
-        report: Callable[[str, int], None],
+        report: Report,
     ) -> None:
         self._function = function
         self._lanes: dict[object, int] = {name: index for index, name in enumerate(lanes)}
@@ -113,17 +117,17 @@ class LaneFunction:
             if isinstance(name, str) and name in self._lanes:
                 request.rule = BY_FUNCTION
                 return self._lanes[name]
-            self._note(f"returned {name!r}, which is no lane")
+            self._note(request, f"returned {name!r}, which is no lane")
         except BaseException as error:  # noqa: BLE001 - whatever it is, a request is not to suffer from it
             frames = extract_tb(error.__traceback__)
             where = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
-            self._note(f"{where}{type(error).__name__}: {_words(error)}")
+            self._note(request, f"{where}{type(error).__name__}: {_words(error)}")
         return NO_LANE
 
-    def _note(self, mistake: str) -> None:
+    def _note(self, request: Request, mistake: str) -> None:
         self._mistakes += 1
         if self._mistakes & (self._mistakes - 1) == 0:  # the 1st, 2nd, 4th, 8th and so on
-            self._report(mistake[:_ERROR_MAX_CHARS], self._mistakes)
+            self._report(mistake[:_ERROR_MAX_CHARS], self._mistakes, request.head.request_id)
 
 
 def _words(error: BaseException) -> str:

@@ -129,6 +129,8 @@ class Connection(asyncio.Protocol):
         reader = self._reader
         assert reader is not None
         part = reader.feed(self._buffer)
+        while reader.is_behind:
+            part += reader.feed(b"")
         self._buffer = reader.rest
         self._body_parts.append(part)
         self._body_bytes += len(part)

@@ -173,21 +173,29 @@ def test_words_that_do_not_go_together_are_a_mistake(
 
 def test_show_prints_a_table(instance: Instance, capsys: pytest.CaptureFixture[str]) -> None:
     one = {"uri": "http://a", "state": "up", "since": "2026-11-22T08:00:00.000Z", "in_flight": 3, "slots": 8}
+    one |= {
+        "latency_ms": 20.5,
+        "success_ratio": 1.0,
+        "reason": "added",
+        "weight": 2,
+        "answered": 70,
+        "failed": 1,
+    }
     other = {"uri": "http://longer?_weight=2", "state": "unusable", "reason": "two words\x1b[2J"}
-    instance.details = [one | {"latency_ms": 20.5, "success_ratio": 1.0, "reason": "added"}, other]
+    instance.details = [one, other]
     assert main(["nodes", "show", "--url", instance.url, "--token", TOKEN]) == 0
     assert capsys.readouterr().out.splitlines() == [
         (
-            "uri                      state     since                     in_flight  slots  latency_ms"
-            "  success_ratio  reason"
+            "uri                      state     since                     in_flight  slots  weight"
+            "  latency_ms  success_ratio  answered  failed  reason"
         ),
         (
-            "http://a                 up        2026-11-22T08:00:00.000Z  3          8      20.5      "
-            "  1.0            added"
+            "http://a                 up        2026-11-22T08:00:00.000Z  3          8      2     "
+            "  20.5        1.0            70        1       added"
         ),
         (
-            "http://longer?_weight=2  unusable  -                         -          -      -         "
-            "  -              two words\\x1b[2J"
+            "http://longer?_weight=2  unusable  -                         -          -      -     "
+            "  -           -              -         -       two words\\x1b[2J"
         ),
     ]
     assert instance.seen == [

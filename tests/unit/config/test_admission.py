@@ -100,7 +100,7 @@ def test_a_function_is_asked_when_there_is_one(monkeypatch: pytest.MonkeyPatch) 
         assert source == "LANE_FUNCTION"
         return {"a:b": lambda _: "high-priority"}[name]
 
-    def report(mistake: str, count: int) -> None:
+    def report(mistake: str, count: int, request_id: bytes) -> None:
         raise AssertionError
 
     monkeypatch.setattr("priolb.config.admission.lane_function_of", function_named)

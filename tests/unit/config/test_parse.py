@@ -296,7 +296,6 @@ def test_networks_are_parsed(text: str, networks: tuple[Any, ...]) -> None:
         "10.0.0.0/33",
         "10.0.0.0/-1",
         "10.0.0.0/",
-        "10.1.2.3/8",  # has bits beyond its prefix
         "10.0.0.0/255.0.0.0",
         "10.0.0.0/0.255.255.255",
         "fe80::%eth0/64",
@@ -309,6 +308,14 @@ def test_networks_are_refused_with_the_number_of_the_wrong_item(item: str) -> No
     hint = "(like 10.0.0.0/8,::1/128)"
     expected = f"is not a list of networks with commas between them {hint}: see item 2"
     assert refusal(CidrList(), f"::1,{item}") == expected
+
+
+def test_a_network_with_bits_beyond_its_prefix_is_told_as_it_may_be_meant() -> None:
+    hint = "(like 10.0.0.0/8,::1/128)"
+    expected = (
+        f"is not a list of networks with commas between them {hint}: see item 1; write it as 10.0.0.0/8"
+    )
+    assert refusal(CidrList(), "10.1.2.3/8") == expected
 
 
 @pytest.mark.parametrize(

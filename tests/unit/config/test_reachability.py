@@ -65,6 +65,13 @@ def test_a_rule_that_may_match_something_else_is_left_alone(earlier: str, later:
     assert mistakes(earlier, later) == []
 
 
+def test_a_value_without_a_header_is_told_alone() -> None:
+    text = "[[rule]]\nvalue = 'a'\nlane = 'fast-track'\n[[rule]]\npath = '/a'\nlane = 'fast-track'\n"
+    reader = PolicyReader(parse_document("f", text.encode()), frozenset())
+    reader.policy()
+    assert reader.mistakes == [(2, "[[rule]] value: is that of a header, and there is none")]
+
+
 def test_urgencies_count_as_conditions() -> None:
     def found(*tables: str) -> list[str]:
         text = "\n".join(f"[[rule]]\n{table}" for table in tables)

@@ -111,6 +111,15 @@ def test_a_size_line_and_a_trailer_section_may_be_as_long_as_their_bounds() -> N
     assert reader.done is True
 
 
+@pytest.mark.parametrize("line", [b"1\r\n", b"1;a\r\n"])
+def test_of_many_chunks_at_once_the_rest_waits_to_be_fed_again(line: bytes) -> None:
+    reader = ChunkedReader()
+    assert reader.feed(line + b"a\r\n" + (line + b"b\r\n") * 1024 + b"0\r") == b"a" + b"b" * 1023
+    assert reader.is_behind
+    assert reader.feed(b"\n\r\nnext") == b"b"
+    assert (reader.is_behind, reader.done, reader.rest) == (False, True, b"next")
+
+
 def test_the_largest_size_is_taken_at_its_word() -> None:
     reader = ChunkedReader()
     assert reader.feed(b"ffffffffffffffff\r\nab") == b"ab"

@@ -23,7 +23,7 @@ def request(body: bytes | None = b'{"method":"eth_call"}') -> Request:
 
 def ask(function: Callable[[LaneRequest], object], times: int = 1) -> tuple[set[int], list[tuple[str, int]]]:
     reports: list[tuple[str, int]] = []
-    chooser = LaneFunction(function, LANES, lambda mistake, count: reports.append((mistake, count)))
+    chooser = LaneFunction(function, LANES, lambda mistake, count, _: reports.append((mistake, count)))
     return {chooser.lane_of(request()) for _ in range(times)}, reports
 
 
@@ -92,5 +92,5 @@ def test_it_is_not_asked_before_the_body_has_come() -> None:
         raise AssertionError
 
     reports: list[object] = []
-    chooser = LaneFunction(never, LANES, lambda mistake, count: reports.append((mistake, count)))
+    chooser = LaneFunction(never, LANES, lambda mistake, count, _: reports.append((mistake, count)))
     assert (chooser.lane_of(request(None)), reports) == (BODY_DECIDES, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,7 @@ class BackendConnection(BackendOutput):
         "_has_switched",
         "_interim_bytes",
         "_reader",
+        "_rests",
         "_scanned",
     )
 
@@ -44,6 +46,7 @@ class BackendConnection(BackendOutput):
         self._interim_bytes: int = 0
         self._has_switched: bool = False
         self._reader: BodyReader | None = None
+        self._rests: bool = False
         self._body_until: float = inf
 
     # Time and pressure
@@ -71,19 +74,23 @@ class BackendConnection(BackendOutput):
         if self._transport is not None and self.state == IN_BODY:
             self.lapses_at = now + self._idle_timeout_s
             self._engine.watch(self)
-            self._transport.resume_reading()
+            if not self._rests:
+                self._transport.resume_reading()
 
     # What the event loop tells it
 
     def connection_lost(self, error: Exception | None) -> None:
         transport = self._transport
-        self._transport = None
         # A node may refuse a body before it has read all of it, and close. Over a used connection, what it
         # said may have been said before the request.
         if error and transport is not None and self.state == AWAITING_HEAD and not self._reused:
             answer = last_words(transport) if self._backend.tls is None else b""
             if answer:
                 self.data_received(answer)
+        if self._is_behind():
+            asyncio.get_running_loop().call_soon(self.connection_lost, error)  # once all that it said is read
+            return
+        self._transport = None
         if self.state == CLOSED:
             return
         if self.state in {IDLE, CLOSING}:
@@ -110,10 +117,21 @@ class BackendConnection(BackendOutput):
 
     def _rest(self) -> None:
         """Read no more in this turn of the loop."""
-        if self.state == IN_BODY and not self.is_paused and self._transport is not None:
+        if self.state == IN_BODY and not self._rests and self._transport is not None:
             self._rests = True
             self._transport.pause_reading()
-            self._engine.flush_later(self)
+            asyncio.get_running_loop().call_soon(self._end_rest)
+
+    def _end_rest(self) -> None:
+        """Read on after a rest."""
+        self._rests = False
+        if self._is_behind():
+            self._read_body(b"")
+        if not self.is_paused and not self._rests and self._transport is not None:
+            self._transport.resume_reading()
+
+    def _is_behind(self) -> bool:
+        return self.state == IN_BODY and self._reader is not None and self._reader.is_behind
 
     # The answer
 
@@ -234,7 +252,9 @@ class BackendConnection(BackendOutput):
             return
         if data:
             sink.on_body(data)
-        if reader.done and self.state == IN_BODY:
+        if reader.is_behind:
+            self._rest()
+        elif reader.done and self.state == IN_BODY:
             self._end(now)
 
     def _end(self, now: float) -> None:

@@ -46,7 +46,6 @@ class BackendOutput(Flushing):
         "_keep_alive",
         "_long_body",
         "_outbox",
-        "_rests",
         "_reused",
         "_sink",
         "_transport",
@@ -64,7 +63,6 @@ class BackendOutput(Flushing):
         # Connection
         self.state: int = CONNECTING
         self.is_paused: bool = False
-        self._rests: bool = False
         self._transport: asyncio.Transport | None = None
         self._cancel_connecting: Callable[[], object] | None = None
         # Request
@@ -127,7 +125,7 @@ class BackendOutput(Flushing):
         return True
 
     def flush(self) -> None:
-        """Send the request that `open` or `send` was given; read on after a rest."""
+        """Send the request that `open` or `send` was given."""
         transport = self._transport
         request = self._outbox
         self._outbox = b""
@@ -141,10 +139,6 @@ class BackendOutput(Flushing):
                 self._asks_system = True
             else:
                 transport.write(request)  # one that is closing takes it and lets it go
-        if self._rests:
-            self._rests = False
-            if not self.is_paused:
-                transport.resume_reading()
 
     def hand_over(self, sink: AnswerSink) -> None:
         """Answer to `sink` from now on."""

@@ -107,6 +107,11 @@ class Upload:
         return self._reader.done
 
     @property
+    def is_behind(self) -> bool:
+        """As `BodyReader.is_behind`."""
+        return self._reader.is_behind
+
+    @property
     def longest_bytes(self) -> int:
         """How long it may become, as far as its framing tells."""
         if not self._is_chunked or self.is_complete:

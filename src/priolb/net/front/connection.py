@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from priolb.errors import FramingError, Reason
 from priolb.http.body import body_reader
@@ -17,17 +17,13 @@ from priolb.net.exchange.exchange import Exchange
 from priolb.net.exchange.upload import Upload, tunnel
 from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.front.header_lane import header_lane
-from priolb.net.front.limit_answers import answer_over_limit
 from priolb.net.front.output import AT_BODY, AT_HEAD, BUSY, CLOSING, LINGERING, PASSING
 from priolb.net.front.pipeline import MAX_PIPELINED_BYTES
-from priolb.net.front.reception import Reception
+from priolb.net.front.reception import MAX_LOCAL_BODY_BYTES, NO_ROOM, Reception
 
 if TYPE_CHECKING:
     from priolb.net.backend.connection import BackendConnection
     from priolb.net.front.listener import Listener
-
-_MAX_LOCAL_BODY_BYTES: Final = 65536
-_NO_ROOM: Final = "no room for the body of the request"
 
 
 class FrontConnection(Reception):
@@ -38,7 +34,6 @@ class FrontConnection(Reception):
         "_cancel_local",
         "_exchange",
         "_held_bytes",
-        "_is_local",
         "_last_refused",
         "_upload",
     )
@@ -46,7 +41,6 @@ class FrontConnection(Reception):
     def __init__(self, listener: Listener) -> None:
         super().__init__(listener)
         self._last_refused: RequestHead | None = None  # of a request for the nodes that got an answer of ours
-        self._is_local: bool = False
         self._awaits_continue: bool = False
         self._held_bytes: int = 0
         self._upload: Upload | None = None
@@ -111,15 +105,14 @@ class FrontConnection(Reception):
             self._read_heads()
             if self._state == AT_HEAD and len(data) >= LONG_READ_BYTES:
                 self._rest()
-        elif state in {AT_BODY, PASSING}:
-            self._read_body(data)
-            self._read_heads()
-            if len(data) >= LONG_READ_BYTES:
-                self._rest()
         elif state == BUSY:
             self._waiting += data
-        elif state == LINGERING and len(data) >= LONG_READ_BYTES:
-            self._rest()
+        else:
+            if state in {AT_BODY, PASSING}:
+                self._read_body(data)
+                self._read_heads()
+            if len(data) >= LONG_READ_BYTES:
+                self._rest()
         if self._waiting and len(self._waiting) > MAX_PIPELINED_BYTES:
             self._hold_back()
 
@@ -281,10 +274,6 @@ class FrontConnection(Reception):
         else:
             self._begin_body(head)
 
-    def _replay_max_bytes(self) -> int:
-        """Return how long a body may be that is collected, rather than passed on as it comes."""
-        return _MAX_LOCAL_BODY_BYTES if self._is_local else self._listener.replay_max_bytes
-
     def _begin_body(self, head: RequestHead) -> None:
         """Take up a request whose body is not all there yet, or is too long to be collected."""
         listener, engine = self._listener, self._engine
@@ -296,26 +285,13 @@ class FrontConnection(Reception):
             if refusal is not None:
                 self._answer_and_close(refusal)
                 return
-            max_body_bytes = _MAX_LOCAL_BODY_BYTES
+            max_body_bytes = MAX_LOCAL_BODY_BYTES
             if head.method not in {b"GET", b"HEAD"}:  # which anybody may send, with a body that means nothing
                 budget = listener.local_budget
-        if 0 < max_body_bytes < body_bytes:
-            self._reject(Reason.PAYLOAD_TOO_LARGE)
+        if not self._is_body_wanted(head, max_body_bytes, budget):
             return
-        if engine.door is not None and not self._is_local:
-            excess = engine.door.excess_by_head(head, self._known_peer(), engine.clock())
-            if excess is not None:
-                self._answer_and_close(answer_over_limit(engine.refusals, excess, b""))
-                return
         waiting = self._waiting
-        if head.expects_continue and not waiting:
-            # RFC 9110, section 10.1.1: what will be refused anyway shall not be uploaded first.
-            reason = None if self._is_local else self._foreseen_refusal(head, body_bytes)
-            has_room = budget.has_room(min(body_bytes, self._replay_max_bytes()))
-            if reason is not None or not has_room:
-                self._reject(reason or Reason.QUEUE_FULL, "" if reason is not None else _NO_ROOM)
-                return
-            self._awaits_continue = True
+        self._awaits_continue = head.expects_continue and not waiting
         self._waiting = b""
         self._state = AT_BODY
         self._upload = Upload(
@@ -342,30 +318,43 @@ class FrontConnection(Reception):
             self._reject(Reason.BAD_REQUEST, f"malformed request: {error}", 400)
             return
         if reason is not None:
-            self._reject(reason, _NO_ROOM if reason is Reason.QUEUE_FULL else "")
+            self._reject(reason, NO_ROOM if reason is Reason.QUEUE_FULL else "")
             return
+        if upload.is_behind:
+            self._rest()
         is_passing = self._state == PASSING
         if upload.is_complete:
-            upload.completed_at = self._engine.clock()
-            self._waiting = upload.rest
-            if is_passing:
-                self._state = BUSY
-                if not self._writing_paused:
-                    self.lapses_at = inf
-            elif self._passes(upload):
-                self._let_pass(upload)
-            else:
-                if not self._is_local:  # whose upload holds its bytes in a budget of its own
-                    self._held_bytes = upload.held_bytes
-                    self._upload = None
-                assert self._head is not None
-                self._dispatch(self._head, upload.collected(), None)
+            self._end_body(upload)
         elif not is_passing and upload.held_bytes > self._replay_max_bytes():
             self._let_pass(upload)
         elif is_passing and not upload.is_flowing:
             self._pause_reading()
         elif not self._is_paused and not self._writing_paused:
             self.lapses_at = upload.due_at(self._engine.clock())
+
+    def _end_body(self, upload: Upload) -> None:
+        """Go on behind a body that is complete."""
+        upload.completed_at = self._engine.clock()
+        self._waiting = upload.rest
+        if self._state == PASSING:
+            self._state = BUSY
+            if not self._writing_paused:
+                self.lapses_at = inf
+            if self._is_paused:
+                self._read_on()
+        elif self._passes(upload):
+            self._let_pass(upload)
+        else:
+            if not self._is_local:  # whose upload holds its bytes in a budget of its own
+                self._held_bytes = upload.held_bytes
+                self._upload = None
+            assert self._head is not None
+            self._dispatch(self._head, upload.collected(), None)
+
+    def _read_rest(self) -> None:
+        if self._upload is not None and self._upload.is_behind:
+            self._read_body(b"")
+            self._read_heads()
 
     def _passes(self, upload: Upload) -> bool:
         """Return whether a body that is complete is passed on as it came, rather than collected."""

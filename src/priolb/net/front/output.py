@@ -140,7 +140,7 @@ class FrontOutput(Flushing):
             transport.write(data)
 
     def flush(self) -> None:
-        """Send what was written; read on after a rest."""
+        """Send what was written."""
         data = self._outgoing
         self._outgoing = b""
         transport = self._transport
@@ -148,10 +148,6 @@ class FrontOutput(Flushing):
             return
         if data:
             transport.write(data)  # one that is closing takes it and lets it go
-        if self._rests:
-            self._rests = False
-            if not self._is_paused:
-                transport.resume_reading()
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""
@@ -209,15 +205,25 @@ class FrontOutput(Flushing):
     def _resume_reading(self) -> None:
         if self._is_paused:
             self._is_paused = False
-            if self._transport is not None:
+            if self._transport is not None and not self._rests:
                 self._transport.resume_reading()
 
     def _rest(self) -> None:
         """Read no more in this turn of the loop."""
-        if not self._is_paused and self._transport is not None and not self._transport.is_closing():
+        if not self._rests and self._transport is not None and not self._transport.is_closing():
             self._rests = True
             self._transport.pause_reading()
-            self._engine.flush_later(self)
+            asyncio.get_running_loop().call_soon(self._end_rest)
+
+    def _end_rest(self) -> None:
+        self._rests = False
+        self._read_rest()
+        if not self._is_paused and not self._rests and self._transport is not None:
+            self._transport.resume_reading()
+
+    def _read_rest(self) -> None:
+        """Read what came in an earlier turn and was too much for it."""
+        raise NotImplementedError
 
     def _watch_unread(self) -> None:
         """Take note of how much the client has to read, and look again in a while."""

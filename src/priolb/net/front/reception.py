@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from priolb.core.byte_budget import ByteBudget
 from priolb.core.limits.limiter import Excess, Grant
 from priolb.errors import Reason
 from priolb.http.call_error import CallError
@@ -21,6 +22,8 @@ from priolb.net.front.pipeline import Pipeline
 if TYPE_CHECKING:
     from priolb.net.front.listener import Listener
 
+MAX_LOCAL_BODY_BYTES: Final = 65536
+NO_ROOM: Final = "no room for the body of the request"
 _QUEUE_FULL: Final = Reason.QUEUE_FULL  # to look up a member of an enumeration takes longer than to use it
 
 
@@ -34,11 +37,12 @@ class Reception(Pipeline):
     sender, rendered.
     """
 
-    __slots__ = ("_denial", "_grant", "_head", "_holds_more", "_is_upgrade", "limit_fields")
+    __slots__ = ("_denial", "_grant", "_head", "_holds_more", "_is_local", "_is_upgrade", "limit_fields")
 
     def __init__(self, listener: Listener) -> None:
         super().__init__(listener)
         self._head: RequestHead | None = None
+        self._is_local: bool = False  # whether this program answers it itself
         self._is_upgrade: bool = False
         self._holds_more: bool = False
         self._denial: Denial | None = None
@@ -58,6 +62,10 @@ class Reception(Pipeline):
             fields: further fields, rendered.
             now: monotonic seconds.
         """
+        raise NotImplementedError
+
+    def _answer_and_close(self, response: LocalResponse) -> None:
+        """Answer a request that is not read to its end, and close: where the next one starts is unknown."""
         raise NotImplementedError
 
     def refuse(self, reason: Reason, lane: int, body: bytes, detail: str, now: float) -> None:
@@ -123,6 +131,37 @@ class Reception(Pipeline):
             self._is_upgrade = True
             self._holds_more = True
         return True
+
+    def _is_body_wanted(self, head: RequestHead, max_body_bytes: int, budget: ByteBudget) -> bool:
+        """Look at what a head says of a body that is still to come; False when the request has been refused.
+
+        Args:
+            head: the head.
+            max_body_bytes: longest body, 0 for no limit.
+            budget: bounds the bytes held over all requests.
+        """
+        engine = self._engine
+        body_bytes = head.body_bytes
+        if 0 < max_body_bytes < body_bytes:
+            self._reject(Reason.PAYLOAD_TOO_LARGE)
+            return False
+        if engine.door is not None and not self._is_local:
+            excess = engine.door.excess_by_head(head, self._known_peer(), engine.clock())
+            if excess is not None:
+                self._answer_and_close(answer_over_limit(engine.refusals, excess, b""))
+                return False
+        if head.expects_continue and not self._waiting:
+            # RFC 9110, section 10.1.1: what will be refused anyway shall not be uploaded first.
+            reason = None if self._is_local else self._foreseen_refusal(head, body_bytes)
+            has_room = budget.has_room(min(body_bytes, self._replay_max_bytes()))
+            if reason is not None or not has_room:
+                self._reject(reason or Reason.QUEUE_FULL, "" if reason is not None else NO_ROOM)
+                return False
+        return True
+
+    def _replay_max_bytes(self) -> int:
+        """Return how long a body may be that is collected, rather than passed on as it comes."""
+        return MAX_LOCAL_BODY_BYTES if self._is_local else self._listener.replay_max_bytes
 
     def _let_in(
         self, head: RequestHead, body: bytes, upload: Upload | None, now: float

@@ -152,10 +152,56 @@ def test_a_node_of_which_much_came_at_once_is_read_on_in_the_next_turn(
         call = node.accept()
         call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx")
         call.send(b"x" * size_bytes)
+        rig.run()
         assert call.calls == calls
         call.send(b"x" * (999_999 - size_bytes))
         assert call.calls == calls
         assert client.take() == answer_at_client(b"x" * 1_000_000)
+
+
+def chunks_at_once(rig: Rig) -> tuple[MemoryTransport, MemoryTransport]:
+    """Return both ends of an answer of 3000 chunks that has come in one read."""
+    node, client = rig.node(), rig.client()
+    client.send(POST)
+    call = node.accept()
+    call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    client.take()
+    call.send(b"1\r\nx\r\n" * 3000 + b"0\r\n\r\n")
+    return client, call
+
+
+def test_of_thousands_of_chunks_that_come_at_once_each_turn_takes_some() -> None:
+    with Rig() as rig:
+        client, call = chunks_at_once(rig)
+        assert client.take() == b"400\r\n" + b"x" * 1024 + b"\r\n"
+        rig.loop.turn()
+        assert not call.is_reading()
+        rig.engine.flush()
+        assert client.take() == b"400\r\n" + b"x" * 1024 + b"\r\n"
+        rig.run()
+        assert client.take() == b"3b8\r\n" + b"x" * 952 + b"\r\n0\r\n\r\n"
+        assert call.is_reading()
+        assert rig.engine.idle.count == 1
+
+
+def test_a_client_that_stops_reading_gets_the_rest_of_chunks_that_had_come() -> None:
+    with Rig() as rig:
+        client, call = chunks_at_once(rig)
+        connection = call._protocol
+        assert isinstance(connection, BackendConnection)
+        connection.pause()
+        rig.run()
+        assert client.take().endswith(b"\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_a_node_is_heard_out_that_is_lost_while_the_rest_of_its_chunks_waits(is_reset: bool) -> None:
+    with Rig() as rig:
+        client, call = chunks_at_once(rig)
+        call.break_off() if is_reset else call.abort()
+        rig.run()
+        assert client.take().endswith(b"\r\n0\r\n\r\n")
+        assert rig.notes.take("node_failed") == []
 
 
 def test_a_node_that_rests_when_its_client_stops_reading_is_not_read_on() -> None:
@@ -184,7 +230,7 @@ def test_a_node_that_is_paused_while_it_rests_is_not_read_on_at_the_end_of_the_t
         assert isinstance(connection, BackendConnection)
         connection.data_received(b"x" * LONG_READ_BYTES)
         connection.pause()
-        rig.engine.flush()
+        rig.run()
         assert call.calls == ["pause_reading"]
         connection.resume(rig.clock.now)
         assert call.calls == ["pause_reading", "resume_reading"]

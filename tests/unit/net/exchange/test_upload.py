@@ -66,6 +66,8 @@ def test_a_client_of_whom_much_came_at_once_is_read_on_in_the_next_turn() -> Non
         client.send(b"x" * (LONG_READ_BYTES - 1))
         assert client.calls == before
         client.send(b"x" * LONG_READ_BYTES)
+        assert client.calls == [*before, "pause_reading"]
+        rig_.run()
         assert client.calls == [*before, "pause_reading", "resume_reading"]
         client.send(b"x" * (1_000_001 - 2 * LONG_READ_BYTES))
         assert call.take() == b"x" * 1_000_000
@@ -94,11 +96,47 @@ def test_a_client_that_is_held_while_it_rests_is_not_read_on_at_the_end_of_the_t
         assert isinstance(connection, FrontConnection)
         connection.data_received(b"x" * LONG_READ_BYTES)
         connection.hold_body()
-        rig_.engine.flush()
+        rig_.run()
         assert client.calls == [*before, "pause_reading"]
         connection.read_body_on()
         assert client.calls == [*before, "pause_reading", "resume_reading"]
         client.break_off()
+
+
+@pytest.mark.parametrize("extension", [b"", b";a=b"])
+@pytest.mark.parametrize("replay_max_bytes", [100, 1_000_000], ids=["passes through", "collected"])
+def test_of_thousands_of_chunks_that_come_at_once_each_turn_takes_some(
+    extension: bytes, replay_max_bytes: int
+) -> None:
+    with Rig(replay_max_bytes=replay_max_bytes) as rig_:
+        node, client = rig_.node(), rig_.client()
+        connection = client._protocol
+        assert isinstance(connection, FrontConnection)
+        client.send(CHUNKED)
+        read = []
+        client.send((b"1" + extension + b"\r\nx\r\n") * 3000 + b"0\r\n\r\n" + GET)
+        while connection._upload is not None and not connection._upload.is_complete:
+            read.append((connection._upload.received_bytes, client.is_reading()))
+            rig_.loop.turn()
+        assert read == [(1024, False), (2048, False)]
+        assert client.is_reading()
+        call = node.accept()
+        assert call.take().count(b"x") >= 3000
+        call.send(ANSWER)
+        assert client.take().endswith(b"\r\n\r\n[]")
+        rig_.run()
+        assert node.connections[-1].take() == GET_AT_NODE
+        client.break_off()
+
+
+def test_who_leaves_while_the_rest_of_its_chunks_waits_is_gone_with_them() -> None:
+    with rig() as rig_:
+        rig_.node()
+        client = rig_.client()
+        client.send(CHUNKED + b"1\r\nx\r\n" * 3000)
+        client.break_off()
+        rig_.run()
+        rig_.check_nothing_held()
 
 
 @pytest.mark.parametrize("state", [RESET, CLOSE_WAIT])

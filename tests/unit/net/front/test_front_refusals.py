@@ -242,6 +242,8 @@ def test_a_refused_client_that_sends_much_at_once_is_read_on_in_the_next_turn() 
         client = rig.client()
         client.send(b"nonsense\r\n\r\n")
         client.send(b"x" * LONG_READ_BYTES)
+        assert client.calls == ["write_eof", "pause_reading"]
+        rig.run()
         assert client.calls == ["write_eof", "pause_reading", "resume_reading"]
 
 
