@@ -13,15 +13,22 @@ INSTALLED_FUZZ := $(VENV)/.installed-fuzz
 ANVIL_VERSION := 1.7.1
 ANVIL         := $(VENV)/npm/.anvil-$(ANVIL_VERSION)
 
+# The tests that make up their inputs. They take twice as long while branches are counted, and a branch that they
+# take by chance has to be taken by a test that means it.
+GENERATING := tests/property tests/fuzz
+
 # A copy of the program with its hot path compiled, and what runs it in place of the sources.
 SOURCES       := $(shell find src -name '*.py')
 BUILD_WHEEL   := $(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps
 COMPILED      := build/compiled
 WITH_COMPILED := PYTHONPATH=$(CURDIR)/$(COMPILED)
 
+# The tests start the program a thousand times: without cached bytecode, all of it would be compiled each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint unit compiled compiled-form accept properties fuzz fmt bench docs wheel clean
+.PHONY: help run test lint unit generated compiled compiled-form accept properties fuzz fmt bench docs wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -31,7 +38,7 @@ run: $(INSTALLED) ## Start the balancer with a mock node on localhost:8080
 
 # The two forms are tested side by side: most of the time a test waits for a process that it has started.
 test: lint ## Run every check: format, lint, types, import rules, all tests of both forms
-	@$(MAKE) --no-print-directory --jobs=2 unit compiled-form
+	@$(MAKE) --no-print-directory --jobs=2 unit compiled-form generated
 	@if grep -q '(compiled,' $(COMPILED)/.installed; then \
 		echo "Every check has passed, in both forms: interpreted and compiled."; \
 		else echo "Every check has passed, interpreted. There is no C compiler here: the compiled form is NOT TESTED."; fi
@@ -42,9 +49,14 @@ lint: $(INSTALLED_DEV) ## Run the checks that need no test: format, lint, types,
 	$(PYTHON) -m mypy
 	$(BIN)/lint-imports --no-logo
 
-unit: $(INSTALLED_DEV) $(ANVIL) ## Run the tests interpreted and report which branches they took
+# Their output comes at the end, and not in between what `unit` says.
+generated: $(INSTALLED_DEV) ## Run the tests that make up their inputs, interpreted
+	@echo "Testing with generated inputs, which is told at the end"
+	@$(PYTHON) -m pytest $(GENERATING) > $(VENV)/generated.log 2>&1; passed=$$?; cat $(VENV)/generated.log; exit $$passed
+
+unit: $(INSTALLED_DEV) $(ANVIL) ## Run the other tests interpreted and report which branches they took
 	$(PYTHON) -m coverage erase
-	$(PYTHON) -m coverage run -m pytest
+	$(PYTHON) -m coverage run -m pytest $(GENERATING:%=--ignore=%)
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report --include='*/priolb/attest/*' --fail-under=100
 	$(PYTHON) -m coverage report
