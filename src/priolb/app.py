@@ -315,7 +315,7 @@ class _Balancer:
 
     async def _accept(self, listener: Listener, host: str, port: int) -> None:
         certificate = self._certificate
-        await listener.accept(certificate.context if certificate else None)
+        await listener.accept((lambda: certificate.context) if certificate else None)
         self._log.info(
             "Listening",
             host=host,

@@ -12,6 +12,9 @@ from priolb.errors import ConfigError
 _LOOK_INTERVAL_S: Final = 1.0
 _PEM_MAX_BYTES: Final = 1_000_000
 
+# The variable that names the file to which `ssl` writes the keys of connections, for those who record them.
+_KEY_LOG: Final = "SSLKEYLOGFILE"
+
 # What OpenSSL says of a certificate and a key of two pairs: of the same kind, or of different ones.
 _TWO_PAIRS: Final = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
 
@@ -30,7 +33,8 @@ class Certificate:
         cert_file: PEM file of the certificate and what leads from it to a root.
         key_file: PEM file of its key, without a password; empty when it is in the first file.
 
-    `context` serves connections with the certificate that was read last.
+    `context` serves connections with the certificate that was read last. Another one has another context: in
+    the same one it would stand beside the first if its key is of another kind.
 
     Raises:
         ConfigError: the files cannot be read, or do not belong together.
@@ -39,46 +43,47 @@ class Certificate:
     def __init__(self, cert_file: str, key_file: str) -> None:
         self._cert_file = cert_file
         self._key_file = key_file
-        self._seen = self._state_of_files()
-        self._current = self._read()
-        # Another certificate in the same context would stand beside the first if its key is of another kind.
-        self.context: ssl.SSLContext = self._current
-        self.context.sni_callback = self._use_current
+        self._seen = self._tried = self._state_of_files()
+        self.context: ssl.SSLContext = self._read()
 
     async def follow(self, log: Log) -> None:
         """Read the files again whenever they change, as long as this runs; what is broken is not taken up."""
+        told: object = None
         while True:
             await asyncio.sleep(_LOOK_INTERVAL_S)
             try:
                 if self.refresh():
+                    told = None
                     log.info("Certificate was taken up anew", file=self._cert_file)
             except ConfigError as error:
-                log.warning("Certificate has changed and cannot be used; the old one stays", err=str(error))
+                what = (str(error), self._tried)
+                if what != told:
+                    told = what
+                    log.warning("Certificate has changed and cannot be used; the old one stays", err=what[0])
 
     def refresh(self) -> bool:
         """Read the files again if they have changed; True when there is another certificate now.
 
         Raises:
-            ConfigError: they cannot be used; the certificate stays, and they are looked at again on the next
-                change.
+            ConfigError: they cannot be used; the certificate stays, and the next call reads them again, as it
+                may be for a reason that changes nothing of the files: who may read them, or no file left.
         """
         state = self._state_of_files()
         if state == self._seen:
             return False
+        self._tried = state
+        self.context = self._read()
         self._seen = state
-        self._current = self._read()
         return True
 
     def _read(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        except OSError as error:
+            raise ConfigError(f"{_KEY_LOG} {error.filename!r}: {error.strerror or error}") from None
         context.set_alpn_protocols(["http/1.1"])
         load_chain(context, self._cert_file, self._key_file, "TLS_CERT", "TLS_KEY")
         return context
-
-    def _use_current(
-        self, connection: ssl.SSLSocket | ssl.SSLObject, _name: str, _context: ssl.SSLContext
-    ) -> None:
-        connection.context = self._current
 
     def _state_of_files(self) -> tuple[tuple[int, int, int], ...]:
         return tuple(_state_of(Path(file)) for file in (self._cert_file, self._key_file or self._cert_file))
@@ -122,7 +127,9 @@ def client_context(ca_file: str, name: str) -> ssl.SSLContext:
     except ssl.SSLError as error:
         raise ConfigError(f"{name} {ca_file!r}: {error.reason or error}") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        raise ConfigError(f"{name} {ca_file!r}: {getattr(error, 'strerror', None) or error}") from None
+        log_file = getattr(error, "filename", None)  # of a file of roots, `ssl` does not tell the name
+        what = f"{name} {ca_file!r}" if log_file is None else f"{_KEY_LOG} {log_file!r}"
+        raise ConfigError(f"{what}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def load_chain(context: ssl.SSLContext, cert_file: str, key_file: str, cert_name: str, key_name: str) -> None:

@@ -1,6 +1,7 @@
 """TLS on both sides: certificates that are taken up anew, and what is wrong with files."""
 
 import asyncio
+import errno
 import os
 import ssl
 from pathlib import Path
@@ -101,11 +102,41 @@ def test_files_that_cannot_be_used_leave_the_certificate_as_it_is(
     with pytest.raises(ConfigError) as error:
         certificate.refresh()
     assert str(error.value) == reason.format(files.cert, files.key)
-    assert certificate.refresh() is False, "they are looked at again on the next change"
+    with pytest.raises(ConfigError):
+        certificate.refresh()
     assert shown(certificate, files.ca, "localhost") == first
     files.write()
     assert certificate.refresh() is True
     assert shown(certificate, files.ca, "localhost") != first
+
+
+def test_files_that_can_be_read_again_are_taken_up_though_they_have_not_changed(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = files.certificate()
+    files.write()
+
+    def no_files_left(*_: object, **_options: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ssl.SSLContext, "load_cert_chain", no_files_left)
+        with pytest.raises(ConfigError, match="Too many open files"):
+            certificate.refresh()
+    assert certificate.refresh() is True
+
+
+def test_a_log_of_keys_that_cannot_be_written_is_named(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = files.certificate()
+    monkeypatch.setenv("SSLKEYLOGFILE", "/no/such/folder/keys")
+    mistake = "SSLKEYLOGFILE '/no/such/folder/keys': No such file or directory"
+    with pytest.raises(ConfigError, match=f"^{mistake}$"):
+        NodeTLS("", "", "")
+    with pytest.raises(ConfigError, match=f"^{mistake}$"):
+        NodeTLS(str(files.cert), "", "")
+    files.write()
+    with pytest.raises(ConfigError, match=f"^{mistake}$"):
+        certificate.refresh()
 
 
 def test_a_change_is_noticed_even_if_the_file_keeps_its_size_and_time(files: Files) -> None:
@@ -130,7 +161,9 @@ def test_following_tells_of_what_was_taken_up_and_what_was_not(
 
         def warning(self, msg: str, /, **fields: object) -> None:
             super().warning(msg, **fields)
-            files.write()
+            asyncio.get_running_loop().call_later(
+                0.05, files.write
+            )  # looked at meanwhile, and not told again
 
         def info(self, msg: str, /, **fields: object) -> None:
             super().info(msg, **fields)

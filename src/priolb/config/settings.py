@@ -139,7 +139,8 @@ class Settings:
     )
     queue_max_mb: int = setting(
         Count(1, 10**6), "QUEUE_MAX_MB", "1024", "MB of 1048576 bytes",
-        meaning="Request bodies held in memory over all queues; beyond it requests are refused with 503.",
+        meaning="Request bodies held in memory over all queues, and heads above 1 KB, which count three "
+        "times; beyond it requests are refused with 503.",
     )
 
     lane_order: str = setting(

@@ -34,9 +34,10 @@ class RequestHead:
     says that JSON-RPC goes there, so that an answer is JSON unless the node says otherwise.
     `expects_continue` says that the client waits for 100 Continue before it sends the body. `is_special`
     says that the request asks for more than to be forwarded, which only few do: it has passed a proxy, must
-    not pass another, wants to switch protocols, expects something, or has little time.
+    not pass another, wants to switch protocols, expects something, has little time, or a long head.
 
-    `raw` are the bytes that it was parsed from, if it is short enough to be remembered; else empty.
+    `raw` are the bytes that it was parsed from, if it is short enough to be remembered; else empty, and
+    `long_bytes` says how many they were.
 
     `model` is the head that it was made from, unless it was parsed (see `familiar`). Nodes are told the same
     of the way of both.
@@ -54,6 +55,7 @@ class RequestHead:
         "keep_alive",
         "known",
         "lane",
+        "long_bytes",
         "max_forwards",
         "method",
         "minor",
@@ -112,6 +114,7 @@ class RequestHead:
             or b"via" in known
         )
         self.raw: bytes = b""
+        self.long_bytes: int = 0
         self.model: RequestHead | None = None
         self.lane: int = -1
 

@@ -176,6 +176,9 @@ def _parse_request_head(data: bytes, max_fields: int) -> RequestHead:
     )
     if len(data) <= _MAX_REMEMBERED_BYTES:
         head.raw = data
+    else:
+        head.long_bytes = len(data)
+        head.is_special = True
     return head
 
 

@@ -151,6 +151,20 @@ def test_broken_files_are_not_taken_up(launch: Launch, authority: Authority, exi
     balancer.wait_for("Certificate was taken up anew", file=cert_file)
 
 
+def test_a_name_that_is_no_ascii_is_no_matter(launch: Launch, secure: dict[str, str]) -> None:
+    balancer = launch(**secure)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    hello = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="abcd.example")
+    with pytest.raises(ssl.SSLWantReadError):
+        hello.do_handshake()
+    client = Client(balancer.port)
+    client.socket.sendall(outgoing.read().replace(b"abcd.example", b"\xc3\xa4bc.example"))
+    handshake = b"\x16"
+    assert client.socket.recv(1) == handshake, "rather than an alert"
+    assert balancer.noise == []
+    client.socket.close()
+
+
 # Ends
 
 

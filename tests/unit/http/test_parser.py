@@ -70,6 +70,7 @@ def test_a_request_of_the_usual_kind() -> None:
         "expects_continue": False,
         "is_special": False,
         "raw": data,
+        "long_bytes": 0,
         "model": None,
         "lane": -1,
     }
@@ -102,6 +103,7 @@ def test_a_request_of_http_1_0_needs_no_host_and_does_not_stay() -> None:
         "expects_continue": False,
         "is_special": False,
         "raw": b"GET /nodes HTTP/1.0\r\n\r\n",
+        "long_bytes": 0,
         "model": None,
         "lane": -1,
     }
@@ -677,7 +679,7 @@ def test_a_long_head_is_parsed_and_not_remembered() -> None:
     first, again = parse_request_head(data, MAX_FIELDS), parse_request_head(data, MAX_FIELDS)
     assert again is not first
     assert values_of(again) == values_of(first)
-    assert first.raw == b""
+    assert (first.raw, first.long_bytes, first.is_special) == (b"", len(data), True)
     data = head_bytes("HTTP/1.1 200 OK", "X: " + "y" * 1100)
     assert parse_response_head(data, MAX_FIELDS).raw == b""
     assert parse_response_head(data, MAX_FIELDS) is not parse_response_head(data, MAX_FIELDS)

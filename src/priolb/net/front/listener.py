@@ -152,11 +152,11 @@ class Listener:
         self._sockets = listen(host, port)
         return int(self._sockets[0].getsockname()[1])
 
-    async def accept(self, tls: ssl.SSLContext | None = None) -> None:
+    async def accept(self, tls: Callable[[], ssl.SSLContext] | None = None) -> None:
         """Serve whoever has connected, and connects from now on.
 
         Args:
-            tls: TLS settings of an https listener, None for http.
+            tls: returns the TLS settings of a new connection to an https listener, None for http.
         """
         loop = asyncio.get_running_loop()
         while self._sockets:

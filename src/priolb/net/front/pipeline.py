@@ -107,6 +107,8 @@ class Pipeline(FrontOutput):
             if head is None or self._state != AT_HEAD or not self._waiting or self._writing_paused:
                 self._is_reading = False
                 return
+            if head.long_bytes:
+                break  # it takes as much time as many others
         asyncio.get_running_loop().call_soon(self._go_on)
 
     def _take_head(self) -> RequestHead | None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_LOCAL_BODY_BYTES: Final = 65536
 NO_ROOM: Final = "no room for the body of the request"
+# A long head is held as it goes to a node, with JSON-RPC and with any other body, and by single fields.
+_COPIES_OF_HEAD: Final = 3
 _QUEUE_FULL: Final = Reason.QUEUE_FULL  # to look up a member of an enumeration takes longer than to use it
 
 
@@ -37,11 +39,21 @@ class Reception(Pipeline):
     sender, rendered.
     """
 
-    __slots__ = ("_denial", "_grant", "_head", "_holds_more", "_is_local", "_is_upgrade", "limit_fields")
+    __slots__ = (
+        "_denial",
+        "_grant",
+        "_head",
+        "_head_bytes",
+        "_holds_more",
+        "_is_local",
+        "_is_upgrade",
+        "limit_fields",
+    )
 
     def __init__(self, listener: Listener) -> None:
         super().__init__(listener)
         self._head: RequestHead | None = None
+        self._head_bytes: int = 0  # that count in the budget, as it is a long one
         self._is_local: bool = False  # whether this program answers it itself
         self._is_upgrade: bool = False
         self._holds_more: bool = False
@@ -123,6 +135,13 @@ class Reception(Pipeline):
             self._state = BUSY
             self.answer(answer_of_last(head), engine.clock())
             return False
+        if head.long_bytes:
+            held_bytes = _COPIES_OF_HEAD * head.long_bytes
+            if not engine.body_budget.take(held_bytes):
+                self._reject(Reason.QUEUE_FULL, "no room for the head of the request")
+                return False
+            self._head_bytes = held_bytes
+            self._holds_more = True
         if head.upgrade:
             if 0 < engine.upgrades_max <= engine.upgrades:
                 self._reject(Reason.UPGRADES_FULL)
@@ -233,8 +252,11 @@ class Reception(Pipeline):
         return engine.refusal(request.lane, request.caller.tenant, waiting_bytes, head.timeout_s)
 
     def _let_go_of_more(self) -> None:
-        """Let go of what only few requests hold: a place among upgrades, and what counts in limits."""
+        """Let go of what few requests hold: a place among upgrades, what counts in limits, a long head."""
         self._holds_more = False
+        if self._head_bytes:
+            self._engine.body_budget.give_back(self._head_bytes)
+            self._head_bytes = 0
         if self._is_upgrade:
             self._is_upgrade = False
             self._engine.upgrades -= 1

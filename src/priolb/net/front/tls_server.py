@@ -42,7 +42,7 @@ class TlsServer:
 
     Args:
         listening: the socket; it is closed with the server.
-        context: TLS settings.
+        context: returns the TLS settings of a new connection.
         handshake_timeout_s: longest time that a handshake may take, seconds.
         accept: is asked for every connection, by the address of its peer; None when that has too many.
         tasks: owns the handshakes.
@@ -61,7 +61,7 @@ class TlsServer:
     def __init__(
         self,
         listening: socket.socket,
-        context: ssl.SSLContext,
+        context: Callable[[], ssl.SSLContext],
         handshake_timeout_s: float,
         accept: Callable[[str], Accepted | None],
         tasks: Tasks,
@@ -116,7 +116,7 @@ class TlsServer:
             await self._loop.connect_accepted_socket(
                 lambda: accepted.protocol,
                 connection,
-                ssl=self._context,
+                ssl=self._context(),
                 ssl_handshake_timeout=self._handshake_timeout_s,
                 ssl_shutdown_timeout=TLS_GOODBYE_S,
             )

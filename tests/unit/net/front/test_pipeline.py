@@ -127,7 +127,7 @@ def test_a_client_that_leaves_while_too_much_waits_to_be_read_on_is_gone_within_
         rig.run()
         assert not client.is_reading(), "the second one is under way, and too much still waits"
         rig.advance(1.5)
-        assert rig.counts() == (0, 1, 0)
+        assert rig.running == 1
         client.leave_unnoticed(RESET)
         rig.advance(1.1)
         assert rig.counts() == (0, 0, 0)
@@ -184,6 +184,33 @@ def test_requests_that_are_refused_at_once_share_the_loop_and_are_not_read_faste
         rig.run()
         assert client.take() == NO_NODES * (10001 - 32)
         assert client.is_reading()
+
+
+def test_of_long_heads_one_is_read_in_a_turn() -> None:
+    with Rig() as rig:
+        client = rig.client()
+        client.send(b"GET / HTTP/1.1\r\nHost: balancer\r\nConnection: %s\r\n\r\n" % (b"," * 30_000) * 3)
+        for _ in range(2):
+            assert client.take() == NO_NODES
+            rig.loop.turn()
+            rig.engine.flush()
+        assert client.take() == NO_NODES
+
+
+def test_a_long_head_counts_three_times_in_the_budget_until_its_answer_is_complete() -> None:
+    long = b"GET /1 HTTP/1.1\r\nHost: balancer\r\nX: %s\r\n\r\n" % (b"x" * 30_000)
+    with Rig(body_budget_bytes=5 * len(long)) as rig:
+        node, client, other = rig.node(), rig.client(), rig.client()
+        client.send(long)
+        call = node.accept()
+        assert rig.counts() == (0, 1, 3 * len(long))
+        other.send(long)
+        assert b"HTTP/1.1 503 Service Unavailable" in other.take()
+        [rejected] = rig.notes.take("rejected")
+        assert "no room for the head of the request" in rejected
+        call.send(ANSWER)
+        assert client.take().endswith(b"[]")
+        rig.check_nothing_held()
 
 
 def test_who_asks_for_leave_to_send_while_it_does_not_read_is_not_read_either() -> None:

@@ -63,7 +63,7 @@ class Stage:
         self.listening = Scarce(listening, *errors)
         context = authority.server_context("localhost")
         as_socket = cast(socket.socket, self.listening)
-        self.server = TlsServer(as_socket, context, timeout_s, self._accept, self.tasks)
+        self.server = TlsServer(as_socket, lambda: context, timeout_s, self._accept, self.tasks)
 
     def _accept(self, address: str) -> Accepted | None:
         self.events.put_nowait(f"accepted {address}")
