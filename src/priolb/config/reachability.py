@@ -19,7 +19,8 @@ def unreachable(rules: Sequence[RuleSpec]) -> Iterator[Mistake]:
     for number, rule in enumerate(rules):
         yield from _contradictions(rule)
         for earlier in rules[:number]:
-            if covers(earlier, rule):
+            is_mistake = earlier.value is not None and earlier.header is None  # which is told elsewhere
+            if not is_mistake and covers(earlier, rule):
                 line = earlier.place.line_of()
                 yield (
                     rule.place.line_of(),
@@ -63,7 +64,7 @@ def _contradictions(rule: RuleSpec) -> Iterator[Mistake]:
 
 def _covers_field(rule: RuleSpec, other: RuleSpec) -> bool:
     if rule.header is None:
-        return rule.value is None  # a value alone is a mistake, which is told elsewhere, and covers nothing
+        return True
     if other.header is None or rule.header.lower() != other.header.lower():
         return False
     return rule.value is None or rule.value == other.value
