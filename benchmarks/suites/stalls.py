@@ -27,11 +27,14 @@ from benchmarks.workbench import Workbench, raise_open_files_limit
 CLIENTS: Final = 32
 HUGE_CLIENTS: Final = 8
 LEAVING: Final = 10_000
+TINY_CHUNKS: Final = 100_000
+TINY_BODIES: Final = 10
 MOST_MS: Final = 5.0
 STORE: Final = "nodes.db"
 STORE_CALLS: Final = 3
 REFUSED_CALLS: Final = 300
 HOLD_S: Final = 600
+ANSWERED: Final = 200
 OUT_OF_ORDER: Final = 503
 LINE_TIMEOUT_S: Final = 15.0
 _STALL: Final = re.compile(r'"longestStallMs":([0-9.]+)')
@@ -62,6 +65,24 @@ def _requests(workbench: Workbench, peer: Peer, body: bytes, clients: int) -> No
     body_file = workbench.directory / "body.json"
     body_file.write_bytes(body)
     run_load(workbench, peer.port, clients, 5.0, body_file)
+
+
+def _tiny_chunks(_workbench: Workbench, peer: Peer) -> None:
+    """Send bodies in chunks of one byte, tens of thousands of which are there to be read at once.
+
+    Raises:
+        BenchmarkError: one was not answered by the node.
+    """
+    body = b"1\r\n0\r\n" * TINY_CHUNKS + b"0\r\n\r\n"
+    with closing(http.client.HTTPConnection("127.0.0.1", peer.port, timeout=30)) as client:
+        for _ in range(TINY_BODIES):
+            client.putrequest("POST", "/")
+            client.putheader("Transfer-Encoding", "chunked")
+            client.endheaders(body)
+            answer = client.getresponse()
+            answer.read()
+            if answer.status != ANSWERED:
+                raise BenchmarkError(f"a body in tiny chunks was answered with {answer.status}")
 
 
 def _leave_at_once(_workbench: Workbench, peer: Peer) -> None:
@@ -122,6 +143,7 @@ CASES: Final = {
     "nothing happens": Case(_nothing),
     "32 clients send 60 B": Case(_small),
     "8 clients get 16 MB answers": Case(_huge),
+    "a client sends chunks of one byte": Case(_tiny_chunks),
     "10,000 who wait come, and leave at once": Case(_leave_at_once, HOLD_S, slots=1),
     "the store is locked": Case(_locked_store),
     "Redis does not answer": Case(_silent_store, outage=MuteStore.fall_silent),

@@ -485,6 +485,12 @@ def test_7239_nor_does_he_get_through_with_a_name_that_a_node_reads_as_the_same(
         assert name.lower() not in got.lower() and b"9.9.9.9" not in got
 
 
+@pytest.mark.parametrize("name", [b"Content_Length", b"transfer_encoding"])
+def test_8_6_a_name_that_a_node_reads_as_one_of_framing_does_not_get_through(name: bytes) -> None:
+    with Rig() as rig:
+        assert name.lower() not in exchanged(rig, get(name + b": 9\r\n"))[0].lower()
+
+
 def test_7239_a_proxy_that_is_trusted_is_believed_and_put_behind_those_before_it() -> None:
     with Rig(forwarding=FRIENDS) as rig:
         got = exchanged(rig, get(CLAIMS))[0]

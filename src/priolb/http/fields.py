@@ -24,6 +24,8 @@ def _misspelt(name: bytes) -> list[bytes]:
     return spelt[1:]
 
 
+# Where a body ends is for us to say.
+_FRAMING: Final = (b"content-length", b"transfer-encoding")
 _CLAIMS: Final = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", *PROXY_CLAIMS)
 
 # RFC 9110, section 7.6.1: fields for this connection alone. Host, framing and what tells of proxies are
@@ -44,7 +46,7 @@ REQUEST_ROLES: Final[dict[bytes, int]] = {
     b"via": _LOOK,
     b"forwarded": _LOOK,
     **dict.fromkeys(_CLAIMS, _LOOK),
-    **{misspelt: 0 for claim in _CLAIMS for misspelt in _misspelt(claim)},
+    **{misspelt: 0 for name in (*_CLAIMS, *_FRAMING) for misspelt in _misspelt(name)},
     b"content-type": _LOOK,
     b"content-encoding": _LOOK | _FORWARD,
     b"authorization": _LOOK | _FORWARD,

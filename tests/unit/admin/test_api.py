@@ -366,6 +366,14 @@ def test_a_web_page_cannot_change_nodes_through_a_trusted_browser(method: str, o
     assert len(desk.log.lines) == 1
 
 
+def test_a_web_page_may_read_what_is_open_to_all() -> None:
+    desk = Desk()
+    assert desk.ask(local_request("GET", "/nodes", b"", "127.0.0.1", (ORIGIN,)))[:2] == (
+        200,
+        b'["http://a:1"]\n',
+    )
+
+
 def test_a_web_page_that_has_the_token_may_change_nodes() -> None:
     desk = Desk()
     assert desk.ask(local_request("POST", "/nodes", URI, STRANGER, (ORIGIN, TOKEN)))[0] == 200

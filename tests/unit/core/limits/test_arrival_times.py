@@ -1,6 +1,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from priolb.core.limits.arrival_times import PLACES_PER_ROW, ArrivalTimes
 
 NOW = 1_000
@@ -11,9 +13,11 @@ def keys(count: int) -> list[bytes]:
     return [b"key-%d" % number for number in range(count)]
 
 
-def fill_a_row(times: ArrivalTimes, first_ns: int, others_ns: int) -> tuple[bytes, list[bytes]]:
+def fill_a_row(
+    times: ArrivalTimes, first_ns: int, others_ns: int, first: bytes = b"first"
+) -> tuple[bytes, list[bytes]]:
     """Advance as many keys as a row has places for; return the first one of them, and the others."""
-    first, *others = keys(PLACES_PER_ROW)
+    others = keys(PLACES_PER_ROW - 1)
     times.advance(first, first_ns, NOW, 100)
     for key in others:
         times.advance(key, others_ns, NOW, 100)
@@ -78,10 +82,12 @@ def test_who_lost_his_place_in_a_full_row_is_not_better_off_by_it() -> None:
     assert times.advance(first, 1, NOW, 100) == 96
 
 
-def test_who_lost_his_place_is_not_better_off_when_there_is_another_row() -> None:
+@pytest.mark.parametrize("row", [0, 1])
+def test_who_lost_his_place_is_not_better_off_when_there_is_another_row(row: int) -> None:
     times = ArrivalTimes(32)
     times._most_rows = 1
-    first, others = fill_a_row(times, 90, 95)
+    first = next(key for key in keys(1000)[PLACES_PER_ROW:] if hash(key) & 1 == row)
+    _, others = fill_a_row(times, 90, 95, first)
     assert times.advance(b"new", 10, NOW, 100) == 100
     times._most_rows = 2
     assert times.advance(b"newer", 1, NOW, 100) == 96

@@ -85,6 +85,23 @@ def test_the_fifth_request_in_a_row_that_another_node_answers_ejects_a_node(outc
     assert bench.nodes[0].reason == f"failed too often; the last time: {outcome}"
 
 
+def test_faults_that_half_of_the_others_have_as_well_are_held_against_nobody() -> None:
+    bench = Bench(count=3)
+    for _ in range(5):
+        bench.try_on(1, answered(500))
+        bench.try_on(2, answered(500))
+    assert bench.status() == ["up", "up", "up"]
+
+
+def test_half_as_many_faults_as_eject_a_node_are_not_few() -> None:
+    bench = Bench(policy=HealthPolicy(eject_after=4))
+    for _ in range(2):
+        bench.try_on(1, answered(500))
+    for _ in range(4):
+        bench.try_on(2, answered(500))
+    assert bench.status() == ["up", "up"]
+
+
 def test_a_status_below_500_is_not_held_against_a_node_whatever_others_answer() -> None:
     bench = Bench()
     for _ in range(20):

@@ -158,6 +158,11 @@ def test_one_slot_is_open_to_all_however_many_are_kept() -> None:
     assert estimate.wait_within_s(1, [0, 2], range(1), 4, bounds([9, 0]), 0.0) == 2.5
 
 
+def test_where_all_slots_are_kept_the_work_of_all_lanes_is_ahead() -> None:
+    estimate = estimate_of(1.0, 1.0)
+    assert estimate.wait_within_s(0, [0, 5], range(0), 2, bounds([2, 0]), 0.0) == 2.75
+
+
 @pytest.mark.parametrize(
     ("slots", "reserved", "ahead", "lane"),
     [(2, [4, 2, 0], [10, 10, 0], 1), (4, [3, 3, 0], [10, 10, 0], 1), (4, [4, 4, 4], [16, 20, 0], 2)],

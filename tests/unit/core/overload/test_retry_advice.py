@@ -1,6 +1,7 @@
 """After how long those should come back who were refused."""
 
 from priolb.core.overload.retry_advice import RetryAdvice
+from support.steps import lines_run
 
 
 class Fixed:
@@ -28,6 +29,15 @@ def test_the_advice_doubles_while_refusals_go_on_up_to_32_seconds() -> None:
     told = [refuse(advice, 100, second) for second in range(10, 10 + 64)]
     # 1 s for a second, 2 s for two, 4 s for four ...
     assert told == [1] + [2] * 2 + [4] * 4 + [8] * 8 + [16] * 16 + [32] * 33
+
+
+def test_after_a_quiet_week_it_takes_no_longer_than_after_minutes() -> None:
+    def lines_after(quiet_s: float) -> int:
+        advice = RetryAdvice(Fixed())
+        advice.refuse(0.0, 10.0)
+        return lines_run(lambda: advice.refuse(0.0, 10.0 + quiet_s))
+
+    assert lines_after(1e6) == lines_after(100.0)
 
 
 def test_less_than_3_refusals_a_second_do_not_raise_it() -> None:

@@ -154,6 +154,20 @@ def test_one_that_rests_does_not_make_it_congested() -> None:
     assert [line.serve() for _ in range(3)] == [0.0, 7.0, 7.9]
 
 
+def test_one_that_was_woken_rests_no_more() -> None:
+    lane = new_lane()
+    line = Arrivals(lane, 0.0)
+    first = line.tickets[0]
+    lane.remove(first)
+    lane.rest(first)
+    lane.wake(first)
+    assert line.serve() == 0.0
+    line.come(5.0, 5.1, 5.2)
+    assert [line.serve(), line.serve()] == [5.0, 5.1]
+    line.come(6.1)
+    assert line.serve() == 6.1, "the lane has been congested since 5.0"
+
+
 def test_nor_does_one_that_leaves_while_it_rests_hide_that_it_is() -> None:
     lane = new_lane()
     line = Arrivals(lane, 0.0, 0.1, 1.2)

@@ -57,6 +57,23 @@ def test_a_short_head_behind_a_long_one_that_came_in_parts_is_seen_at_once() -> 
         assert client.take() == answer_at_client(is_json=False) * 2
 
 
+def test_so_it_is_when_the_long_one_has_been_seen_before() -> None:
+    long = b"GET /1 HTTP/1.1\r\nHost: balancer\r\nX: %s\r\n\r\n" % (b"x" * 100)
+    with Rig() as rig:
+        node, client = rig.node(), rig.client()
+        client.send(long)
+        call = node.accept()
+        call.take()
+        call.send(ANSWER)
+        client.send(long[:-1])
+        client.send(long[-1:] + GET % 2)
+        call.take()
+        call.send(ANSWER)
+        assert call.take() == GET_AT_NODE % 2
+        call.send(ANSWER)
+        assert client.take() == answer_at_client(is_json=False) * 3
+
+
 def test_empty_lines_before_a_request_are_passed_over() -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()
