@@ -120,7 +120,9 @@ class CollateralLibrary:
         in_use = self._in_use()
         for platform, wanted in list(self._wanted.items()):
             is_good = platform in self.held and platform not in expired
-            if wanted.is_being_fetched or (is_good and now - wanted.asked_at < REFRESH_S):
+            # However the clock was set meanwhile, ahead or back.
+            is_recent = abs(now - wanted.asked_at) < REFRESH_S
+            if wanted.is_being_fetched or (is_good and is_recent):
                 continue
             if wanted.is_fresh or platform in in_use:
                 self._fetch(platform)

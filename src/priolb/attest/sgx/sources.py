@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from email.message import Message
 from http.client import HTTPException
 from pathlib import Path
@@ -21,6 +22,11 @@ from priolb.no_redirect import NoRedirect
 from priolb.tasks import in_thread
 
 TIMEOUT_S: Final = 10.0
+"""For each part of an answer."""
+WHOLE_TIMEOUT_S: Final = 60.0
+"""For an answer as a whole."""
+_PART_BYTES: Final = 65536
+
 FILES_MAX: Final = 1000
 
 _API: Final = "/sgx/certification/v4"
@@ -50,20 +56,21 @@ class DirectorySource:
 
     def _find(self, platform: Platform) -> Collateral:
         found: Collateral | None = None
+        broken: list[Exception] = []
         for file in sorted(self._directory.glob("*.json"))[:FILES_MAX]:
-            with file.open("rb") as opened:
-                text = opened.read(COLLATERAL_MAX_BYTES + 1)
-            if len(text) > COLLATERAL_MAX_BYTES:
-                raise MalformedError(f"{file} is longer than {COLLATERAL_MAX_BYTES} bytes")
+            if not file.is_file():
+                continue  # a pipe, say, which could be waited for without end
             try:
-                collateral = Collateral.from_json(text)
-            except MalformedError as error:
-                raise MalformedError(f"{file}: {error}") from None
+                collateral = _read(file)
+            except (OSError, MalformedError) as error:
+                broken.append(error)  # which is of no matter where another file has what is wanted
+                continue
             is_newer = found is None or collateral.issued_at > found.issued_at
             if collateral.platform == platform and is_newer:
                 found = collateral
         if found is None:
-            raise FileNotFoundError(f"no file in {self._directory} is for the platform {platform}")
+            missing = FileNotFoundError(f"no file in {self._directory} is for the platform {platform}")
+            raise broken[0] if broken else missing
         return found
 
 
@@ -103,12 +110,28 @@ class PccsSource:
         )
 
 
+def _read(file: Path) -> Collateral:
+    with file.open("rb") as opened:
+        text = opened.read(COLLATERAL_MAX_BYTES + 1)
+    if len(text) > COLLATERAL_MAX_BYTES:
+        raise MalformedError(f"{file} is longer than {COLLATERAL_MAX_BYTES} bytes")
+    try:
+        return Collateral.from_json(text)
+    except MalformedError as error:
+        raise MalformedError(f"{file}: {error}") from None
+
+
 def _get(url: str) -> tuple[bytes, Message]:
+    give_up_at = time.monotonic() + WHOLE_TIMEOUT_S
     request = Request(url)  # noqa: S310 - open_source lets http(s) pass only
     try:
         with build_opener(NoRedirect).open(request, timeout=TIMEOUT_S) as response:
-            body: bytes = response.read(COLLATERAL_MAX_BYTES + 1)
             headers: Message = response.headers
+            body = b""
+            while len(body) <= COLLATERAL_MAX_BYTES and (part := response.read1(_PART_BYTES)):
+                body += part
+                if time.monotonic() > give_up_at:
+                    raise TimeoutError(f"{url} took longer than {WHOLE_TIMEOUT_S:g} s")
     except HTTPError as error:
         with error:
             raise OSError(f"{url} answered {error.code}") from None
@@ -145,5 +168,6 @@ def _signed_member(body: bytes, name: str) -> tuple[str, bytes]:
         raise MalformedError("signature is not in hex") from None
     text = body.decode()
     start = re.search(rf'"{name}"\s*:\s*', text)
-    assert start is not None, "it was parsed"
+    if start is None:
+        raise MalformedError(f"{name} is not spelt as such")
     return text[start.end() : json.JSONDecoder().raw_decode(text, start.end())[1]], signature

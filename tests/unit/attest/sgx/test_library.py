@@ -113,6 +113,17 @@ def test_it_is_fetched_anew_every_hour_and_the_same_is_no_news() -> None:
     on_a_desk(test)
 
 
+def test_it_is_fetched_anew_though_the_clock_was_set_back() -> None:
+    async def test(desk: Desk) -> None:
+        desk.library.want(PLATFORM)
+        await desk.library.arrived()
+        desk.now -= 2 * DAY_S
+        await desk.look()
+        assert len(desk.shop.asked) == 2
+
+    on_a_desk(test)
+
+
 def test_older_collateral_is_not_taken() -> None:
     async def test(desk: Desk) -> None:
         desk.library.want(PLATFORM)

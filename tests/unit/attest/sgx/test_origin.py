@@ -17,6 +17,11 @@ def flipped(signature: bytes) -> bytes:
     return signature[:-1] + bytes([signature[-1] ^ 1])
 
 
+def signed(part: str, text: str) -> dict[str, Any]:
+    """Return a part of collateral that Intel has signed."""
+    return {part: text, f"{part}_signature": intel().tcb_signing.raw_signature(text.encode())}
+
+
 def test_collateral_of_the_root_is_fine_whatever_its_date() -> None:
     check_origin(GOOD, intel().root.der)
     check_origin(intel().collateral(start=0.0, end=1.0), intel().root.der)
@@ -52,6 +57,21 @@ def test_collateral_of_the_root_is_fine_whatever_its_date() -> None:
             "the issuer of the PCK CRL is not certified by Intel's root",
         ),
         ({"root_ca_crl": STRANGER.root.crl()}, "the root CRL is not signed by its issuer"),
+        ({"root_ca_crl": GOOD.root_ca_crl + b"\0"}, "DER has bytes too many"),
+        ({"pck_crl": GOOD.pck_crl + b"\0"}, "DER has bytes too many"),
+        (
+            {"tcb_info_issuer_chain": GOOD.tcb_info_issuer_chain + STRANGER.root.pem},
+            "the chain of the TCB info holds more than its issuer and Intel's root",
+        ),
+        ({"tcb_info": GOOD.tcb_info[:-1] + ',"a":"\ud800"}'}, "the TCB info is not signed by its issuer"),
+        (
+            signed("tcb_info", GOOD.tcb_info.replace('"SGX"', '"TDX"')),
+            "the TCB info is not of the kind of {'id': 'SGX', 'version': 3, 'tcbType': 0}",
+        ),
+        (
+            signed("qe_identity", GOOD.qe_identity.replace('"QE"', '"TD_QE"')),
+            "the QE identity is not of the kind of {'id': 'QE', 'version': 2}",
+        ),
     ],
 )
 def test_what_is_signed_by_others_is_named(changes: dict[str, Any], message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,14 @@ def test_the_list_of_intels_root_comes_from_where_the_root_says(monkeypatch: pyt
         (
             "tcb",
             200,
+            b'{"\\u0074cbInfo": {}, "signature": "00"}',
+            {},
+            MalformedError,
+            "tcbInfo is not spelt as such",
+        ),
+        (
+            "tcb",
+            200,
             b'{"tcbInfo": {}, "signature": "00"}',
             {},
             MalformedError,
@@ -119,6 +128,12 @@ def test_an_answer_that_is_too_long(pccs: Pccs, monkeypatch: pytest.MonkeyPatch)
     assert fetched(PccsSource(pccs.url)) == pccs.collateral
     monkeypatch.setattr(module, "COLLATERAL_MAX_BYTES", 10)
     with pytest.raises(MalformedError, match=r"gave more than 10 bytes$"):
+        fetched(PccsSource(pccs.url))
+
+
+def test_a_service_that_takes_too_long_is_given_up(pccs: Pccs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WHOLE_TIMEOUT_S", 0.0)
+    with pytest.raises(TimeoutError, match=r"^http://.*/tcb\?.* took longer than 0 s$"):
         fetched(PccsSource(pccs.url))
 
 
@@ -177,6 +192,17 @@ def test_a_directory_without_a_fitting_file(tmp_path: Path) -> None:
         fetched(DirectorySource(tmp_path), Platform("00606A000000", "processor"))
     with pytest.raises(FileNotFoundError):
         fetched(DirectorySource(tmp_path / "nowhere"))
+
+
+def test_what_cannot_be_read_does_not_stand_in_the_way_of_what_is_wanted(tmp_path: Path) -> None:
+    put(tmp_path, "a.json", "{")
+    os.mkfifo(tmp_path / "b.json")
+    (tmp_path / "c.json").mkdir()
+    (tmp_path / "d.json").symlink_to("nowhere")
+    put(tmp_path, "e.json", intel().collateral().to_json())
+    assert fetched(DirectorySource(tmp_path)).platform == intel().collateral().platform
+    with pytest.raises(MalformedError, match=r"a\.json: the collateral is no JSON$"):
+        fetched(DirectorySource(tmp_path), Platform("00606A000000", "processor"))
 
 
 def test_a_file_that_is_no_collateral_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
