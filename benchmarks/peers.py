@@ -1,7 +1,7 @@
 """The balancers that are measured: each one process on one core in front of one node.
 
 priolb runs with everything that is on by default, its access log included. HAProxy and nginx run without
-a log, with connection reuse on both sides, and with buffers that hold our bodies: their best case.
+a log, with connection reuse on both sides, and nginx with buffers that hold our bodies.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def run(quick: bool) -> Result:
         BenchmarkError: a balancer or the load generator failed.
     """
     count, duration_s = (1, 4.0) if quick else (3, 10.0)
-    raise_open_files_limit(12_000)
+    raise_open_files_limit(19_000)
     peers = [PRIOLB, FAIR, *([HAPROXY] if program("haproxy") else [])]
     rounds: dict[tuple[str, str], list[Round]] = {}
     for seed in range(1, count + 1):

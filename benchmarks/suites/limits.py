@@ -12,6 +12,7 @@ import time
 from statistics import median
 from typing import Final
 
+from benchmarks.child import BenchmarkError
 from benchmarks.cpu import on_cores, split_cores
 from benchmarks.machine import this_machine
 from benchmarks.results import Cell, Column, Result, Target
@@ -80,17 +81,24 @@ class _Crowd:
 
     def __init__(self, callers: int, rounds: int) -> None:
         self._callers = callers
-        self._limit = RateLimit("api", 1, PER_S, 20 * rounds)
+        senders = min(callers, REQUESTS)
+        self._limit = RateLimit("api", 1, PER_S, rounds * REQUESTS // senders + 2)  # and two to spare
         rule = LimitRule(self._limit, BY_NETWORK, frozenset(), 32, 64, None, False, b"")
         self._limiter = Limiter([rule], ["lane"])
         for number in range(callers):
             self._limit.take(b"%d" % number, 1, PER_S * 10**9)
         chance = random.Random(1)
-        self._senders = [_Sender(b"%d" % chance.randrange(callers)) for _ in range(min(callers, REQUESTS))]
+        self._senders = [_Sender(b"%d" % number) for number in chance.sample(range(callers), senders)]
 
     def exhaust(self) -> None:
-        """Ask until those who ask again have nothing left."""
+        """Ask until those who ask again have nothing left.
+
+        Raises:
+            BenchmarkError: one of them had nothing left before: it has been refused in what was measured.
+        """
         for sender in self._senders:
+            if isinstance(self._limiter.admit(sender, 0, _CALL, PER_S), Excess):
+                raise BenchmarkError("requests that should have passed were refused")
             while not isinstance(self._limiter.admit(sender, 0, _CALL, PER_S), Excess):
                 pass
 

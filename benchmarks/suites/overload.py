@@ -62,7 +62,7 @@ def run(quick: bool) -> Result:
         BenchmarkError: a balancer or the load generator failed.
     """
     count, duration_s = (1, 9.0) if quick else (3, 14.0)
-    raise_open_files_limit(12_000)
+    raise_open_files_limit(19_000)
     peers = [PRIOLB, CONTROLLED, *([HAPROXY] if program("haproxy") else [])]
     rounds: dict[str, list[Round]] = {}
     for seed in range(1, count + 1):

@@ -1,8 +1,8 @@
 """What a refusal costs beside a request that is passed on, and what a storm of refused ones does to others.
 
-The refused ones are over a rate limit (429), or meet a full queue (503). HAProxy is measured with the first,
-by the address of the client. In the storm 8 clients send as fast
-as they are refused, and 80 urgent requests per second come at random (Poisson) moments beside them.
+The refused ones are over a rate limit of their address (429), or meet a full queue (503). HAProxy is measured
+with the first. In the storm 8 clients send as fast as they are refused by a limit of their lane, and 80
+urgent requests per second come at random (Poisson) moments beside them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from benchmarks.child import BenchmarkError
 from benchmarks.cpu import cpu_time
 from benchmarks.load import LoadCount, generator_name, run_load, run_streams
 from benchmarks.machine import program, this_machine
@@ -33,7 +34,7 @@ SERVICE_S: Final = 0.02
 IGNORED_S: Final = 1.0
 
 # A limit that the first request of the low lane uses up for an hour.
-OVER_LIMIT: Final = """
+OVER_LANE_LIMIT: Final = """
 [[limit]]
 name = "low"
 by = "lane"
@@ -42,7 +43,14 @@ rate = 1
 per = 3600
 """
 
-# The same for HAProxy, by the address of the client.
+# One by the address of the client, for both balancers.
+OVER_LIMIT: Final = """
+[[limit]]
+name = "address"
+by = "network"
+rate = 1
+per = 3600
+"""
 HAPROXY_OVER_LIMIT: Final = """
   stick-table type ip size 100k expire 1h store http_req_rate(1h)
   http-request track-sc0 src
@@ -62,6 +70,7 @@ WHOLE: Final = {
     HAPROXY_PASSED_ON: HAPROXY_PASSED_ON,
     HAPROXY_LIMITED: HAPROXY_PASSED_ON,
 }
+REFUSED: Final = frozenset({LIMITED, FULL, HAPROXY_LIMITED})
 CALM: Final = "urgent ones alone"
 STORM: Final = "beside a storm of refused ones"
 
@@ -170,13 +179,16 @@ def _cost(kind: str, duration_s: float) -> Cost:
         load = run_load(workbench, peer.port, CLIENTS, duration_s, body)
         cpu = cpu_time(peer.child.pid) - before
         peer.child.check_running()
+    expected = load.requests if kind in REFUSED else 0
+    if load.failed != expected:
+        raise BenchmarkError(f"{kind}: of {load.requests} requests {load.failed} were refused")
     return Cost(cpu.used_ns / 1e3 / max(load.requests, 1), load.requests / load.duration_s)
 
 
 def _calm(has_storm: bool, duration_s: float, seed: int) -> Calm:
     loads: list[LoadCount] = []
     with Workbench() as workbench:
-        peer = _start(workbench, Node(SLOTS, SERVICE_S), OVER_LIMIT)
+        peer = _start(workbench, Node(SLOTS, SERVICE_S), OVER_LANE_LIMIT)
         body = _body(workbench)
 
         def storm() -> None:
@@ -192,6 +204,11 @@ def _calm(has_storm: bool, duration_s: float, seed: int) -> Calm:
             if has_storm:
                 storming.join()
         peer.child.check_running()
+    answered = count.outcomes["200"]
+    if answered != count.outcomes.total():
+        raise BenchmarkError(f"of the urgent requests only {answered} were answered: {count.outcomes}")
+    if any(each.failed != each.requests for each in loads):
+        raise BenchmarkError("not all requests of the storm were refused")
     return Calm(sorted(count.latencies_ms), sum(each.requests / each.duration_s for each in loads))
 
 
