@@ -90,12 +90,13 @@ def main() -> int:
         for name in options.names or SUITES:
             if name in SUITES:
                 _run_suite(name, options.quick)
-        if not options.quick:
-            update_document()
-            save_charts()
     except BenchmarkError as error:
         print(f"benchmark failed: {error}", file=sys.stderr)
         return 1
+    finally:
+        if not options.quick:  # also of those before one that failed, whose results are saved
+            update_document()
+            save_charts()
     return 0
 
 

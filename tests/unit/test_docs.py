@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from benchmarks.charts import charts
+from benchmarks.results import load_results
+from benchmarks.tables import insert
 
 from priolb.config.document import parse_document
 from priolb.config.load import settings_in
@@ -62,3 +65,12 @@ def test_every_benchmark_has_a_place_on_the_page_of_results() -> None:
     page = (ROOT / "docs" / "performance.md").read_text()
     for mark in ("benchmark", "end of benchmark"):
         assert set(re.findall(rf"<!-- {mark}: (\w+) -->", page)) == suites
+
+
+def test_tables_and_charts_show_the_saved_results_of_the_compiled_form() -> None:
+    results = load_results()
+    page = (ROOT / "docs" / "performance.md").read_text()
+    assert insert(page, results) == page
+    drawn = {file.stem: file.read_text() for file in (ROOT / "docs" / "charts").glob("*.svg")}
+    assert charts() == drawn
+    assert [result.name for result in results if not str(result.machine.priolb).endswith(" compiled")] == []
