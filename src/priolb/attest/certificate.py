@@ -142,6 +142,11 @@ def pem_blocks(text: str) -> list[bytes]:
         raise MalformedError("a PEM certificate is no base64") from None
 
 
+def to_pem(data: bytes) -> str:
+    """Return a certificate, given in DER, as PEM that all readers take for the same (RFC 7468)."""
+    return f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(data).decode()}-----END CERTIFICATE-----\n"
+
+
 def check_leaf(data: bytes) -> Certificate:
     """Return the certificate of a TLS server, whose own key has signed it.
 

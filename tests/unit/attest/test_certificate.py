@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from priolb.attest.certificate import LEAF_MAX_BYTES, check_leaf, parse_certificate, pem_blocks
+from priolb.attest.certificate import LEAF_MAX_BYTES, check_leaf, parse_certificate, pem_blocks, to_pem
 from priolb.attest.reader import MalformedError
 from priolb.attest.verdict import NotProven, Refusal
 from support.der_build import certificate, integer, name, oid, sequence, spki_of, time, tlv
@@ -162,6 +162,13 @@ def test_pem_blocks_in_their_order_whatever_stands_around_them() -> None:
     first, second = leaf(), leaf(subject="other")
     text = f"\n# note\n{ssl.DER_cert_to_PEM_cert(first)}\n{ssl.DER_cert_to_PEM_cert(second)}tail"
     assert pem_blocks(text) == [first, second]
+
+
+@pytest.mark.parametrize("size_bytes", [1, 57, 58, 1000])
+def test_to_pem_and_back(size_bytes: int) -> None:
+    data = bytes(size_bytes)
+    assert ssl.PEM_cert_to_DER_cert(to_pem(data)) == data
+    assert pem_blocks(to_pem(data) * 2) == [data, data]
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,10 @@ class Collateral:
         """Unix seconds at which the first part expires."""
         return min(end for _, end in self._periods)
 
+    def is_valid_at(self, now: float) -> bool:
+        """Whether all parts are valid, `now` in Unix seconds."""
+        return self.valid_from <= now < self.expires_at
+
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 over all parts: collateral with the same digest is the same."""

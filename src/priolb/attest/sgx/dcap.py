@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 import dcap_qvl
 
+from priolb.attest.certificate import pem_blocks, to_pem
 from priolb.attest.reader import MalformedError
 from priolb.attest.sgx.collateral import Collateral, Platform
 from priolb.attest.sgx.policy import TcbState
@@ -42,6 +43,7 @@ _CAUSES: Final = (
 )
 # The states that Intel gives to quoting enclaves. The library lets others count for nothing.
 _QE_STATES: Final = frozenset({TcbState.UP_TO_DATE.value, TcbState.OUT_OF_DATE.value})
+_CHAINS: Final = ("pck_crl_issuer_chain", "tcb_info_issuer_chain", "qe_identity_issuer_chain")
 _DETAIL_MAX_CHARACTERS: Final = 300
 
 
@@ -92,8 +94,15 @@ def check_with_intel(quote: bytes, collateral: Collateral, root: bytes, now: flo
 
 @lru_cache(maxsize=64)
 def _prepared(collateral: Collateral) -> dcap_qvl.QuoteCollateralV3:
-    """Return collateral in the library's own form."""
-    return dcap_qvl.QuoteCollateralV3(*(getattr(collateral, part.name) for part in fields(collateral)))
+    """Return collateral in the library's own form.
+
+    How chains are written is not signed, and the library takes fewer ways of it than we do: it is given the
+    very certificates that were looked at when they came.
+    """
+    parts = {part.name: getattr(collateral, part.name) for part in fields(collateral)}
+    for name in _CHAINS:
+        parts[name] = "".join(map(to_pem, pem_blocks(parts[name])))
+    return dcap_qvl.QuoteCollateralV3(*parts.values())
 
 
 def _calling(function: Callable[[], T]) -> T:

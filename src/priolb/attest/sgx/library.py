@@ -168,6 +168,10 @@ class CollateralLibrary:
         if held is not None and any(map(lt, fetched.issued_at, held.issued_at)):
             # Still valid, perhaps, but nobody between us and the source may turn the clock back.
             raise MalformedError("the source gave collateral that is older than what is at hand")
+        now = self._clock()
+        if held is not None and held.is_valid_at(now) and not fetched.is_valid_at(now):
+            # As with an old certificate of a key that Intel has certified anew.
+            raise MalformedError("the source gave collateral that is not valid now, as what is at hand is")
         self.held[platform] = fetched
         self._log.info("SGX collateral is at hand", platform=str(platform), expiresAt=int(fetched.expires_at))
         return True

@@ -72,8 +72,14 @@ def _check_crl(crl: bytes, key: EcKey, what: str) -> None:
     whole = outer.inside(der.SEQUENCE)
     outer.end()
     tbs = whole.raw(der.SEQUENCE)
-    algorithm = der.oid(whole.inside(der.SEQUENCE).content(der.OID))
-    signature = whole.content(der.BIT_STRING)[1:]
+    algorithm = whole.raw(der.SEQUENCE)
+    signature = whole.content(der.BIT_STRING)
     whole.end()
-    if not is_signed_by_ec_key(key, signature, tbs, algorithm):
+    inner = Der(tbs).inside(der.SEQUENCE)
+    inner.content(der.INTEGER)
+    # Neither is signed, and `dcap` would take no list in which they are odd.
+    if inner.raw(der.SEQUENCE) != algorithm or signature[:1] != b"\0":
+        raise MalformedError(f"the {what} is not in the form in which it is signed")
+    named = der.oid(Der(algorithm).inside(der.SEQUENCE).content(der.OID))
+    if not is_signed_by_ec_key(key, signature[1:], tbs, named):
         raise MalformedError(f"the {what} is not signed by its issuer")

@@ -18,6 +18,8 @@ def crl(version: int = 1, issuer: str = "Intel SGX PCK Platform CA", end: float 
 def test_it_names_its_platform_and_the_time_in_which_all_parts_are_valid() -> None:
     held = intel().collateral()
     assert (held.platform, held.valid_from, held.expires_at) == (PLATFORM, NOW - DAY_S, NOW + 30 * DAY_S)
+    moments = (held.valid_from - 1, held.valid_from, held.expires_at - 1, held.expires_at)
+    assert [held.is_valid_at(moment) for moment in moments] == [False, True, True, False]
     assert intel().collateral(pck_crl=crl(issuer="Intel SGX PCK Processor CA")).platform.ca == "processor"
     assert intel().collateral(fmspc=bytes.fromhex("abcdef012345")).platform.fmspc == "ABCDEF012345"
 

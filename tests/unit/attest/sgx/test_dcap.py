@@ -7,6 +7,7 @@ import pytest
 
 from priolb.attest.reader import MalformedError
 from priolb.attest.sgx.dcap import check_with_intel, platform_of
+from priolb.attest.sgx.policy import TcbState
 from priolb.attest.verdict import NotProven, Refusal
 from support.sgx_evidence import NOW, PLATFORM, SgxNode, intel
 
@@ -63,6 +64,20 @@ def test_whoever_interrupts_is_not_held_up(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(dcap_qvl, "parse_quote", be_interrupted)
     with pytest.raises(KeyboardInterrupt):
         platform_of(b"")
+
+
+@pytest.mark.parametrize(
+    "part", ["tcb_info_issuer_chain", "qe_identity_issuer_chain", "pck_crl_issuer_chain"]
+)
+@pytest.mark.parametrize(
+    "behind",
+    ["\ud800", "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n", "-----BEGIN X-----"],
+)
+def test_what_stands_around_certificates_is_of_no_matter(part: str, behind: str) -> None:
+    chain = getattr(intel().collateral(), part)
+    for odd in (chain + behind, chain.replace("\n", "").replace("-----BEGIN", behind + "-----BEGIN")):
+        held = intel().collateral(**{part: odd})
+        assert check_with_intel(SgxNode().quote(), held, intel().root.der, NOW).state is TcbState.UP_TO_DATE
 
 
 def test_it_refuses_debug_enclaves_by_itself_too() -> None:

@@ -138,6 +138,25 @@ def test_older_collateral_is_not_taken() -> None:
     on_a_desk(test)
 
 
+@pytest.mark.parametrize(("start", "end"), [(NOW, NOW + 60), (NOW + 3 * REFRESH_S, NOW + 30 * DAY_S)])
+def test_what_is_not_valid_takes_the_place_only_of_what_is_not_either(start: float, end: float) -> None:
+    async def test(desk: Desk) -> None:
+        good = desk.shop.answer = intel().collateral(end=NOW + 2 * REFRESH_S)
+        desk.library.want(PLATFORM)
+        await desk.library.arrived()
+        desk.shop.answer = intel().collateral(start=start, end=end)
+        desk.now += REFRESH_S
+        await desk.look()
+        assert (desk.library.held[PLATFORM], desk.changes) == (good, 1)
+        error = "the source gave collateral that is not valid now, as what is at hand is"
+        assert desk.log.lines[-1][2]["err"] == error
+        desk.now += REFRESH_S
+        await desk.look()
+        assert desk.library.held[PLATFORM] == desk.shop.answer
+
+    on_a_desk(test)
+
+
 @pytest.mark.parametrize("error", [OSError("gone"), MalformedError("gibberish")])
 def test_a_source_that_fails_is_asked_again_and_each_failure_told_once(error: Exception) -> None:
     async def test(desk: Desk) -> None:
