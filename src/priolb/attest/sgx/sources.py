@@ -6,12 +6,14 @@ import json
 import re
 import time
 from email.message import Message
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import Final
+from socket import SocketIO, socket
+from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
-from urllib.request import Request, build_opener
+from urllib.request import HTTPHandler, HTTPSHandler, Request, build_opener
 
 from priolb.attest.anchors import INTEL_SGX_ROOT_CRL_URL
 from priolb.attest.jsontext import member, parse_object
@@ -25,13 +27,13 @@ TIMEOUT_S: Final = 10.0
 """For each part of an answer."""
 WHOLE_TIMEOUT_S: Final = 60.0
 """For an answer as a whole."""
-_PART_BYTES: Final = 65536
+JSON_MAX_BYTES: Final = 256 * 1024
+"""Of TCB info and QE identity, which have 7 KB at most. All else stands still while they are parsed."""
 
 FILES_MAX: Final = 1000
 
 _API: Final = "/sgx/certification/v4"
 _INTEL: Final = "api.trustedservices.intel.com"
-_HEX: Final = re.compile(rb"\s*([0-9A-Fa-f]{2})+\s*")
 
 
 def open_source(place: str) -> CollateralSource | None:
@@ -89,12 +91,14 @@ class PccsSource:
 
     def _fetch(self, platform: Platform) -> Collateral:
         base = self._base_url
-        tcb_info, tcb_headers = _get(f"{base}/tcb?fmspc={platform.fmspc}")
-        qe_identity, qe_headers = _get(f"{base}/qe/identity")
-        pck_crl, crl_headers = _get(f"{base}/pckcrl?ca={platform.ca}&encoding=der")
+        tcb_info, tcb_headers = _get(f"{base}/tcb?fmspc={platform.fmspc}", JSON_MAX_BYTES)
+        qe_identity, qe_headers = _get(f"{base}/qe/identity", JSON_MAX_BYTES)
+        pck_crl_url = f"{base}/pckcrl?ca={platform.ca}&encoding=der"
+        pck_crl, crl_headers = _get(pck_crl_url, COLLATERAL_MAX_BYTES)
         # Intel itself publishes the list of its root only where the root says.
         is_intel = urlsplit(base).hostname == _INTEL
-        root_ca_crl, _ = _get(INTEL_SGX_ROOT_CRL_URL if is_intel else f"{base}/rootcacrl")
+        root_ca_crl_url = INTEL_SGX_ROOT_CRL_URL if is_intel else f"{base}/rootcacrl"
+        root_ca_crl, _ = _get(root_ca_crl_url, COLLATERAL_MAX_BYTES)
         tcb_text, tcb_signature = _signed_member(tcb_info, "tcbInfo")
         qe_text, qe_signature = _signed_member(qe_identity, "enclaveIdentity")
         return Collateral(
@@ -121,26 +125,64 @@ def _read(file: Path) -> Collateral:
         raise MalformedError(f"{file}: {error}") from None
 
 
-def _get(url: str) -> tuple[bytes, Message]:
-    give_up_at = time.monotonic() + WHOLE_TIMEOUT_S
+class _Hurried(RawIOBase):
+    """What a connection brings in time: the timeout of a socket begins anew with each byte."""
+
+    def __init__(self, raw: SocketIO) -> None:
+        self._raw = raw
+        self._give_up_at = time.monotonic() + WHOLE_TIMEOUT_S
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if time.monotonic() > self._give_up_at:
+            raise TimeoutError(f"it took longer than {WHOLE_TIMEOUT_S:g} s")
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _HurriedResponse(HTTPResponse):
+    """An answer that has to be there in time, head and body."""
+
+    def __init__(self, sock: socket, *arguments: Any, **named: Any) -> None:
+        super().__init__(sock, *arguments, **named)
+        self.fp.close()
+        self.fp = BufferedReader(_Hurried(sock.makefile("rb", buffering=0)))
+
+
+class _Handler(HTTPHandler, HTTPSHandler):
+    """Reads such answers, of proxies, too."""
+
+    def do_open(self, http_class: Any, req: Request, **arguments: Any) -> HTTPResponse:
+        def connection(host: str, **named: Any) -> HTTPConnection:
+            made: HTTPConnection = http_class(host, **named)
+            made.response_class = _HurriedResponse
+            return made
+
+        return super().do_open(connection, req, **arguments)
+
+
+def _get(url: str, max_bytes: int) -> tuple[bytes, Message]:
     request = Request(url)  # noqa: S310 - open_source lets http(s) pass only
     try:
-        with build_opener(NoRedirect).open(request, timeout=TIMEOUT_S) as response:
+        with build_opener(NoRedirect, _Handler).open(request, timeout=TIMEOUT_S) as response:
             headers: Message = response.headers
-            body = b""
-            while len(body) <= COLLATERAL_MAX_BYTES and (part := response.read1(_PART_BYTES)):
-                body += part
-                if time.monotonic() > give_up_at:
-                    raise TimeoutError(f"{url} took longer than {WHOLE_TIMEOUT_S:g} s")
+            body: bytes = response.read(max_bytes + 1)
     except HTTPError as error:
         with error:
             raise OSError(f"{url} answered {error.code}") from None
     except URLError as error:
         raise OSError(f"{url} cannot be reached: {error.reason}") from None
+    except OSError as error:
+        raise OSError(f"{url} cannot be read: {error}") from None
     except (HTTPException, UnicodeError) as error:  # the second from the codec for names
         raise OSError(f"{url} cannot be asked over HTTP: {type(error).__name__}") from None
-    if len(body) > COLLATERAL_MAX_BYTES:
-        raise MalformedError(f"{url} gave more than {COLLATERAL_MAX_BYTES} bytes")
+    if len(body) > max_bytes:
+        raise MalformedError(f"{url} gave more than {max_bytes} bytes")
     return body, headers
 
 
@@ -154,7 +196,10 @@ def _chain(headers: Message, *names: str) -> str:
 
 def _der(body: bytes) -> bytes:
     """Return the bytes of a list that came in DER or, as PCCS does it in places, in hex."""
-    return bytes.fromhex(body.decode()) if _HEX.fullmatch(body) else body
+    try:
+        return bytes.fromhex(body.decode())
+    except ValueError:  # UnicodeDecodeError is one
+        return body
 
 
 def _signed_member(body: bytes, name: str) -> tuple[str, bytes]:

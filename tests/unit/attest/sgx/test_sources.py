@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def test_both_names_of_a_header_and_both_forms_of_a_list(pccs: Pccs) -> None:
 def test_the_list_of_intels_root_comes_from_where_the_root_says(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def get(url: str) -> tuple[bytes, dict[str, str]]:
+    def get(url: str, _max_bytes: int) -> tuple[bytes, dict[str, str]]:
         asked.append(url)
         if len(asked) == 4:
             raise OSError("enough")
@@ -123,18 +124,67 @@ def test_an_answer_that_is_none(
 
 
 def test_an_answer_that_is_too_long(pccs: Pccs, monkeypatch: pytest.MonkeyPatch) -> None:
-    longest = max(len(pccs.answer(path)[1]) for path in ("/tcb", "/identity", "/pckcrl", "/rootcacrl"))
-    monkeypatch.setattr(module, "COLLATERAL_MAX_BYTES", longest)
-    assert fetched(PccsSource(pccs.url)) == pccs.collateral
-    monkeypatch.setattr(module, "COLLATERAL_MAX_BYTES", 10)
-    with pytest.raises(MalformedError, match=r"gave more than 10 bytes$"):
-        fetched(PccsSource(pccs.url))
+    for limit, paths in (
+        ("JSON_MAX_BYTES", ("/tcb", "/identity")),
+        ("COLLATERAL_MAX_BYTES", ("/pckcrl", "/rootcacrl")),
+    ):
+        longest = max(len(pccs.answer(path)[1]) for path in paths)
+        monkeypatch.setattr(module, limit, longest)
+        assert fetched(PccsSource(pccs.url)) == pccs.collateral
+        monkeypatch.setattr(module, limit, longest - 1)
+        with pytest.raises(MalformedError, match=rf"gave more than {longest - 1} bytes$"):
+            fetched(PccsSource(pccs.url))
+        monkeypatch.undo()
 
 
-def test_a_service_that_takes_too_long_is_given_up(pccs: Pccs, monkeypatch: pytest.MonkeyPatch) -> None:
+def fetched_from(speak: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> Collateral:
+    """Fetch from a server that says the same whatever it is asked, until it is left."""
+
+    async def main() -> Collateral:
+        is_left = asyncio.Event()
+
+        async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                await speak(writer)
+            writer.close()
+            is_left.set()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            try:
+                return await PccsSource(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}").fetch(
+                    PLATFORM
+                )
+            finally:
+                await is_left.wait()
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("begin", "go_on"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"X: " + b"x" * 99 + b"\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0" * 99),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+    ],
+)
+def test_a_service_that_takes_too_long_is_given_up(
+    begin: bytes, go_on: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it sends meanwhile, and wherever in its answer."""
     monkeypatch.setattr(module, "WHOLE_TIMEOUT_S", 0.0)
-    with pytest.raises(TimeoutError, match=r"^http://.*/tcb\?.* took longer than 0 s$"):
-        fetched(PccsSource(pccs.url))
+
+    async def speak(writer: asyncio.StreamWriter) -> None:
+        writer.write(begin)
+        while True:
+            writer.write(go_on)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    with pytest.raises(OSError, match=r"^http://.*/tcb\?.* cannot be read: it took longer than 0 s$"):
+        fetched_from(speak)
 
 
 def test_a_service_that_is_not_there_or_speaks_no_http() -> None:
@@ -144,18 +194,11 @@ def test_a_service_that_is_not_there_or_speaks_no_http() -> None:
     with pytest.raises(OSError, match=r"cannot be asked over HTTP: Unicode(Encode)?Error$"):
         fetched(PccsSource("http://a..b"))
 
-    async def main() -> None:
-        def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(b"gibberish\r\n\r\n")
-            writer.close()
+    async def speak(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"gibberish\r\n\r\n")
 
-        server = await asyncio.start_server(speak, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        async with server:
-            with pytest.raises(OSError, match=r"cannot be asked over HTTP: BadStatusLine$"):
-                await PccsSource(f"http://127.0.0.1:{port}").fetch(PLATFORM)
-
-    asyncio.run(main())
+    with pytest.raises(OSError, match=r"cannot be asked over HTTP: BadStatusLine$"):
+        fetched_from(speak)
 
 
 # A directory
