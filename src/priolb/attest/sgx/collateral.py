@@ -66,17 +66,22 @@ class Collateral:
             if len(signature) != _SIGNATURE_BYTES:
                 raise MalformedError(f"a signature of the collateral is not {_SIGNATURE_BYTES} bytes")
         # Read now, so that whoever has collateral knows that it can be read.
-        _ = self.platform, self.valid_from, self.expires_at
+        _ = self.platform, self.valid_from, self.expires_at, self.pce_id
 
     @cached_property
     def platform(self) -> Platform:
         """Whose collateral it is."""
-        fmspc = member(parse_object(self.tcb_info, "TCB info"), "fmspc", str)
+        fmspc = member(self._info, "fmspc", str)
         issuer = _parse_crl(self.pck_crl)[0]
         cas = [name for words, name in _CAS.items() if words in issuer]
         if len(cas) != 1:
             raise MalformedError("the PCK CRL is neither of the platform CA nor of the processor CA")
         return Platform(fmspc.upper(), cas[0])
+
+    @cached_property
+    def pce_id(self) -> str:
+        """Whose TCB info it is, beside the platform: the enclave that certifies quoting enclaves, in hex."""
+        return member(self._info, "pceId", str).upper()
 
     @cached_property
     def issued_at(self) -> tuple[float, ...]:
@@ -110,6 +115,10 @@ class Collateral:
                 certificate = parse_certificate(data)
                 periods.append((certificate.not_before, certificate.not_after))
         return periods
+
+    @cached_property
+    def _info(self) -> dict[str, Any]:
+        return parse_object(self.tcb_info, "TCB info")
 
     @cached_property
     def _dated(self) -> list[tuple[float, float]]:

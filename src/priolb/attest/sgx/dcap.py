@@ -89,7 +89,18 @@ def check_with_intel(quote: bytes, collateral: Collateral, root: bytes, now: flo
     if report.status not in known or qe_state not in _QE_STATES:
         states = f"{report.status}, its quoting enclave in the state {qe_state}"
         raise NotProven(Refusal.DCAP_REFUSED, f"the platform is in the unknown state {states}")
+    pce_id = _pce_id_of(quote)
+    if pce_id != collateral.pce_id:  # the library compares FMSPC alone
+        other = f"the TCB info is for PCE {collateral.pce_id}, and the platform has {pce_id}"
+        raise NotProven(Refusal.COLLATERAL_INVALID, other)
     return PlatformState(known[report.status], tuple(report.advisory_ids))
+
+
+def _pce_id_of(quote: bytes) -> str:
+    """Return the PCE that a quote's platform has, in hex; the quote is one that the library has verified."""
+    extension = dcap_qvl.parse_quote(quote).pck_extension()
+    assert extension is not None
+    return extension.pce_id.hex().upper()
 
 
 @lru_cache(maxsize=64)

@@ -66,6 +66,7 @@ def test_json_and_back() -> None:
         ("tcb_info", "{}", "fmspc is not text"),
         ("tcb_info", '{"fmspc": "x"}', "issueDate is not text"),
         ("tcb_info", '{"fmspc": "x", "issueDate": "today"}', "issueDate is no time"),
+        ("tcb_info", intel().collateral().tcb_info.replace("pceId", "pce"), "pceId is not text"),
         ("qe_identity", "{}", "issueDate is not text"),
         ("pck_crl", "zz", "pck_crl is not in hex"),
         ("pck_crl", "", "DER ends early"),

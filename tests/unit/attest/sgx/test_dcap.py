@@ -66,6 +66,18 @@ def test_whoever_interrupts_is_not_held_up(monkeypatch: pytest.MonkeyPatch) -> N
         platform_of(b"")
 
 
+def test_what_intel_says_about_platforms_with_another_pce_counts_for_nothing() -> None:
+    info = intel().collateral().tcb_info.replace('"pceId":"0000"', '"pceId":"00ab"')
+    held = intel().collateral(
+        tcb_info=info, tcb_info_signature=intel().tcb_signing.raw_signature(info.encode())
+    )
+    with pytest.raises(
+        NotProven, match=r"^the TCB info is for PCE 00AB, and the platform has 0000$"
+    ) as caught:
+        check_with_intel(SgxNode().quote(), held, intel().root.der, NOW)
+    assert caught.value.refusal is Refusal.COLLATERAL_INVALID
+
+
 @pytest.mark.parametrize(
     "part", ["tcb_info_issuer_chain", "qe_identity_issuer_chain", "pck_crl_issuer_chain"]
 )
