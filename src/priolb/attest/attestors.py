@@ -143,7 +143,10 @@ class Attestors:
 
     async def _recheck(self) -> None:
         for attestation in list(self._attestations):
-            attestation.recheck()
+            try:
+                attestation.recheck()
+            except Exception as error:  # noqa: BLE001 - all other nodes are to be judged all the same
+                self._log.warning("A node could not be judged again", kind=attestation.kind, err=repr(error))
             await asyncio.sleep(0)  # many verdicts in one turn would hold up all requests
 
     def _tell(self, name: str, verdict: Verdict) -> None:

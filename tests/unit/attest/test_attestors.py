@@ -154,6 +154,25 @@ def test_platforms_are_those_of_the_last_proofs(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_node_that_cannot_be_judged_again_does_not_keep_others_from_it() -> None:
+    async def main() -> None:
+        desk = Desk()
+
+        def fail(verdict: Verdict) -> None:
+            raise RuntimeError(verdict.reason)
+
+        for on_change in (fail, desk.news.append):
+            attestation = desk.attestors.attest("node", SGX, on_change)
+            attestation._last_leaf = SgxNode().certificate()
+        await desk.attestors._recheck()
+        assert [verdict.refusal for verdict in desk.news] == [Refusal.COLLATERAL_MISSING]
+        fields = {"kind": "SGX", "err": "RuntimeError('collateral_missing')"}
+        assert ("warning", "A node could not be judged again", fields) in desk.log.lines
+        await desk.attestors.close()
+
+    asyncio.run(main())
+
+
 def test_that_nobody_is_asked_for_collateral_is_told() -> None:
     async def main() -> None:
         desk = Desk()

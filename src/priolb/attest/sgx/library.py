@@ -11,7 +11,7 @@ from priolb.attest.attestors import Log
 from priolb.attest.reader import MalformedError
 from priolb.attest.sgx.collateral import Collateral, Platform
 from priolb.attest.sgx.origin import check_origin
-from priolb.tasks import Tasks
+from priolb.tasks import Tasks, in_thread
 
 REFRESH_S: Final = 3600.0
 """Collateral is fetched anew this often; Intel makes it valid for 30 days."""
@@ -143,28 +143,29 @@ class CollateralLibrary:
 
     async def _take(self, source: CollateralSource, platform: Platform, wanted: _Wanted) -> None:
         try:
-            is_news = self._shelve(platform, await source.fetch(platform))
+            is_news = await self._shelve(platform, await source.fetch(platform))
             wanted.failure = ""
             if is_news:
                 await self._on_change()
-        except (OSError, MalformedError) as error:
-            if str(error) != wanted.failure:
-                self._log.warning("SGX collateral cannot be fetched", platform=str(platform), err=str(error))
-            wanted.failure = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told once, and tried again
+            failure = str(error) if isinstance(error, (OSError, MalformedError)) else repr(error)
+            if failure != wanted.failure:
+                self._log.warning("SGX collateral cannot be fetched", platform=str(platform), err=failure)
+            wanted.failure = failure
         finally:
             wanted.is_being_fetched = False
             self._fetches -= 1
             if not self._fetches:
                 self._idle.set()
 
-    def _shelve(self, platform: Platform, fetched: Collateral) -> bool:
+    async def _shelve(self, platform: Platform, fetched: Collateral) -> bool:
         """Take what was fetched; return whether it is another than before."""
         if fetched.platform != platform:
             raise MalformedError(f"the source gave collateral for {fetched.platform}")
         held = self.held.get(platform)
-        if held is not None and fetched.digest == held.digest:
+        if fetched == held:
             return False
-        check_origin(fetched, self._root)
+        await in_thread(lambda: self._check(fetched), f"SGX collateral {platform}")
         if held is not None and any(map(lt, fetched.issued_at, held.issued_at)):
             # Still valid, perhaps, but nobody between us and the source may turn the clock back.
             raise MalformedError("the source gave collateral that is older than what is at hand")
@@ -176,10 +177,17 @@ class CollateralLibrary:
         self._log.info("SGX collateral is at hand", platform=str(platform), expiresAt=int(fetched.expires_at))
         return True
 
+    def _check(self, fetched: Collateral) -> None:
+        check_origin(fetched, self._root)
+        _ = fetched.digest  # which handshakes ask for, and which takes its time for lists of megabytes
+
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._pause_s())
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 - nobody else would look after the collateral again
+                self._log.warning("SGX collateral could not be looked after", err=repr(error))
 
     def _pause_s(self) -> float:
         """Return how long to wait before the next look, seconds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -157,8 +158,15 @@ def test_what_is_not_valid_takes_the_place_only_of_what_is_not_either(start: flo
     on_a_desk(test)
 
 
-@pytest.mark.parametrize("error", [OSError("gone"), MalformedError("gibberish")])
-def test_a_source_that_fails_is_asked_again_and_each_failure_told_once(error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError("gone"), "gone"),
+        (MalformedError("gibberish"), "gibberish"),
+        (ValueError("what nobody thought of"), "ValueError('what nobody thought of')"),
+    ],
+)
+def test_a_source_that_fails_is_asked_again_and_each_failure_told_once(error: Exception, told: str) -> None:
     async def test(desk: Desk) -> None:
         desk.shop.answer = error
         desk.library.want(PLATFORM)
@@ -167,7 +175,7 @@ def test_a_source_that_fails_is_asked_again_and_each_failure_told_once(error: Ex
         await desk.look()
         assert (len(desk.shop.asked), desk.library.held, desk.changes) == (3, {}, 0)
         message = "SGX collateral cannot be fetched"
-        fields = {"platform": "00606A000000 (platform CA)", "err": str(error)}
+        fields = {"platform": "00606A000000 (platform CA)", "err": told}
         assert desk.log.lines == [("warning", message, fields)]
         desk.shop.answer = intel().collateral()
         await desk.look()
@@ -362,5 +370,41 @@ def test_once_started_it_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> Non
         desk.library.start()
         await desk.taken.wait()
         assert (len(desk.shop.asked), PLATFORM in desk.library.held) == (2, True)
+
+    on_a_desk(test)
+
+
+def test_whatever_goes_wrong_it_is_looked_after_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(desk: Desk) -> None:
+        changed = desk._changed
+
+        async def fail() -> None:
+            monkeypatch.setattr(desk.library, "_on_change", changed)
+            desk.now = NOW + 20
+            raise RuntimeError("oops")
+
+        desk.library.held[PLATFORM] = intel().collateral(end=NOW + 10)
+        desk.library.held[OTHER] = intel().collateral(end=NOW + 20)
+        desk.now = NOW + 10
+        monkeypatch.setattr(desk.library, "_on_change", fail)
+        monkeypatch.setattr(module, "LOOK_S", 0.0)
+        desk.library.start()
+        async with asyncio.timeout(5):
+            await desk.taken.wait()
+        text = "SGX collateral could not be looked after"
+        assert desk.log.lines == [("warning", text, {"err": "RuntimeError('oops')"})]
+
+    on_a_desk(test)
+
+
+def test_what_takes_its_time_is_done_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(module, "check_origin", lambda *_: threads.append(threading.current_thread()))
+
+    async def test(desk: Desk) -> None:
+        desk.library.want(PLATFORM)
+        await desk.library.arrived()
+        assert [each is threading.current_thread() for each in threads] == [False]
+        assert "digest" in vars(desk.library.held[PLATFORM]), "known before a handshake asks for it"
 
     on_a_desk(test)
