@@ -27,6 +27,8 @@ TIMEOUT_S: Final = 10.0
 """For each part of an answer."""
 WHOLE_TIMEOUT_S: Final = 60.0
 """For an answer as a whole."""
+_PART_BYTES: Final = 65536
+
 JSON_MAX_BYTES: Final = 256 * 1024
 """Of TCB info and QE identity, which have 7 KB at most. All else stands still while they are parsed."""
 
@@ -171,7 +173,10 @@ def _get(url: str, max_bytes: int) -> tuple[bytes, Message]:
     try:
         with build_opener(NoRedirect, _Handler).open(request, timeout=TIMEOUT_S) as response:
             headers: Message = response.headers
-            body: bytes = response.read(max_bytes + 1)
+            body = b""
+            # Not `read`, which takes whatever there is in a chunk of -1 bytes.
+            while len(body) <= max_bytes and (part := response.read1(_PART_BYTES)):
+                body += part
     except HTTPError as error:
         with error:
             raise OSError(f"{url} answered {error.code}") from None
@@ -179,7 +184,7 @@ def _get(url: str, max_bytes: int) -> tuple[bytes, Message]:
         raise OSError(f"{url} cannot be reached: {error.reason}") from None
     except OSError as error:
         raise OSError(f"{url} cannot be read: {error}") from None
-    except (HTTPException, UnicodeError) as error:  # the second from the codec for names
+    except (HTTPException, ValueError, OverflowError) as error:  # of names, and of sizes of chunks
         raise OSError(f"{url} cannot be asked over HTTP: {type(error).__name__}") from None
     if len(body) > max_bytes:
         raise MalformedError(f"{url} gave more than {max_bytes} bytes")

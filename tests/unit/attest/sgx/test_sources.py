@@ -143,7 +143,8 @@ def fetched_from(speak: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> Co
     async def main() -> Collateral:
         is_left = asyncio.Event()
 
-        async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
             with contextlib.suppress(ConnectionError):
                 await speak(writer)
             writer.close()
@@ -187,18 +188,50 @@ def test_a_service_that_takes_too_long_is_given_up(
         fetched_from(speak)
 
 
-def test_a_service_that_is_not_there_or_speaks_no_http() -> None:
+def test_a_service_that_is_not_there() -> None:
     with pytest.raises(OSError, match=r"^http://127\.0\.0\.1:9/.* cannot be reached: "):
         fetched(PccsSource("http://127.0.0.1:9"))
 
     with pytest.raises(OSError, match=r"cannot be asked over HTTP: Unicode(Encode)?Error$"):
         fetched(PccsSource("http://a..b"))
 
-    async def speak(writer: asyncio.StreamWriter) -> None:
-        writer.write(b"gibberish\r\n\r\n")
 
-    with pytest.raises(OSError, match=r"cannot be asked over HTTP: BadStatusLine$"):
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"gibberish\r\n\r\n", "cannot be asked over HTTP: BadStatusLine"),
+        (b"", "cannot be read: Remote end closed connection without response"),
+        (CHUNKED + b"-" + b"f" * 20 + b"\r\n{}", "cannot be asked over HTTP: OverflowError"),
+        (CHUNKED + b"x\r\n{}", "cannot be asked over HTTP: IncompleteRead"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n", "answered 302"),
+    ],
+)
+def test_a_service_that_speaks_no_http(answer: bytes, message: str) -> None:
+    async def speak(writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+
+    with pytest.raises(OSError, match=f"^http://.* {message}$"):
         fetched_from(speak)
+
+
+def test_of_a_chunk_without_end_no_more_is_read_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "JSON_MAX_BYTES", 10)
+    sent = 0
+
+    async def speak(writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(CHUNKED + b"-1\r\n")
+        while sent < 1 << 28:
+            writer.write(b" " * 65536)
+            await writer.drain()
+            sent += 65536
+
+    with pytest.raises(MalformedError, match=r"gave more than 10 bytes$"):
+        fetched_from(speak)
+    assert sent < 1 << 28
 
 
 # A directory
