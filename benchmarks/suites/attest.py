@@ -30,6 +30,7 @@ SGX_LIMIT_MS: Final = 3.0
 EVENT_LOG_BYTES: Final = 24 * 1024
 # As much as fits into the largest certificate that OpenSSL takes, about 100 KB, and into the longest quote.
 HOSTILE_ITEMS: Final = ITEMS_MAX - 1
+HOSTILE_MEMBERS: Final = ITEMS_MAX - 200  # beside those that a good document has
 HOSTILE_CHAINS: Final = 12
 
 COLUMNS: Final = (
@@ -115,6 +116,8 @@ def _sev_cases() -> list[Case]:
     document["Attestation"]["event_log"] = b64(bytes(EVENT_LOG_BYTES))
     leaf = node.certificate(json.dumps(document).encode())
 
+    more = {f"{number:x}": 1 for number in range(HOSTILE_MEMBERS)}
+    padded = node.certificate(json.dumps({**document, "more": more}).encode())
     long = node.certificate(json.dumps([1] * HOSTILE_ITEMS).encode())
     chains = node.certificate(node.document(chain=node.chain * HOSTILE_CHAINS))
 
@@ -126,6 +129,7 @@ def _sev_cases() -> list[Case]:
         ("SEV", leaf, lambda: judge(leaf, good)),
         ("SEV, other measurements", leaf, lambda: judge(leaf, DEFAULTS)),
         ("SEV, replayed", leaf, lambda: judge(leaf, good, bytes(32))),
+        ("SEV, useless members", padded, lambda: judge(padded, good)),
         ("SEV, useless JSON", long, lambda: judge(long, good)),
         ("SEV, useless certificates", chains, lambda: judge(chains, good)),
     ]

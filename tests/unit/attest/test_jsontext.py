@@ -2,11 +2,12 @@
 
 import pytest
 
-from priolb.attest.jsontext import ITEMS_MAX, member, octets, parse_object
+from priolb.attest.jsontext import DIGITS_MAX, ITEMS_MAX, member, octets, parse_object
 from priolb.attest.reader import MalformedError
 
 
 def test_an_object_is_returned() -> None:
+    assert parse_object(b'{"a": %d}' % 10 ** (DIGITS_MAX - 1), "it") == {"a": 10 ** (DIGITS_MAX - 1)}
     assert parse_object(b'{"a": 1, "b": [true, null]}', "it") == {"a": 1, "b": [True, None]}
 
 
@@ -25,7 +26,7 @@ def test_so_many_items_are_enough() -> None:
         (b"{", "it is no JSON"),
         (b"{} x", "it is no JSON"),
         (b"\xff", "it is no JSON"),
-        (b'{"a": ' + b"9" * 5000 + b"}", "it is no JSON"),
+        (b'{"a": ' + b"9" * (DIGITS_MAX + 1) + b"}", rf"{'9' * DIGITS_MAX}\.\.\. is too long a number"),
         (b"[" * ITEMS_MAX, "it is no JSON"),
         ('{"a": 1}'.encode("utf-16"), "it is no JSON"),
         (b'{"a": "\xed\xa0\x80"}', "it is no JSON"),
