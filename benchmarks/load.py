@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.child import python_module
+from benchmarks.child import BenchmarkError, python_module
 from benchmarks.machine import program
-from benchmarks.open_loop import Stream, StreamCount
+from benchmarks.open_loop import NO_ANSWER, Stream, StreamCount
 from benchmarks.workbench import Workbench
 
 GRACE_S = 20.0
@@ -105,3 +105,21 @@ def run_streams(
         )
         for name, count in json.loads(printed).items()
     }
+
+
+def check_none_ignored(name: str, counts: Mapping[str, StreamCount]) -> None:
+    """Check that each request was answered, be it with a refusal.
+
+    For balancers whose requests wait for less time than the generator has patience: one that leaves some
+    without any answer has not even accepted them, and its figures say nothing.
+
+    Args:
+        name: of the balancer.
+        counts: what became of its requests, by stream.
+
+    Raises:
+        BenchmarkError: some got no answer.
+    """
+    ignored = sum(count.outcomes[NO_ANSWER] for count in counts.values())
+    if ignored:
+        raise BenchmarkError(f"{name} left {ignored} requests without any answer")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from benchmarks.load import run_streams
+from benchmarks.load import check_none_ignored, run_streams
 from benchmarks.machine import program, this_machine
 from benchmarks.open_loop import Stream
 from benchmarks.peers import HAPROXY
@@ -137,6 +137,7 @@ def _round(peer_name: str, greedy_per_s: float, duration_s: float, seed: int) ->
             workbench, peer.port, [*streams, _tenant(GREEDY, greedy_per_s)], duration_s, seed
         )
         peer.child.check_running()
+    check_none_ignored(peer_name, counts)
     greedy = counts.pop(GREEDY)
     return Round(
         [sorted(each.latencies_ms) for each in counts.values()],

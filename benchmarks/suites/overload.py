@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from benchmarks.load import run_streams
+from benchmarks.load import check_none_ignored, run_streams
 from benchmarks.machine import program, this_machine
 from benchmarks.open_loop import low
 from benchmarks.peers import HAPROXY
@@ -104,8 +104,10 @@ def _round(peer_name: str, duration_s: float, seed: int) -> Round:
             PRIOLB if is_controlled else peer_name,
             policy=POLICY if is_controlled else "",
         )
-        count = run_streams(workbench, peer.port, [low(RATE_PER_S)], duration_s, seed, ignored_s=0.0)["low"]
+        counts = run_streams(workbench, peer.port, [low(RATE_PER_S)], duration_s, seed, ignored_s=0.0)
         peer.child.check_running()
+    check_none_ignored(peer_name, counts)
+    count = counts["low"]
     answers = list(zip(count.due_s, count.latencies_ms, strict=True))
     # Of those who are in line when no more come, the node serves the last with nobody behind them.
     ends_s = [due_s + latency_ms / 1e3 for due_s, latency_ms in answers]

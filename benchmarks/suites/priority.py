@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from benchmarks.load import run_streams
+from benchmarks.load import check_none_ignored, run_streams
 from benchmarks.machine import this_machine
 from benchmarks.open_loop import Stream, StreamCount, arrivals, high, low
 from benchmarks.peers import HAPROXY, PRIOLB, PRIOLB_PREEMPTING, Task, is_installed, start_peers
@@ -145,6 +145,7 @@ def _serve(
         [peer] = start_peers(workbench, task, peer_name)
         counts = run_streams(workbench, peer.port, _streams(load), duration_s, seed, ignored_s=IGNORED_S)
         peer.child.check_running()
+        check_none_ignored(peer_name, counts)
         return counts, node.spans()
 
 
