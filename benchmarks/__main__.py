@@ -87,16 +87,17 @@ def main() -> int:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     signal.signal(signal.SIGTERM, _end_on_signal)
     try:
-        for name in options.names or SUITES:
-            if name in SUITES:
-                _run_suite(name, options.quick)
+        try:
+            for name in options.names or SUITES:
+                if name in SUITES:
+                    _run_suite(name, options.quick)
+        finally:
+            if not options.quick:  # also of those before one that failed, whose results are saved
+                update_document()
+                save_charts()
     except BenchmarkError as error:
         print(f"benchmark failed: {error}", file=sys.stderr)
         return 1
-    finally:
-        if not options.quick:  # also of those before one that failed, whose results are saved
-            update_document()
-            save_charts()
     return 0
 
 

@@ -28,9 +28,10 @@ from priolb.attest.verdict import Verdict
 SEV_LIMIT_MS: Final = 5.0
 SGX_LIMIT_MS: Final = 3.0
 EVENT_LOG_BYTES: Final = 24 * 1024
-# As much as fits into the largest certificate that OpenSSL takes, about 100 KB, and into the longest quote.
+# As much as is let through to be read as JSON, alone and beside what a good document has.
 HOSTILE_ITEMS: Final = ITEMS_MAX - 1
-HOSTILE_MEMBERS: Final = ITEMS_MAX - 200  # beside those that a good document has
+HOSTILE_MEMBERS: Final = ITEMS_MAX - 200
+# As much as fits into the largest certificate that OpenSSL takes, about 100 KB, and into the longest quote.
 HOSTILE_CHAINS: Final = 12
 
 COLUMNS: Final = (
