@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from benchmarks.cpu import on_cores
+from benchmarks.cpu import on_cores, process_tree
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S: Final = 15.0
@@ -108,9 +109,20 @@ class Child:
         """Empty the log file, which a balancer that logs each request fills fast."""
         os.truncate(self.log, 0)
 
+    def rest(self) -> None:
+        """Do nothing at all until `go_on`, neither the process nor its children."""
+        for pid in process_tree(self.pid):
+            os.kill(pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Go on after `rest`; otherwise this does nothing."""
+        for pid in process_tree(self.pid):
+            os.kill(pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """End the process: politely, then at once."""
         if self._process.poll() is None:
+            self.go_on()  # one that rests does not hear that it shall end
             self._process.terminate()
             try:
                 self._process.wait(STOP_TIMEOUT_S)

@@ -14,6 +14,7 @@ With `--knee N` serving takes longer when more than N are served, by the square 
 `hanging` never says anything again; `straggling` takes 400 ms for one request of fifty. With `--counts` it
 prints, four times a second, the time of the monotonic clock and how many requests it has answered and begun;
 with `--spans` when each of those began and ended that it has served since then, in the order of their ends.
+Whoever connects to its abstract socket is told how many it has answered: see `answered`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import asyncio
 import gc
 import random
 import signal
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -51,6 +53,7 @@ _FAILED_SHARE: Final = 0.9
 _STRAGGLING_SHARE: Final = 0.02
 _STRAGGLING_S: Final = 0.4
 _COUNTS_S: Final = 0.25
+_COUNTER_TIMEOUT_S: Final = 5.0
 
 Report = Callable[["Service"], Coroutine[None, None, None]]
 
@@ -171,6 +174,34 @@ class Connection(asyncio.Protocol):
             self._transport.write(self._answer)
 
 
+class Counter(asyncio.Protocol):
+    """Tells how many requests have been answered: apart from them, so that no request costs more for it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = cast(asyncio.Transport, transport)
+        transport.write(b"%d" % self._service.answered)
+        transport.close()
+
+
+def answered(port: int) -> int:
+    """Return how many requests the node on `port`, its first one, has answered; health checks are none."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(_COUNTER_TIMEOUT_S)
+        asking.connect(_counter(port))
+        told = b""
+        while part := asking.recv(64):
+            told += part
+        return int(told)
+
+
+def _counter(port: int) -> str:
+    """Return the name of the abstract socket: it is in no directory, and ends with the process."""
+    return f"\0priolb-benchmarks-node-{port}"
+
+
 async def print_counts(service: Service) -> None:
     """Print the time and the numbers of requests for ever."""
     while True:
@@ -191,6 +222,7 @@ async def serve(ports: Sequence[int], service: Service, illness: str, report: Re
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, setattr, service, "illness", illness)
     reporting = loop.create_task(report(service)) if report else None
+    await loop.create_unix_server(lambda: Counter(service), _counter(ports[0]))
     # The first one last: whoever is answered there finds all others.
     servers = [
         await loop.create_server(lambda: Connection(service), "127.0.0.1", port, backlog=4096)

@@ -7,7 +7,9 @@ a log, with connection reuse on both sides, and nginx with buffers that hold our
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,6 +47,7 @@ Command = tuple[list[str], dict[str, str]]
 
 CONNECTIONS_MAX: Final = 8000
 PROBE: Final = http_request(PROBE_CALL, "Connection: close")
+_AFTERMATH_S: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,26 @@ def start_peers(workbench: Workbench, task: Task, *names: str) -> list[Peer]:
         BenchmarkError: one that is installed does not serve.
     """
     return [_start(workbench, task, name) for name in names if is_installed(name)]
+
+
+def let_rest(peers: Iterable[Peer]) -> None:
+    """Stop balancers until each has its turn: an idle one, too, looks at its clock and after its nodes."""
+    for peer in peers:
+        peer.child.rest()
+
+
+@contextmanager
+def turn_of(peer: Peer) -> Iterator[None]:
+    """Let one of those that rest go on for a while, as the only one on its core.
+
+    Nothing of it may be under way when it is stopped, or its time would be up when it goes on: so its clients
+    have to be gone by the end, and it has a moment more for the requests that they have left behind. After an
+    error it goes on, for it ends with its workbench.
+    """
+    peer.child.go_on()
+    yield
+    time.sleep(_AFTERMATH_S)
+    peer.child.rest()
 
 
 def is_installed(name: str) -> bool:

@@ -12,7 +12,16 @@ from typing import Final
 
 from benchmarks.cpu import cpu_time
 from benchmarks.machine import this_machine
-from benchmarks.peers import HAPROXY, PRIOLB, PRIOLB_INTERPRETED, Task, start_node, start_peers
+from benchmarks.peers import (
+    HAPROXY,
+    PRIOLB,
+    PRIOLB_INTERPRETED,
+    Task,
+    let_rest,
+    start_node,
+    start_peers,
+    turn_of,
+)
 from benchmarks.results import Cell, Column, Result, Target
 from benchmarks.suites.priority import percentile
 from benchmarks.workbench import Workbench
@@ -49,13 +58,15 @@ def run(quick: bool) -> Result:
     with Workbench() as workbench:
         node_port = start_node(workbench)
         peers = start_peers(workbench, Task(node_port, 256), PRIOLB, PRIOLB_INTERPRETED, HAPROXY)
+        let_rest(peers)
         samples: dict[str, list[Sample]] = {DIRECT: [], **{peer.name: [] for peer in peers}}
         for seed in range(rounds):
             samples[DIRECT].append((*_latency_us(workbench, node_port, duration_s, seed), 0.0))
             for peer in peers:
-                before = cpu_time(peer.child.pid)
-                p50_us, p99_us = _latency_us(workbench, peer.port, duration_s, seed)
-                busy_percent = (cpu_time(peer.child.pid) - before).used_ns / 1e7 / duration_s
+                with turn_of(peer):
+                    before = cpu_time(peer.child.pid)
+                    p50_us, p99_us = _latency_us(workbench, peer.port, duration_s, seed)
+                    busy_percent = (cpu_time(peer.child.pid) - before).used_ns / 1e7 / duration_s
                 samples[peer.name].append((p50_us, p99_us, busy_percent))
                 peer.child.check_running()
                 peer.child.forget_log()

@@ -1,7 +1,7 @@
 """What proxying a request costs: CPU time per request and requests per second on one core.
 
-Every balancer runs for the whole time, and they are loaded in turn, round after round, so that what else
-the machine does falls on all alike; the figures are medians over the rounds.
+Every balancer is there for the whole time, and they are loaded in turn, round after round, so that what else
+the machine does falls on all alike; the figures are medians over the rounds. Those in wait are stopped.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from benchmarks.peers import (
     PRIOLB_INTERPRETED,
     TCP_RELAY,
     Task,
+    let_rest,
     start_node,
     start_peers,
+    turn_of,
 )
 from benchmarks.results import Cell, Column, Result, Target
 from benchmarks.sample import LOAD_COLUMNS, Sample, cells, cpu_us, take_sample
@@ -60,18 +62,22 @@ def run(quick: bool) -> Result:
     raise_open_files_limit(4096)
     samples: dict[tuple[str, int, str], list[Sample]] = defaultdict(list)
     with Workbench() as workbench:
-        task = Task(start_node(workbench), SLOTS)
-        peers = start_peers(workbench, task, *PEERS)
+        node_port = start_node(workbench)
+        peers = start_peers(workbench, Task(node_port, SLOTS), *PEERS)
+        let_rest(peers)
         for body, content in BODIES.items():
             body_file = workbench.directory / "body.json"
             body_file.write_bytes(content)
-            has_own_heads = body == OWN_HEADS
+            own_heads = body == OWN_HEADS
             for clients in CLIENTS[body]:
+                load = (node_port, clients)
                 for peer in peers:
-                    take_sample(workbench, peer, clients, 1.0, body_file, has_own_heads)  # warm-up
+                    with turn_of(peer):  # to warm up
+                        take_sample(workbench, peer, *load, 1.0, body_file, own_heads)
                 for _ in range(rounds):
                     for peer in peers:
-                        sample = take_sample(workbench, peer, clients, duration_s, body_file, has_own_heads)
+                        with turn_of(peer):
+                            sample = take_sample(workbench, peer, *load, duration_s, body_file, own_heads)
                         samples[body, clients, peer.name].append(sample)
     rows = [_row(*key, samples) for key in samples]
     return Result(

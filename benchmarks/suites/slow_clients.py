@@ -16,7 +16,7 @@ from benchmarks.child import Child, python_module
 from benchmarks.load import run_streams
 from benchmarks.machine import this_machine
 from benchmarks.open_loop import low
-from benchmarks.peers import HAPROXY, PRIOLB, Peer, Task, start_node, start_peers
+from benchmarks.peers import HAPROXY, PRIOLB, Peer, Task, let_rest, start_node, start_peers, turn_of
 from benchmarks.results import Cell, Column, Result, Target
 from benchmarks.suites.priority import percentile
 from benchmarks.workbench import Workbench, raise_open_files_limit
@@ -60,10 +60,13 @@ def run(quick: bool) -> Result:
     done: dict[tuple[int, str], list[Round]] = defaultdict(list)
     with Workbench() as workbench:
         peers = start_peers(workbench, Task(start_node(workbench), SLOTS), PRIOLB, HAPROXY)
+        let_rest(peers)
         for seed in range(1, rounds + 1):
             for dribblers in (0, DRIBBLERS):
                 for peer in peers:
-                    done[dribblers, peer.name].append(_round(workbench, peer, dribblers, duration_s, seed))
+                    with turn_of(peer):
+                        seen = _round(workbench, peer, dribblers, duration_s, seed)
+                    done[dribblers, peer.name].append(seen)
     return Result(
         name="slow_clients",
         machine=this_machine(),
