@@ -53,14 +53,17 @@ def run(quick: bool) -> Result:
 
     Args:
         quick: fewer rounds.
+
+    Raises:
+        BenchmarkError: requests that should have passed were refused, or the other way round.
     """
     rounds = 3 if quick else 15
     with on_cores(split_cores().measured):
         crowds = [_Crowd(callers, rounds) for callers in CALLERS]
-        passed = _ns_per_request(crowds, rounds)
+        passed = _ns_per_request(crowds, rounds, refused_each=0)
         for crowd in crowds:
             crowd.exhaust()
-        refused = _ns_per_request(crowds, rounds)
+        refused = _ns_per_request(crowds, rounds, refused_each=REQUESTS)
     rows = [crowd.row(*ns) for crowd, *ns in zip(crowds, passed, refused, strict=True)]
     million = rows[CALLERS.index(1_000_000)]
     return Result(
@@ -93,27 +96,35 @@ class _Crowd:
         self._senders = [_Sender(b"%d" % number) for number in chance.sample(range(callers), senders)]
 
     def exhaust(self) -> None:
-        """Ask until those who ask again have nothing left.
-
-        Raises:
-            BenchmarkError: one of them had nothing left before: it has been refused in what was measured.
-        """
+        """Ask until those who ask again have nothing left."""
         for sender in self._senders:
-            if isinstance(self._limiter.admit(sender, 0, _CALL, PER_S), Excess):
-                raise BenchmarkError("requests that should have passed were refused")
             while not isinstance(self._limiter.admit(sender, 0, _CALL, PER_S), Excess):
                 pass
 
-    def ns_per_request(self) -> float:
+    def ns_per_request(self, refused_each: int) -> float:
+        """Return what a request takes, the count of the refused included.
+
+        Args:
+            refused_each: how many have to be refused.
+
+        Raises:
+            BenchmarkError: it were more, or fewer.
+        """
         now = float(PER_S)
+        refused = 0
         gc.disable()
         try:
             started_ns = time.perf_counter_ns()
             for number in range(REQUESTS):
-                self._limiter.admit(self._senders[number % len(self._senders)], 0, _CALL, now)
-            return (time.perf_counter_ns() - started_ns) / REQUESTS
+                sender = self._senders[number % len(self._senders)]
+                if isinstance(self._limiter.admit(sender, 0, _CALL, now), Excess):
+                    refused += 1
+            took_ns = time.perf_counter_ns() - started_ns
         finally:
             gc.enable()
+        if refused != refused_each:
+            raise BenchmarkError(f"of {REQUESTS} requests {refused} were refused and not {refused_each}")
+        return took_ns / REQUESTS
 
     def row(self, ns_passed: float, ns_refused: float) -> dict[str, Cell]:
         table_bytes = self._limit._times.used_bytes  # noqa: SLF001 - only here somebody asks how large it is
@@ -126,9 +137,9 @@ class _Crowd:
         }
 
 
-def _ns_per_request(crowds: list[_Crowd], rounds: int) -> list[float]:
+def _ns_per_request(crowds: list[_Crowd], rounds: int, refused_each: int) -> list[float]:
     """Return the median of what a request of each crowd takes; they take turns, for the machine is uneven."""
-    samples = [[crowd.ns_per_request() for crowd in crowds] for _ in range(rounds)]
+    samples = [[crowd.ns_per_request(refused_each) for crowd in crowds] for _ in range(rounds)]
     return [median(of_crowd) for of_crowd in zip(*samples, strict=True)]
 
 
