@@ -36,6 +36,27 @@ def test_a_request_that_takes_unusually_long_gets_a_second_try_and_the_first_is_
         assert (detail["state"], detail["in_flight"], detail["failed"]) == ("up", 0, 0)
 
 
+def test_a_node_that_hangs_is_ejected_though_no_client_waits_for_it(
+    launch: Launch, new_node: NewNode, connect: Connect
+) -> None:
+    hanging, good = new_node(always(200)), new_node(always(200))
+    balancer = launch(HEDGE_LANES="high-priority", HEDGE_MAX_PERCENT="100")
+    balancer.add_node(hanging.uri)
+    balancer.add_node(good.uri)
+    client = connect(balancer)
+    urgent = post(b"{}", "X-High-Priority: true")
+    for _ in range(ENOUGH):
+        assert client.ask(urgent).status == 200
+    unanswered: queue.Queue[Call] = queue.Queue()
+    hanging.script = unanswered.put
+    for _ in range(100):
+        assert client.ask(urgent).status == 200
+        detail = balancer.detail(hanging.uri)
+        if detail["state"] != "up":
+            break
+    assert (detail["state"], detail["failed"], unanswered.qsize()) == ("ejected", 0, 5)
+
+
 def test_an_error_that_means_the_node_is_not_seen_by_the_client(
     launch: Launch, new_node: NewNode, connect: Connect
 ) -> None:

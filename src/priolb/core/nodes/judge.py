@@ -125,7 +125,7 @@ class Judge:
         if failure is not None:
             node.record.note(failure, now)
         if not is_late:
-            node.unanswered.heard()
+            node.unanswered.checked()
         elif policy.tolerates_busy and _is_busy(node):
             return
         passed = failure is None
@@ -166,6 +166,10 @@ class Judge:
             # has the time to tell, would cost as many clients their answers.
             breaker.reopen(now, self._policy.rest_max_s, lease.ticket.sequence)
             self._fleet.rest(node, "had no answer in time to the request that decided", now)
+        elif outcome is OUTRUN and _had_usual_time(lease, now):
+            # Perhaps it is only slow, and answers once others have no time for second tries.
+            breaker.reopen(now, self._policy.rest_max_s, lease.ticket.sequence)
+            self._fleet.rest(node, "a second try was answered before the request that decided", now)
         elif outcome.source is Source.NODE and not (outcome.is_unproven or outcome.is_ours):
             self._fleet.restore(node, "answered the request that decided", now)
         else:
@@ -193,11 +197,16 @@ class Judge:
         """Take note that a try was given up as another node had answered in the meantime.
 
         It had more time than most requests of its lane take before there was a second one. Much more it never
-        has where others answer at once, so that what it usually takes is enough here.
+        has where others answer at once, so that what it usually takes is enough here. One now and then is no
+        fault: of ten nodes one is the slowest. But who answers none hangs, whatever its checks say.
         """
-        node = lease.node
-        if now - lease.worked_from > node.record.latency_s(node.answered, node.busy_s):
-            node.unanswered.add(node.answered)
+        if not _had_usual_time(lease, now):
+            return
+        node, limit = lease.node, self._policy.eject_after
+        node.unanswered.add_outrun(node.answered, lease.started_at, now)
+        is_silent = node.unanswered.outrun_in_a_row(node.answered) >= limit
+        if limit and is_silent and node.enabled and node.breaker.state == CLOSED:
+            self._fleet.eject(node, "answered nothing while others answered second tries", now)
 
     def _proven(self, node: NodeState, ticket: Ticket, now: float) -> None:
         """Blame `node` for a failed try of `ticket`, which another node has answered."""
@@ -233,6 +242,12 @@ def _is_busy(node: NodeState) -> bool:
 def _time_enough_s(node: NodeState) -> float:
     """Return after how long a node that works as it usually does would have answered, seconds."""
     return _LENIENCE_S + 2.0 * node.record.latency_s(node.answered, node.busy_s)
+
+
+def _had_usual_time(lease: Lease, now: float) -> bool:
+    """Return whether a try took longer than those that its node has answered, of which there may be none."""
+    node = lease.node
+    return now - lease.worked_from > node.record.latency_s(node.answered, node.busy_s)
 
 
 def _failed_elsewhere(lease: Lease) -> bool:

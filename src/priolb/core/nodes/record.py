@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 from priolb.core.nodes.status import NodeStatus
@@ -142,13 +143,19 @@ class Hysteresis:
 class Unanswered:
     """Counts requests in a row that were given up unanswered though the node had had time enough.
 
-    A good answer ends the row, which has not to be told: who asks says how many there were so far.
+    Those that a second try has answered are counted by themselves, too. That row no check ends, and one that
+    had begun before the last of them ended does not lengthen it: what holds up a node for a moment holds up
+    all that it has in flight.
+
+    A good answer ends both rows, which has not to be told: who asks says how many there were so far.
     """
 
-    __slots__ = ("_answered", "_count")
+    __slots__ = ("_answered", "_count", "_outrun", "_outrun_at")
 
     def __init__(self) -> None:
         self._count: int = 0
+        self._outrun: int = 0
+        self._outrun_at: float = -inf
         self._answered: int = 0
 
     def add(self, answered: int) -> None:
@@ -157,13 +164,36 @@ class Unanswered:
         Args:
             answered: good answers of the node so far.
         """
-        self._count = self.in_a_row(answered) + 1
-        self._answered = answered
+        if answered != self._answered:
+            self.heard()
+            self._answered = answered
+        self._count += 1
+
+    def add_outrun(self, answered: int, started_at: float, now: float) -> None:
+        """Add one that a second try has answered.
+
+        Args:
+            answered: as in `add`.
+            started_at: when its first try began, monotonic seconds.
+            now: monotonic seconds.
+        """
+        self.add(answered)
+        if started_at >= self._outrun_at:
+            self._outrun += 1
+            self._outrun_at = now
 
     def in_a_row(self, answered: int) -> int:
         """Return how many there are since the last sign of life, with `answered` as in `add`."""
         return self._count if answered == self._answered else 0
 
+    def outrun_in_a_row(self, answered: int) -> int:
+        """Return how many of those in the other row there are since the last answer."""
+        return self._outrun if answered == self._answered else 0
+
     def heard(self) -> None:
-        """Take note of another sign of life: the row is over."""
+        """Take note of an answer that is no good one: both rows are over."""
+        self._count = self._outrun = 0
+
+    def checked(self) -> None:
+        """Take note of a check in time."""
         self._count = 0

@@ -605,6 +605,83 @@ def test_a_connection_that_nobody_made_and_a_second_try_that_was_not_needed_are_
     assert late_checks(bench) == "up"
 
 
+# A node that passes its checks, and answers nobody before a second try does
+
+
+def test_a_node_whose_last_five_requests_were_answered_elsewhere_first_is_ejected_whatever_its_checks_say() -> None:
+    bench = Bench()
+    used_to_take(bench, 1.0)
+    give_up_after(bench, 1.1, OUTRUN, times=4)
+    checks(bench, None)
+    assert bench.status() == ["up", "up"]
+    give_up_after(bench, 1.1, OUTRUN)
+    assert bench.status() == ["ejected", "up"]
+    assert bench.nodes[0].reason == "answered nothing while others answered second tries"
+
+
+@pytest.mark.parametrize("sign", [answered(200), answered(404), answered(500), given_up(Phase.BODY)])
+def test_not_so_one_that_answers_some_itself(sign: Outcome) -> None:
+    bench = Bench()
+    for _ in range(2):
+        give_up_after(bench, 1.0, OUTRUN, times=4)
+        give_up_after(bench, 1.0, sign)
+    assert bench.status() == ["up", "up"]
+
+
+def test_those_that_it_had_at_the_same_time_count_once() -> None:
+    """A moment in which a node does nothing holds up all of them."""
+    bench = Bench()
+    for _ in range(4):
+        leases = [bench.lease(1) for _ in range(8)]
+        bench.now += 1.0
+        for lease in leases:
+            bench.end(lease, OUTRUN)
+    assert bench.status() == ["up", "up"]
+    give_up_after(bench, 1.0, OUTRUN)
+    assert bench.status() == ["ejected", "up"]
+
+
+def test_nor_one_whose_answers_usually_take_longer() -> None:
+    bench = Bench()
+    used_to_take(bench, 1.0)
+    give_up_after(bench, 0.9, OUTRUN, times=9)
+    assert bench.status() == ["up", "up"]
+
+
+@pytest.mark.parametrize(("policy", "count"), [(HealthPolicy(eject_after=0), 2), (POLICY, 1)])
+def test_nor_where_nobody_is_ejected(policy: HealthPolicy, count: int) -> None:
+    bench = Bench(count, policy)
+    give_up_after(bench, 1.0, OUTRUN, times=9)
+    assert bench.status() == ["up"] * count
+
+
+def test_after_its_rest_it_rests_as_long_again_whenever_a_second_try_is_first() -> None:
+    """It may be only slow, and answer once others have no time for second tries."""
+    bench = Bench()
+    node = bench.nodes[0]
+    give_up_after(bench, 1.0, OUTRUN, times=5)
+    for _ in range(3):
+        assert (bench.status(), node.breaker.until) == (["ejected", "up"], pytest.approx(bench.now + 2.0))
+        bench.now = node.breaker.until
+        bench.fleet.advance(bench.now)
+        give_up_after(bench, 1.0, OUTRUN)
+        assert node.reason == "a second try was answered before the request that decided"
+    bench.now = node.breaker.until
+    bench.fleet.advance(bench.now)
+    give_up_after(bench, 1.0, answered(200))
+    assert bench.status() == ["up", "up"]
+
+
+def test_a_deciding_request_that_is_outrun_before_its_time_decides_nothing() -> None:
+    bench = ejected()
+    node = bench.nodes[0]
+    used_s = node.record.latency_s(node.answered, node.busy_s)
+    give_up_after(bench, used_s, OUTRUN)
+    assert node.breaker.state == HALF_OPEN
+    give_up_after(bench, used_s + 0.01, OUTRUN)
+    assert node.breaker.state == OPEN
+
+
 # What else is noted
 
 
