@@ -64,6 +64,12 @@ def answered(status: int) -> Outcome:
     return Outcome(Source.NODE, Phase.DONE, None, status, sent=True, answering=False)
 
 
+def asks_to_wait(retry_after_s: float) -> Outcome:
+    return Outcome(
+        Source.NODE, Phase.DONE, None, 503, sent=True, answering=False, retry_after_s=retry_after_s
+    )
+
+
 def unreachable() -> Outcome:
     """A try that no byte left for."""
     return Outcome(Source.NODE, Phase.CONNECT, Reason.NODE_UNREACHABLE, 0, sent=False, answering=False)

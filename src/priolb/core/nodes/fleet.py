@@ -16,21 +16,19 @@ Invariants:
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Final
 
 from priolb.core.nodes.adaptive import AdaptiveSlots
+from priolb.core.nodes.agenda import Agenda
 from priolb.core.nodes.breaker import CLOSED, HALF_OPEN, OPEN
 from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.ordered import WeightedLeastInFlight
 from priolb.core.nodes.policy import HealthPolicy
 from priolb.core.nodes.selection import LeastInFlight, Selection
 from priolb.core.nodes.status import NodeChange, NodeStatus
+from priolb.core.nodes.tiers import PANIC, Tiers
 from priolb.core.overload.estimate import WaitEstimate
-
-_NO_TIER: Final = -1
-_PANIC: Final = -2
 
 # Why a node does what it does when none of its facts has changed.
 _BY_ITSELF: Final = {
@@ -55,28 +53,26 @@ class Fleet:
         joins: grows whenever a node may be used, in its tier or as a backup, for more than it could before.
         estimate: is told how long tries take, None for nobody; set before there is any node.
         revision: grows whenever a node may have come in or out of use, or got another number of slots.
+        tiers: the able nodes by tier, and those of them that are backups.
         has_news: whether `changes`, `overdue` or `next_due` have something new since `take_changes`.
     """
 
     __slots__ = (
-        "_able",
+        "_agenda",
         "_changes",
-        "_due",
-        "_due_count",
         "_ejected",
         "_fit",
         "_leases_matter",
         "_overdue",
-        "_tier",
         "candidates",
         "estimate",
         "free",
-        "has_backups",
         "has_news",
         "joins",
         "nodes",
         "policy",
         "revision",
+        "tiers",
     )
 
     def __init__(self, free: Selection | None = None, policy: HealthPolicy | None = None) -> None:
@@ -91,12 +87,8 @@ class Fleet:
         self._fit: set[int] = set()
         self._leases_matter: bool = False
         self._ejected: dict[int, NodeState] = {}
-        self._able: dict[int, set[int]] = {}  # by tier; no tier without a node
-        self._tier: int = _NO_TIER
-        self.has_backups: bool = False
-        """Whether there are able nodes of several tiers."""
-        self._due: list[tuple[float, int, NodeState]] = []
-        self._due_count: int = 0
+        self.tiers: Tiers = Tiers(self.policy.panics)
+        self._agenda = Agenda()
         self._changes: list[NodeChange] = []
         self._overdue: list[NodeState] = []
 
@@ -123,9 +115,7 @@ class Fleet:
         if self.nodes.pop(node.node_id, None) is not None:
             self.refresh(node, "removed", now)
             self.free.forget(node)
-            self._due = [due for due in self._due if due[2] is not node]
-            heapify(self._due)
-            node.due_at = inf
+            self._agenda.forget(node)
 
     def watch_all(self) -> None:
         """Let the end of each lease matter to more than the averages, whatever its node."""
@@ -224,29 +214,9 @@ class Fleet:
             for node_id, node in self.candidates.items()
         )
 
-    def backup_for(self, tried: frozenset[int], is_free: bool) -> NodeState | None:
-        """Return an able node of a tier that is not in use, the lowest one first, and not among `tried`.
-
-        Of several, that with the fewest requests for its weight.
-
-        Args:
-            tried: ids of nodes.
-            is_free: it has to have a free slot.
-        """
-        if not self.has_backups:
-            return None
-        for tier in sorted(self._able):
-            able = [self.nodes[node_id] for node_id in self._able[tier] - tried]
-            backups = [
-                node for node in able if not node.usable and (not is_free or node.in_flight < node.slots)
-            ]
-            if backups:
-                return min(backups, key=_load)
-        return None
-
     def is_backup_free(self, tried: frozenset[int]) -> bool:
         """Return whether a backup has a free slot for a ticket that has tried all usable nodes."""
-        return self.is_every_one_in(tried) and self.backup_for(tried, is_free=True) is not None
+        return self.is_every_one_in(tried) and self.tiers.backup_for(tried, is_free=True) is not None
 
     def withhold(self, node: NodeState, seconds: float, now: float) -> None:
         """Hold a slot of `node` back for a while, but never its last one; for nothing when it is alone."""
@@ -259,11 +229,7 @@ class Fleet:
 
     def advance(self, now: float) -> None:
         """Do what is due: rests that end, slots that come back, drains that have lasted long enough."""
-        while self._due and self._due[0][0] <= now:
-            at, _, node = heappop(self._due)
-            if at != node.due_at:
-                continue
-            node.due_at = inf
+        while (node := self._agenda.take(now)) is not None:
             if node.hard_stop_at <= now:
                 node.hard_stop_at = inf
                 if node.in_flight:
@@ -278,7 +244,7 @@ class Fleet:
 
     def next_due(self) -> float:
         """Return when to call `advance` next, in monotonic seconds; infinity for never."""
-        return self._due[0][0] if self._due else inf
+        return self._agenda.next_at()
 
     # What is to be told
 
@@ -298,7 +264,7 @@ class Fleet:
     @property
     def is_panicking(self) -> bool:
         """Whether unfit nodes are used because no other is there."""
-        return self._tier == _PANIC
+        return self.tiers.in_use == PANIC
 
     def refresh(self, node: NodeState, reason: str, now: float) -> None:
         """Bring up to date what follows from the facts of `node`.
@@ -309,12 +275,12 @@ class Fleet:
             now: monotonic seconds.
         """
         self._classify(node)
-        before, self._tier = self._tier, self._tier_to_use()
+        has_other_tier = self.tiers.choose()
         self._admit(node, reason, now)
-        if self._tier != before:
+        if has_other_tier:
             for other in self.nodes.values():
                 if other is not node:
-                    self._admit(other, "no node is fit" if self._tier == _PANIC else "", now)
+                    self._admit(other, "no node is fit" if self.is_panicking else "", now)
         if self._ejected:
             self._end_surplus_rests(now)
         if len(self.candidates) == 1:
@@ -322,15 +288,6 @@ class Fleet:
             if only.warm_from != inf:  # nobody is there to spare it
                 only.warm_from = inf
                 self._admit(only, "the only one left", now)
-
-    def _tier_to_use(self) -> int:
-        """Return the lowest tier that can serve; one that is all on probation only when no other can."""
-        if not self._able:
-            return _PANIC if self.policy.panics else _NO_TIER
-        for tier in sorted(self._able):
-            if any(self.nodes[node_id].breaker.state == CLOSED for node_id in self._able[tier]):
-                return tier
-        return min(self._able)
 
     def resize(self, node: NodeState, now: float) -> None:
         """Bring up to date what follows from a change in the slots of `node` alone."""
@@ -352,29 +309,19 @@ class Fleet:
         else:
             self._ejected.pop(node_id, None)
         if is_fit and breaker != OPEN:
-            able = self._able.setdefault(node.tier, set())
-            if node_id not in able:
-                able.add(node_id)
+            if self.tiers.add(node):
                 self.joins += 1
-        elif node.tier in self._able:
-            able = self._able[node.tier]
-            able.discard(node_id)
-            if not able:
-                del self._able[node.tier]
-        self.has_backups = len(self._able) > 1
+        else:
+            self.tiers.remove(node)
 
     def _admit(self, node: NodeState, reason: str, now: float) -> None:
         """Bring `node` in or out of use, and tell when it does something else than before."""
         node_id = node.node_id
         self.revision += 1
-        if self._tier == _PANIC:
+        if self.is_panicking:
             usable = node.enabled and node.attested and node_id in self.nodes
         else:
-            # One of a better tier that has rested gets the request that decides beside those that serve.
-            is_in_use = node.tier == self._tier or (
-                node.tier < self._tier and node.breaker.state == HALF_OPEN
-            )
-            usable = is_in_use and node_id in self._able.get(node.tier, ())
+            usable = self.tiers.has_in_use(node)
         if usable and not node.usable:
             self.candidates[node_id] = node
             self.joins += 1
@@ -436,7 +383,9 @@ class Fleet:
     def _missed(self) -> list[NodeState]:
         """Return the ejected nodes that count: not a backup that has rested, and that nobody asks now."""
         return [
-            node for node in self._ejected.values() if node.breaker.state == OPEN or node.tier <= self._tier
+            node
+            for node in self._ejected.values()
+            if node.breaker.state == OPEN or node.tier <= self.tiers.in_use
         ]
 
     def _heed_weights(self) -> None:
@@ -453,10 +402,7 @@ class Fleet:
         at = min(node.hard_stop_at, node.withheld_until, node.warmer_at if node.warm_from != inf else inf)
         if breaker.state == OPEN:
             at = min(at, breaker.until)
-        if at < node.due_at and node.node_id in self.nodes:
-            node.due_at = at
-            self._due_count += 1
-            heappush(self._due, (at, self._due_count, node))
+        if node.node_id in self.nodes and self._agenda.look_at(node, at):
             self.has_news = True
 
     def _tell(self, node: NodeState, reason: str, now: float) -> None:
@@ -481,18 +427,13 @@ class Fleet:
             return NodeStatus.CORDONED
         if not node.attested:
             return NodeStatus.UNATTESTED
-        if self._tier == _PANIC:
+        if self.is_panicking:
             return NodeStatus.LAST_RESORT
         if not node.healthy:
             return NodeStatus.UNCHECKED if node.checks.is_new else NodeStatus.DOWN
         if breaker == CLOSED:
             return NodeStatus.UP if node.warm_from == inf else NodeStatus.WARMING
         return NodeStatus.EJECTED if breaker == OPEN else NodeStatus.PROBING
-
-
-def _load(node: NodeState) -> float:
-    """Return how much a node would have to do for its weight with one request more."""
-    return (node.in_flight + 1) / node.weight
 
 
 def _until(node: NodeState) -> float:

@@ -98,9 +98,9 @@ class Retries:
     def _return(self, ticket: Ticket, now: float) -> bool:
         """Put a ticket back in line, to be served at once or after a rest, if it has the time."""
         tried, fleet = ticket.tried, self._fleet
-        if fleet.is_every_one_in(tried) and fleet.backup_for(tried, is_free=True) is None:
+        if fleet.is_every_one_in(tried) and fleet.tiers.backup_for(tried, is_free=True) is None:
             until = now + self._policy.rest_s(ticket.tries - len(tried), self._chance)
-            if fleet.backup_for(tried, is_free=False) is None:
+            if fleet.tiers.backup_for(tried, is_free=False) is None:
                 until = max(until, self._askable_at(ticket, now))
             if until > now:
                 if until >= ticket.start_by:
@@ -113,7 +113,7 @@ class Retries:
     def wait_for_others(self, ticket: Ticket, now: float) -> None:
         """Let a ticket rest for which only such nodes are free as may not get it again yet."""
         until = self._askable_at(ticket, now)
-        if until <= now or self._fleet.backup_for(ticket.tried, is_free=False) is not None:
+        if until <= now or self._fleet.tiers.backup_for(ticket.tried, is_free=False) is not None:
             until = now + _LOOK_AGAIN_S  # another may come free sooner, and does not tell
         self._rest(ticket, until)
 
@@ -133,7 +133,7 @@ class Retries:
         """Return whether a node may get a ticket in time, if that of its lease may only at `askable_at`."""
         ticket, fleet = lease.ticket, self._fleet
         tried = ticket.tried | {lease.node.node_id}
-        if not fleet.is_every_one_in(tried) or fleet.backup_for(tried, is_free=False) is not None:
+        if not fleet.is_every_one_in(tried) or fleet.tiers.backup_for(tried, is_free=False) is not None:
             return True
         not_before = {} if ticket.not_before is None else ticket.not_before
         others = [

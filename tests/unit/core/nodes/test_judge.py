@@ -608,7 +608,7 @@ def test_a_connection_that_nobody_made_and_a_second_try_that_was_not_needed_are_
 # A node that passes its checks, and answers nobody before a second try does
 
 
-def test_a_node_whose_last_five_requests_were_answered_elsewhere_first_is_ejected_whatever_its_checks_say() -> None:
+def test_a_node_whose_last_five_requests_were_answered_elsewhere_is_ejected_whatever_its_checks_say() -> None:
     bench = Bench()
     used_to_take(bench, 1.0)
     give_up_after(bench, 1.1, OUTRUN, times=4)
@@ -661,7 +661,8 @@ def test_after_its_rest_it_rests_as_long_again_whenever_a_second_try_is_first() 
     node = bench.nodes[0]
     give_up_after(bench, 1.0, OUTRUN, times=5)
     for _ in range(3):
-        assert (bench.status(), node.breaker.until) == (["ejected", "up"], pytest.approx(bench.now + 2.0))
+        assert bench.status() == ["ejected", "up"]
+        assert node.breaker.until == pytest.approx(bench.now + 2.0)
         bench.now = node.breaker.until
         bench.fleet.advance(bench.now)
         give_up_after(bench, 1.0, OUTRUN)
