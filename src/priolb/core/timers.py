@@ -14,7 +14,7 @@ from typing import Final
 NO_SLOT: Final = -1
 
 # A power of two, so that no rounding ever puts an item into a slot before its time.
-TICK_S: Final = 1 / 64
+TICK_S: Final = 1 / 256
 
 # What lapses at one moment is handed over in parts, so that thousands of it hold nobody else up for long.
 AT_ONCE: Final = 64
