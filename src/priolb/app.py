@@ -280,7 +280,7 @@ class _Balancer:
         await self._nodes.start(uris)
         for (listener, address), port in zip(self._listeners, ports, strict=True):
             await self._accept(listener, address.host, port)
-        self._tasks.spawn(self._pulse.beat(), "pulse")
+        self._pulse.start(asyncio.get_running_loop().call_later)
         self._tasks.spawn(self._log_sizes(OldGarbage()), "queue sizes")
         if self._limiter is not None:
             self._tasks.spawn(_log_limits(self._limit_log), "limits")
@@ -303,6 +303,7 @@ class _Balancer:
         """End everything that was started."""
         for listener, _ in self._listeners:
             await listener.close()
+        self._pulse.stop()
         await self._tasks.cancel()
         self._requests.tell_others()
         self._limit_log.write()

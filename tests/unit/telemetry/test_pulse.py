@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -9,21 +10,23 @@ from priolb.telemetry.pulse import BEAT_S, STALL_BOUNDS_S, Pulse
 
 
 def beaten(*took_s: float) -> Pulse:
-    """Return a pulse whose sleeps took so long."""
+    """Return a pulse whose timers took so long, and that was stopped after the last one."""
+    loop = asyncio.new_event_loop()
     now_s = 0.0
-    sleeps = iter(took_s)
+    timers: list[Callable[[], object]] = []
 
-    async def sleep(seconds: float) -> None:
-        nonlocal now_s
+    def call_later(seconds: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
         assert seconds == BEAT_S
-        try:
-            now_s += next(sleeps)
-        except StopIteration:
-            raise asyncio.CancelledError from None
+        timers.append(callback)
+        return asyncio.TimerHandle(now_s + seconds, callback, (), loop)
 
-    pulse = Pulse(lambda: now_s, sleep)
-    with pytest.raises(asyncio.CancelledError):
-        asyncio.run(pulse.beat())
+    pulse = Pulse(lambda: now_s)
+    pulse.start(call_later)
+    for seconds in took_s:
+        now_s += seconds
+        timers.pop()()
+        assert len(timers) == 1
+    loop.close()
     return pulse
 
 
@@ -58,14 +61,19 @@ def test_a_beat_that_is_as_late_as_a_bound_is_in_its_bucket() -> None:
     assert beaten(BEAT_S + 1.0).stalls == [0, 0, 0, 0, 0, 0, 0, 0, 1, 0]
 
 
-def test_a_loop_that_is_really_held_up_is_noticed() -> None:
-    async def hold_up() -> float:
+def test_a_loop_that_is_really_held_up_is_noticed_until_the_pulse_stops() -> None:
+    async def hold_up() -> list[float]:
         pulse = Pulse()
-        beating = asyncio.get_running_loop().create_task(pulse.beat())
-        await asyncio.sleep(0)
-        time.sleep(5 * BEAT_S)  # noqa: ASYNC251 - this is what shall be noticed
-        await asyncio.sleep(BEAT_S)
-        beating.cancel()
-        return pulse.take_longest_s()
+        pulse.stop()
+        pulse.start(asyncio.get_running_loop().call_later)
+        stalls_s = []
+        for _ in range(2):
+            time.sleep(5 * BEAT_S)  # noqa: ASYNC251 - this is what shall be noticed
+            await asyncio.sleep(BEAT_S)
+            stalls_s.append(pulse.take_longest_s())
+            pulse.stop()
+        return stalls_s
 
-    assert asyncio.run(hold_up()) >= 4 * BEAT_S
+    first_s, second_s = asyncio.run(hold_up())
+    assert first_s >= 4 * BEAT_S
+    assert second_s == 0.0
