@@ -105,6 +105,24 @@ def test_a_body_that_is_complete_only_after_the_drain_is_refused() -> None:
         assert node.is_quiet()
 
 
+def test_so_it_is_when_its_lane_is_full_as_well() -> None:
+    """To be told that the queue is full, it would be invited to come again, on a connection that stays."""
+    with Rig(lane_limits=(0, 0, 1)) as rig:
+        node, running, waiting, late = rig.node(slots=1), rig.client(), rig.client(), rig.client()
+        late.send(HALF_A_BODY)
+        for client in (running, waiting):
+            client.send(POST)
+        call = node.accept()
+        rig.listener.drain()
+        late.send(b"{}")
+        rig.run()
+        assert late.take() == SHUTTING_DOWN
+        assert late.is_lost
+        for client in (running, waiting):
+            call.send(ANSWER)
+            assert client.take().endswith(b"\r\n\r\n[]")
+
+
 def test_a_connection_that_was_accepted_before_the_drain_but_told_after_it_is_closed() -> None:
     with Rig() as rig:
         rig.listener.drain()
