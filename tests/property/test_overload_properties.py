@@ -30,6 +30,7 @@ from priolb.core.scheduler import Scheduler
 from priolb.core.ticket import ENDED, RUNNING, WAITING, Ticket
 from priolb.core.timers import AT_ONCE
 from priolb.errors import Reason
+from support.chance import Fixed
 from support.examples import examples
 from support.tickets import answered, client_left, new_queue, node
 
@@ -480,11 +481,7 @@ def test_the_median_is_that_of_the_last_values(values: list[tuple[float, float]]
 def test_the_advice_follows_from_the_refusals_of_the_last_seconds(
     refusals: list[tuple[int, int]], wait_s: float, chance: float
 ) -> None:
-    class Fixed:
-        def random(self) -> float:
-            return chance
-
-    advice = RetryAdvice(Fixed())
+    advice = RetryAdvice(Fixed(chance))
     counts: Counter[int] = Counter()
     now, model_s, changed = 1000, 1, 1000
     advice.refuse(0.0, now)

@@ -59,6 +59,15 @@ def node(node_id: int, slots: int = 1, healthy: bool = True) -> NodeState:
     return NodeState(node_id, f"http://node-{node_id}", slots, healthy)
 
 
+def any_node(tried: frozenset[int]) -> bool:
+    """Find a free node, whatever was tried; `no_node` finds none."""
+    return True
+
+
+def no_node(tried: frozenset[int]) -> bool:
+    return False
+
+
 def answered(status: int) -> Outcome:
     """A try that ended with a whole answer, of which the client has seen nothing yet."""
     return Outcome(Source.NODE, Phase.DONE, None, status, sent=True, answering=False)

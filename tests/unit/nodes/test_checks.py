@@ -8,16 +8,9 @@ import pytest
 from priolb.core.nodes.node import NodeState
 from priolb.errors import NodeError, UnaskedError, UnattestedError
 from priolb.nodes.checks import Checks, Rhythm
+from support.chance import Fixed
 from support.pool_desk import turns
 from support.raw_client import eventually
-
-
-class Drawn:
-    def __init__(self, number: float) -> None:
-        self._number = number
-
-    def random(self) -> float:
-        return self._number
 
 
 @pytest.mark.parametrize(
@@ -33,12 +26,12 @@ class Drawn:
 def test_pauses_vary_by_a_fifth_and_are_short_when_a_node_is_not_well(
     interval_s: float, is_well: bool, pauses_s: tuple[float, float, float]
 ) -> None:
-    pauses = [Rhythm(interval_s, 5.0, Drawn(number)).pause_s(is_well) for number in (0.0, 0.5, 1.0)]
+    pauses = [Rhythm(interval_s, 5.0, Fixed(number)).pause_s(is_well) for number in (0.0, 0.5, 1.0)]
     assert pauses == pytest.approx(list(pauses_s))
 
 
 def test_without_an_interval_a_node_that_is_well_is_checked_when_somebody_asks() -> None:
-    assert Rhythm(0.0, 5.0, Drawn(0.5)).pause_s(is_well=True) is None
+    assert Rhythm(0.0, 5.0, Fixed(0.5)).pause_s(is_well=True) is None
 
 
 @pytest.mark.parametrize(
@@ -48,7 +41,7 @@ def test_without_an_interval_a_node_that_is_well_is_checked_when_somebody_asks()
 def test_a_node_that_has_not_proven_itself_is_asked_again_every_5_seconds_at_least(
     interval_s: float, pauses_s: tuple[float, float, float]
 ) -> None:
-    pauses = [Rhythm(interval_s, 5.0, Drawn(number)).unattested_pause_s() for number in (0.0, 0.5, 1.0)]
+    pauses = [Rhythm(interval_s, 5.0, Fixed(number)).unattested_pause_s() for number in (0.0, 0.5, 1.0)]
     assert pauses == pytest.approx(list(pauses_s))
 
 
@@ -84,7 +77,7 @@ class _Noted(Rhythm):
     """Pauses last a turn, or for ever when a node is well."""
 
     def __init__(self, traffic: Scripted) -> None:
-        super().__init__(5.0, 3.0, Drawn(0.5))
+        super().__init__(5.0, 3.0, Fixed(0.5))
         self._traffic = traffic
 
     def pause_s(self, is_well: bool) -> float | None:

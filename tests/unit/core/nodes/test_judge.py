@@ -4,6 +4,7 @@ from math import inf
 
 import pytest
 
+from priolb.core.chance import MIDDLE
 from priolb.core.nodes.adaptive import AdaptiveSlots
 from priolb.core.nodes.affinity import Affinity
 from priolb.core.nodes.breaker import CLOSED, HALF_OPEN, OPEN
@@ -762,7 +763,7 @@ def test_slots_are_found_from_answers_and_time_outs_and_not_from_quick_failures(
 
 
 def test_an_order_that_depends_on_latency_is_told_of_it() -> None:
-    selection = PeakEwma(Middle())
+    selection = PeakEwma(MIDDLE)
     bench = Bench()
     bench.fleet = Fleet(selection, POLICY)
     bench.judge = Judge(bench.fleet)
@@ -775,11 +776,6 @@ def test_an_order_that_depends_on_latency_is_told_of_it() -> None:
     bench.try_on(2, timed_out())
     assert bench.nodes[1].order == pytest.approx(0.02)
     assert bench.nodes[0].watched is True
-
-
-class Middle:
-    def random(self) -> float:
-        return 0.5
 
 
 def test_a_verdict_costs_the_same_among_many_nodes_as_among_few() -> None:

@@ -5,10 +5,8 @@ import pytest
 from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.ordered import Ordered, RoundRobin, WeightedLeastInFlight
 from priolb.core.ticket import NO_NODES_TRIED
+from support.selections import FRESH
 from support.steps import lines_run
-from support.tickets import ticket
-
-FRESH = ticket("l1")
 
 
 def nodes_in(selection: Ordered, *weights: int, slots: int = 100) -> list[NodeState]:

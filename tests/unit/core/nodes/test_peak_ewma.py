@@ -7,10 +7,8 @@ import pytest
 from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.peak_ewma import PeakEwma
 from priolb.core.ticket import NO_NODES_TRIED
+from support.selections import best_id
 from support.steps import lines_run
-from support.tickets import ticket
-
-FRESH = ticket("l1")
 
 
 class Drawn:
@@ -37,11 +35,6 @@ def free_nodes(
         if cost_s:
             selection.observe(each, cost_s, 0.0)
     return selection, nodes
-
-
-def best_id(selection: PeakEwma, *tried: int) -> int | None:
-    best = selection.best(frozenset(tried))
-    return None if best is None else best.node_id
 
 
 def test_without_nodes_there_is_no_best() -> None:

@@ -8,10 +8,9 @@ import pytest
 from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.selection import LeastInFlight
 from priolb.core.ticket import NO_NODES_TRIED
+from support.selections import FRESH, best_id
 from support.steps import lines_run
-from support.tickets import node, ticket
-
-FRESH = ticket("l1")
+from support.tickets import node
 
 
 def free_nodes(*loads: int, slots: int = 100) -> tuple[LeastInFlight, list[NodeState]]:
@@ -27,11 +26,6 @@ def free_nodes(*loads: int, slots: int = 100) -> tuple[LeastInFlight, list[NodeS
 def set_usable(selection: LeastInFlight, node: NodeState, usable: bool) -> None:
     node.usable = usable
     selection.update(node)
-
-
-def best_id(selection: LeastInFlight, *tried: int) -> int | None:
-    best = selection.best(frozenset(tried))
-    return None if best is None else best.node_id
 
 
 def loads(nodes: list[NodeState]) -> list[int]:

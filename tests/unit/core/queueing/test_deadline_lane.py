@@ -4,6 +4,7 @@ import pytest
 
 from priolb.core.queueing.deadline_lane import DeadlineLane
 from priolb.core.ticket import RUNNING, WAITING, Ticket
+from support.tickets import any_node, no_node
 
 
 def due(sequence: int, start_by: float, *tried: int) -> Ticket:
@@ -19,14 +20,6 @@ def test_how_many_go_before_a_new_one_if_deadlines_are_spread_evenly() -> None:
     for sequence, start_by in enumerate((2.0, 4.0, 8.0, 10.0), start=1):
         lane.append(due(sequence, start_by))
     assert [lane.ahead_of(due(9, start_by)) for start_by in (1.0, 2.0, 6.0, 9.9, 10.0)] == [0, 0, 2, 3, 4]
-
-
-def any_node(tried: frozenset[int]) -> bool:
-    return True
-
-
-def no_node(tried: frozenset[int]) -> bool:
-    return False
 
 
 def served(lane: DeadlineLane) -> list[int]:

@@ -8,7 +8,7 @@ from priolb.core.nodes.node import Lease, NodeState
 from priolb.core.queueing.fair_lane import FairLane, TenantQueue
 from priolb.core.ticket import RUNNING, WAITING, Ticket
 from support.steps import lines_run
-from support.tickets import node
+from support.tickets import any_node, no_node, node
 
 NODE = node(1, 100)
 
@@ -62,14 +62,6 @@ class Desk:
 def queue_of(desk: Desk, each: Ticket) -> TenantQueue:
     (found,) = [queue for queue in desk.lane._queues if queue.fresh is each.fifo]
     return found
-
-
-def any_node(tried: frozenset[int]) -> bool:
-    return True
-
-
-def no_node(tried: frozenset[int]) -> bool:
-    return False
 
 
 def test_tenants_whose_requests_take_the_same_time_take_turns() -> None:

@@ -5,7 +5,7 @@ import pytest
 from priolb.core.queueing.lanes import BySequence, Fifo, Lane
 from priolb.core.ticket import NO_NODES_TRIED, RUNNING, WAITING, Ticket
 from support.steps import lines_run
-from support.tickets import ticket
+from support.tickets import any_node, no_node, ticket
 
 
 def numbered(*sequences: int) -> list[Ticket]:
@@ -36,14 +36,6 @@ def backwards(fifo: Fifo) -> list[int]:
 def retry(lane: Lane, each: Ticket, *tried: int) -> None:
     each.tried = frozenset(tried)
     lane.put_back(each)
-
-
-def any_node(tried: frozenset[int]) -> bool:
-    return True
-
-
-def no_node(tried: frozenset[int]) -> bool:
-    return False
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 from priolb.core.outcome import Outcome, Phase, Source
 from priolb.core.retries.policy import RetryPolicy
 from priolb.errors import Reason
+from support.chance import Fixed
 from support.tickets import answered, client_left, timed_out, unreachable
 
 
@@ -49,31 +50,21 @@ def test_the_maximum_counts_all_tries_and_the_first_is_always_given(
     assert policy.max_tries == max(1, max_tries)
 
 
-class Always:
-    """Chance that is always the same."""
-
-    def __init__(self, number: float) -> None:
-        self._number = number
-
-    def random(self) -> float:
-        return self._number
-
-
 def test_the_rest_grows_from_nothing_to_its_maximum() -> None:
     policy = RetryPolicy(10, backoff_s=0.025, backoff_max_s=0.25)
-    rests = [policy.rest_s(repeats, Always(1.0)) for repeats in range(6)]
+    rests = [policy.rest_s(repeats, Fixed(1.0)) for repeats in range(6)]
     assert rests == pytest.approx([0.0, 0.025, 0.075, 0.175, 0.25, 0.25])
-    assert policy.rest_s(10_000, Always(1.0)) == 0.25
+    assert policy.rest_s(10_000, Fixed(1.0)) == 0.25
 
 
 @pytest.mark.parametrize("number", [0.0, 0.5, 0.999])
 def test_the_jitter_is_over_the_whole_rest(number: float) -> None:
     policy = RetryPolicy(3, backoff_s=1.0, backoff_max_s=10.0)
-    assert policy.rest_s(2, Always(number)) == pytest.approx(3.0 * number)
+    assert policy.rest_s(2, Fixed(number)) == pytest.approx(3.0 * number)
 
 
 def test_without_a_unit_there_is_no_rest() -> None:
-    assert RetryPolicy(3).rest_s(5, Always(1.0)) == 0.0
+    assert RetryPolicy(3).rest_s(5, Fixed(1.0)) == 0.0
 
 
 def test_an_error_that_means_the_node_is_retried_whatever_its_status() -> None:

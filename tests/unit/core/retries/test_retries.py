@@ -4,6 +4,7 @@ from math import inf
 
 import pytest
 
+from priolb.core.chance import MIDDLE
 from priolb.core.nodes.node import FIRST, NodeState
 from priolb.core.outcome import Outcome
 from priolb.core.queueing.classify import LOW_PRIORITY
@@ -153,16 +154,11 @@ def test_may_retry_tells_what_finished_will_do_and_changes_nothing(
 # Rests before another try on the same node
 
 
-class Half:
-    def random(self) -> float:
-        return 0.5
-
-
 RESTING = RetryPolicy(5, backoff_s=0.1, backoff_max_s=1.0)
 
 
 def resting_scheduler(*nodes: NodeState, retry: RetryPolicy = RESTING) -> Scheduler:
-    made = Scheduler(new_queue(), retry, chance=Half())
+    made = Scheduler(new_queue(), retry, chance=MIDDLE)
     for each in nodes:
         made.fleet.add(each, NOW)
     return made
