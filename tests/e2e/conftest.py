@@ -2,11 +2,14 @@
 
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.balancer import Balancer
+from support.certificates import Authority
 from support.factories import Connect, Launch, NewNode, NewStreamNode
 from support.scripted_node import Script, ScriptedNode
 from support.stream_node import Stream, StreamNode
@@ -95,3 +98,15 @@ def connect() -> Iterator[Connect]:
     yield connect_one
     for each in clients:
         each.close()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def exits() -> Iterator[ExitStack]:
+    """What a test enters here ends with it."""
+    with ExitStack() as exits:
+        yield exits

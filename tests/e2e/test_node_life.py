@@ -43,12 +43,10 @@ def test_a_check_may_be_a_path_with_an_expected_status_and_result(
 ) -> None:
     node = health(200, result.encode())
     balancer = launch(HEALTH_CHECK="/up", HEALTH_CHECK_STATUS="200", HEALTH_CHECK_RESULT='{"status":"UP"}')
-    answer = balancer.ask("POST", "/nodes", json.dumps({"uri": node.uri}).encode())
     if is_added:
-        assert answer.status == 200
+        balancer.add_node(node.uri)
     else:
-        expected = f"health check of {node.uri} failed: {reason}\n".encode()
-        assert (answer.status, answer.body) == (400, expected)
+        assert balancer.refused_node(node.uri) == f"health check of {node.uri} failed: {reason}\n"
     assert [(call.method, call.target) for call in node.requests] == [("GET", "/up")]
     balancer.stop()
     node.stop()
@@ -225,8 +223,7 @@ def test_an_order_for_no_node_is_400(balancer: Balancer, document: object, reaso
 def test_a_parameter_of_a_uri_that_cannot_be_is_400_and_named(
     balancer: Balancer, query: str, reason: str
 ) -> None:
-    answer = balancer.ask("POST", "/nodes", json.dumps({"uri": f"http://foo?{query}"}).encode())
-    assert (answer.status, answer.body) == (400, f"node URI 'http://foo': {reason}\n".encode())
+    assert balancer.refused_node(f"http://foo?{query}") == f"node URI 'http://foo': {reason}\n"
     assert balancer.nodes() == []
 
 

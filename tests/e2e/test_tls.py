@@ -1,29 +1,16 @@
 """Nodes behind https."""
 
-import json
 import queue
 import random
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from support.balancer import Balancer
 from support.certificates import Authority
 from support.factories import Connect, Launch, NewNode
 from support.scripted_node import Call, always
 from support.wire import PATIENCE_S, Client, post
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-def add(balancer: Balancer, uri: str) -> tuple[int, str]:
-    answer = balancer.ask("POST", "/nodes", json.dumps({"uri": uri}).encode())
-    return answer.status, answer.body.decode()
 
 
 def test_a_node_with_a_trusted_certificate_serves_over_connections_that_stay_open(
@@ -54,8 +41,7 @@ def test_a_node_whose_certificate_is_not_good_is_not_added_and_gets_no_request(
     certificate = authority.server_context("localhost" if flaw == "stranger" else "elsewhere.example")
     node = new_node(always(), tls=certificate)
     balancer = launch(REQUEST_TIMEOUT="0.2", **({} if flaw == "stranger" else authority.settings))
-    status, reason = add(balancer, node.uri)
-    assert status == 400
+    reason = balancer.refused_node(node.uri)
     assert reason.startswith(f"health check of {node.uri} failed: ")
     assert "certificate" in reason.lower()
     assert balancer.nodes() == []
@@ -64,8 +50,8 @@ def test_a_node_whose_certificate_is_not_good_is_not_added_and_gets_no_request(
 
 def test_a_node_that_speaks_no_tls_is_not_added(launch: Launch, new_node: NewNode) -> None:
     node = new_node(always())
-    status, reason = add(launch(), f"https://127.0.0.1:{node.port}")
-    assert (status, reason.startswith("health check of https://127.0.0.1:")) == (400, True)
+    reason = launch().refused_node(f"https://127.0.0.1:{node.port}")
+    assert reason.startswith("health check of https://127.0.0.1:")
     assert node.requests == []
     node.faults.clear()  # what it saw was no HTTP indeed
 

@@ -5,7 +5,6 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,6 @@ from support.websocket_node import WebSocketScript
 from support.wire import CUT, PATIENCE_S, Client, post, request
 
 MB = 1024 * 1024
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
 
 
 @pytest.fixture
@@ -53,12 +47,6 @@ class SecureClient(Client):
         shown = self.socket.getpeercert(binary_form=True)
         assert shown is not None
         return shown
-
-
-@pytest.fixture
-def exits() -> Iterator[ExitStack]:
-    with ExitStack() as exits:
-        yield exits
 
 
 def der_of(file: str) -> bytes:

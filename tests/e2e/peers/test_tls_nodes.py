@@ -1,6 +1,5 @@
 """nginx as an https node: what it asks of the balancer, and what the balancer asks of it."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,17 +10,12 @@ from support.balancer import Balancer
 from support.certificates import RSA, Authority
 from support.factories import Connect, Launch
 from support.nginx import Nginx
-from support.wire import Answer, post, request
+from support.wire import post, request
 
 StartNginx = Callable[..., Nginx]
 
 # Name that was asked for, protocol, name in the certificate of the balancer, target.
 TELL = "location /tell { return 200 '$ssl_server_name|$ssl_protocol|$ssl_client_s_dn|$request_uri'; }"
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
 
 
 @pytest.fixture
@@ -37,10 +31,6 @@ def start_nginx(tmp_path: Path, authority: Authority) -> Iterator[StartNginx]:
             return exits.enter_context(Nginx(tmp_path / "nginx", f"{tls} {rules} {TELL}", tls=True))
 
         yield start_one
-
-
-def try_to_add(balancer: Balancer, uri: str) -> Answer:
-    return balancer.ask("POST", "/nodes", json.dumps({"uri": uri}).encode())
 
 
 def tell(balancer: Balancer, connect: Connect) -> list[str]:
@@ -67,9 +57,7 @@ def test_an_address_can_be_verified_too_and_is_no_name(
 
 def test_without_its_root_a_node_is_not_trusted(launch: Launch, start_nginx: StartNginx) -> None:
     nginx, balancer = start_nginx(), launch()
-    answer = try_to_add(balancer, nginx.uri)
-    assert answer.status == 400
-    assert b"certificate verify failed" in answer.body
+    assert "certificate verify failed" in balancer.refused_node(nginx.uri)
     assert balancer.nodes() == []
 
 
@@ -77,18 +65,16 @@ def test_a_node_is_not_trusted_under_another_name(
     launch: Launch, start_nginx: StartNginx, authority: Authority
 ) -> None:
     nginx = start_nginx("elsewhere.example")
-    answer = try_to_add(launch(NODE_TLS_CA=authority.ca_file), nginx.uri)
-    assert answer.status == 400
-    assert b"Hostname mismatch" in answer.body
+    assert "Hostname mismatch" in launch(NODE_TLS_CA=authority.ca_file).refused_node(nginx.uri)
 
 
 def test_a_node_is_not_verified_if_its_uri_says_so_and_only_then(
     launch: Launch, start_nginx: StartNginx, connect: Connect
 ) -> None:
     nginx, balancer = start_nginx("elsewhere.example"), launch()
-    assert try_to_add(balancer, f"{nginx.uri}?_insecure=1&key=2").status == 200
+    balancer.add_node(f"{nginx.uri}?_insecure=1&key=2")
     assert tell(balancer, connect) == ["localhost", "TLSv1.3", "", "/tell?key=2"]
-    assert try_to_add(balancer, f"{nginx.uri}?_insecure=0").status == 400
+    balancer.refused_node(f"{nginx.uri}?_insecure=0")
 
 
 def test_a_node_that_wants_a_certificate_gets_it(
@@ -96,10 +82,10 @@ def test_a_node_that_wants_a_certificate_gets_it(
 ) -> None:
     nginx = start_nginx(rules=f"ssl_verify_client on; ssl_client_certificate {authority.ca_file};")
     nobody = launch(NODE_TLS_CA=authority.ca_file)
-    assert try_to_add(nobody, nginx.uri).status == 400
+    nobody.refused_node(nginx.uri)
     cert_file, key_file = authority.issue("balancer.example", "own")
     somebody = launch(NODE_TLS_CA=authority.ca_file, NODE_TLS_CERT=cert_file, NODE_TLS_KEY=key_file)
-    assert try_to_add(somebody, nginx.uri).status == 200
+    somebody.add_node(nginx.uri)
     assert tell(somebody, connect)[2] != ""
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -33,12 +32,6 @@ def dial(
             proxy=None,
         )
     )
-
-
-@pytest.fixture
-def exits() -> Iterator[ExitStack]:
-    with ExitStack() as exits:
-        yield exits
 
 
 @pytest.fixture
