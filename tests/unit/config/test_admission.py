@@ -6,12 +6,10 @@ from hashlib import sha256
 import pytest
 
 from priolb.config.admission import callers_of, function_of, needs_door, rules_of
-from priolb.config.document import parse_document
-from priolb.config.load import settings_in
-from priolb.config.settings import Settings
 from priolb.http.forwarding import Forwarding
 from priolb.http.request import Request
 from priolb.http.rules import NO_LANE
+from support.configuration import settings_of
 from support.heads import request_head
 
 SECRET = sha256(b"secret").hexdigest()
@@ -45,10 +43,6 @@ lane = "high-priority"
 [[rule]]
 urgency = {{ 0 = "fast-track", 7 = "low-priority" }}
 """
-
-
-def settings_of(text: str) -> Settings:
-    return Settings(**settings_in(parse_document("f", text.encode())))
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,10 @@
 
 import pytest
 
-from priolb.config.document import parse_document
 from priolb.config.explanation import default_of, lines_of, words_of_rule
-from priolb.config.load import load_settings, settings_in
-from priolb.config.settings import Settings
+from priolb.config.load import load_settings
 from priolb.config.tables import RuleSpec
+from support.configuration import settings_of
 
 LANES = """\
 discipline = "weighted"
@@ -19,10 +18,6 @@ name = "b"
 weight = 10
 order = "fair"
 """
-
-
-def settings_of(text: str) -> Settings:
-    return Settings(**settings_in(parse_document("f", text.encode())))
 
 
 def test_of_a_lane_all_is_said_that_the_file_says() -> None:

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from priolb.config.document import parse_document
 from priolb.config.limits import limit_in_words, limiter_of
-from priolb.config.policy import PolicyReader
 from priolb.config.settings import Settings
-from priolb.config.tables import LimitSpec, Policy
+from priolb.config.tables import LimitSpec
 from priolb.core.limits.costs import Calls
 from priolb.core.limits.limiter import Excess, Grant, Limiter
 from priolb.core.queueing.classify import LANE_NAMES
 from priolb.errors import ConfigError, ConfigFileError
+from support.configuration import settings_of
 from support.senders import ASender
 
 HOME = "192.0.2.7"
@@ -32,15 +31,8 @@ dry_run = true
 """
 
 
-def policy_of(text: str) -> Policy:
-    reader = PolicyReader(parse_document("f", text.encode()), frozenset())
-    policy = reader.policy()
-    reader.raise_mistakes()
-    return policy
-
-
 def limiter(text: str) -> Limiter:
-    made = limiter_of(Settings(policy=policy_of(text)))
+    made = limiter_of(settings_of(text))
     assert made is not None
     return made
 
@@ -58,7 +50,7 @@ def test_without_limits_nothing_is_held_against_them() -> None:
 
 
 def test_every_key_is_read() -> None:
-    assert policy_of(KEYS + FULL).limits == (
+    assert settings_of(KEYS + FULL).policy.limits == (
         LimitSpec(
             name="per-key",
             by="key",
@@ -173,19 +165,19 @@ def test_a_limit_of_some_lanes_costs_and_dry_run() -> None:
 )
 def test_every_mistake_is_told_with_its_line(keys: str, expected: list[str]) -> None:
     with pytest.raises(ConfigFileError) as caught:
-        policy_of(f"[[limit]]\nname = 'a'\n{keys}")
+        settings_of(f"[[limit]]\nname = 'a'\n{keys}")
     assert caught.value.mistakes == expected
 
 
 def test_two_limits_of_one_name_are_a_mistake() -> None:
     with pytest.raises(ConfigFileError) as caught:
-        policy_of("[[limit]]\nname = 'a'\nrate = 1\n[[limit]]\nname = 'a'\nrate = 2")
+        settings_of("[[limit]]\nname = 'a'\nrate = 1\n[[limit]]\nname = 'a'\nrate = 2")
     assert caught.value.mistakes == ["f:5: [[limit]] name: is the same as in line 2"]
 
 
 def test_an_unknown_key_is_a_mistake() -> None:
     with pytest.raises(ConfigFileError) as caught:
-        policy_of(f"{KEYS}[[limit]]\nname = 'a'\nrate = 1\nby = 'key'\nonly = ['builder-1', 'builder-3']")
+        settings_of(f"{KEYS}[[limit]]\nname = 'a'\nrate = 1\nby = 'key'\nonly = ['builder-1', 'builder-3']")
     assert caught.value.mistakes == [
         "f:11: [[limit]] only: there is no key 'builder-3'; did you mean builder-2?"
     ]
@@ -194,7 +186,7 @@ def test_an_unknown_key_is_a_mistake() -> None:
 def test_the_lanes_are_those_of_the_file() -> None:
     lanes = "".join(f"[[lane]]\nname = '{name}'\n" for name in "abc")
     limit = "[[limit]]\nname = 'l'\nrate = 1\nby = 'lane'\nonly = 'b'"
-    assert policy_of(lanes + limit).limits[0].only == ("b",)
+    assert settings_of(lanes + limit).policy.limits[0].only == ("b",)
 
 
 @pytest.mark.parametrize(
@@ -223,20 +215,20 @@ def test_the_lanes_are_those_of_the_file() -> None:
     ],
 )
 def test_a_limit_in_words(keys: str, words: str) -> None:
-    [limit] = policy_of(f"[[limit]]\nname = 'a'\n{keys}").limits
+    [limit] = settings_of(f"[[limit]]\nname = 'a'\n{keys}").policy.limits
     assert limit_in_words(limit) == words
 
 
 def test_the_example_of_the_page_is_a_file_that_can_be_used() -> None:
     example = PAGE.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
-    names = [limit.name for limit in policy_of(example).limits]
+    names = [limit.name for limit in settings_of(example).policy.limits]
     assert names == ["per-address", "at-a-time", "strangers", "slow-lane"]
 
 
 def test_limits_for_whose_callers_there_is_no_memory_are_refused_by_name() -> None:
     """64 limits could need 2.1 GB, and this process may have 0.5 GB more than it has."""
     text = "".join(f'[[limit]]\nname = "limit-{number}"\nrate = 1\n' for number in range(64))
-    settings = Settings(policy=policy_of(text))
+    settings = settings_of(text)
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 29), hard))
