@@ -1,7 +1,6 @@
 """The checks of one node: when they are made, and what is reported."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -89,10 +88,6 @@ class _Noted(Rhythm):
         return 0.0 if self._traffic.is_impatient else 60.0
 
 
-def run(main: Callable[[], Coroutine[None, None, None]]) -> None:
-    asyncio.run(main())
-
-
 def test_each_check_is_reported_and_followed_by_a_pause() -> None:
     async def main() -> None:
         traffic = Scripted(NodeError("refused"), NodeError("late", is_late=True), None)
@@ -104,7 +99,7 @@ def test_each_check_is_reported_and_followed_by_a_pause() -> None:
         assert traffic.timeouts == [3.0, 3.0, 3.0]
         task.cancel()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_check_for_which_there_was_no_socket_says_nothing_and_is_made_again_soon() -> None:
@@ -116,7 +111,7 @@ def test_a_check_for_which_there_was_no_socket_says_nothing_and_is_made_again_so
         assert traffic.pauses == [False, True]
         task.cancel()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_node_that_has_just_passed_is_not_asked_again_at_once() -> None:
@@ -127,7 +122,7 @@ def test_a_node_that_has_just_passed_is_not_asked_again_at_once() -> None:
         assert (traffic.timeouts, traffic.pauses) == ([], [True])
         task.cancel()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_news_of_a_node_end_the_pause() -> None:
@@ -143,7 +138,7 @@ def test_news_of_a_node_end_the_pause() -> None:
         await eventually(lambda: len(traffic.reports) == 2)
         task.cancel()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_news_that_come_of_a_check_itself_do_not_make_another() -> None:
@@ -159,7 +154,7 @@ def test_news_that_come_of_a_check_itself_do_not_make_another() -> None:
         assert (len(traffic.reports), len(traffic.pauses), len(traffic.timeouts)) == (1, 1, 1)
         task.cancel()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_node_that_passes_but_is_not_believed_yet_is_asked_again_soon() -> None:
@@ -175,7 +170,7 @@ def test_a_node_that_passes_but_is_not_believed_yet_is_asked_again_soon() -> Non
         assert traffic.pauses == [False, True]
         task.cancel()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_of_a_node_that_has_not_proven_itself_nothing_is_reported() -> None:
@@ -186,7 +181,7 @@ def test_of_a_node_that_has_not_proven_itself_nothing_is_reported() -> None:
         assert (traffic.reports, traffic.pauses) == ([(None, False)], [None, None, True])
         task.cancel()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_proof_that_comes_while_it_is_being_refused_is_not_missed() -> None:
@@ -205,4 +200,4 @@ def test_a_proof_that_comes_while_it_is_being_refused_is_not_missed() -> None:
         await eventually(lambda: traffic.reports == [(None, False)])
         task.cancel()
 
-    run(main)
+    asyncio.run(main())

@@ -1,7 +1,6 @@
 """The node pool: what it takes up at the start, and how it follows the store and the health of nodes."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -10,10 +9,6 @@ from support.pool_desk import desk, turns
 from support.raw_client import eventually
 
 A, B, C = "http://a", "http://b", "http://c"
-
-
-def run(main: Callable[[], Coroutine[None, None, None]]) -> None:
-    asyncio.run(main())
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +26,7 @@ def test_start_adds_what_was_given_behind_what_is_stored_and_takes_up_all() -> N
             await eventually(lambda: at.traffic.healthy == {A, B, C})
             assert at.traffic.probes == [(A, 5.0), (B, 5.0), (C, 5.0)]
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_start_does_not_wait_for_health_checks() -> None:
@@ -43,7 +38,7 @@ def test_start_does_not_wait_for_health_checks() -> None:
             at.traffic.hanging[A].set()
             await eventually(lambda: at.traffic.healthy == {A})
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_node_that_is_down_is_kept_told_of_once_and_joins_when_it_is_up() -> None:
@@ -69,7 +64,7 @@ def test_a_node_that_is_down_is_kept_told_of_once_and_joins_when_it_is_up() -> N
             await turns()
             assert len(at.traffic.probes) == checks
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_start_changes_nothing_when_one_uri_cannot_be_used() -> None:
@@ -80,7 +75,7 @@ def test_start_changes_nothing_when_one_uri_cannot_be_used() -> None:
             assert at.store.list == [A]
             assert at.pool.uris() == at.traffic.attached == []
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_stored_uri_that_cannot_be_used_stays_in_the_list_and_can_be_removed() -> None:
@@ -97,7 +92,7 @@ def test_a_stored_uri_that_cannot_be_used_stays_in_the_list_and_can_be_removed()
             assert await at.pool.remove("ftp://x") is True
             assert at.pool.uris() == at.store.list == [A]
 
-    run(main)
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(
@@ -120,7 +115,7 @@ def test_slots_are_the_nodes_own_or_the_default_and_bounded_which_is_told(
             words = "Node has fewer slots than asked for: ProxyMaxConnsPerHost bounds them"
             assert [line[2]["asked"] for line in at.log.lines if line[1] == words] == told
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_https_nodes_get_tls_and_http_nodes_do_not() -> None:
@@ -129,7 +124,7 @@ def test_https_nodes_get_tls_and_http_nodes_do_not() -> None:
             await at.pool.start([])
             assert at.traffic.hosts == [("a", 443, True), ("b", 1, False), ("::1", 2, True)]
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_changes_of_others_are_followed_in_the_order_of_the_store() -> None:
@@ -143,7 +138,7 @@ def test_changes_of_others_are_followed_in_the_order_of_the_store() -> None:
             assert at.pool.uris() == [C, B]
             assert kept in at.traffic.registered, "a node that stays is the same, with what it has in flight"
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_list_that_has_become_empty_is_told_of() -> None:
@@ -156,7 +151,7 @@ def test_a_list_that_has_become_empty_is_told_of() -> None:
             await eventually(lambda: at.pool.uris() == [])
             assert at.messages().count("The list in the store has become empty, and no node is left") == 1
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_while_the_store_is_away_the_nodes_stay_and_it_is_told_once() -> None:
@@ -174,7 +169,7 @@ def test_while_the_store_is_away_the_nodes_stay_and_it_is_told_once() -> None:
             told = [msg for msg in at.messages() if msg.startswith("Store")]
             assert told == ["Store is away; serving goes on with the nodes known", "Store is back"]
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_store_that_fails_in_a_way_nobody_has_thought_of_is_read_again() -> None:
@@ -190,7 +185,7 @@ def test_a_store_that_fails_in_a_way_nobody_has_thought_of_is_read_again() -> No
             at.store.list = [B]
             await eventually(lambda: at.pool.uris() == [B])
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_store_of_this_process_alone_is_not_read_again() -> None:
@@ -200,7 +195,7 @@ def test_a_store_of_this_process_alone_is_not_read_again() -> None:
             await turns()
             assert at.store.reads == 1
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_after_close_nothing_goes_on() -> None:
@@ -214,7 +209,7 @@ def test_after_close_nothing_goes_on() -> None:
             await turns()
             assert (at.store.reads, len(at.traffic.probes)) == before
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_https_nodes_are_verified_unless_their_uri_says_otherwise() -> None:
@@ -223,7 +218,7 @@ def test_https_nodes_are_verified_unless_their_uri_says_otherwise() -> None:
             await at.pool.start([])
             assert at.traffic.tls == [None, at.tls.verified, at.tls.unverified, at.tls.verified]
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_known_are_the_nodes_of_now_in_the_order_of_the_list_and_who_asks_for_proof() -> None:
@@ -242,4 +237,4 @@ def test_known_are_the_nodes_of_now_in_the_order_of_the_list_and_who_asks_for_pr
             assert await at.pool.remove(B)
             assert [node.name for node, _ in at.pool.known()] == [A, "https://c"]
 
-    run(main)
+    asyncio.run(main())
