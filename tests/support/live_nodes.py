@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from priolb.attest.sev.measurements import encode_user_part
 from support import trusting_balancer
 from support.der_build import PrivateKey
 from support.scripted_node import Script, ScriptedNode
@@ -30,8 +28,7 @@ def sev_leaf(node: SevNode, nonce: bytes, **options: Any) -> bytes:
 
 def sev_uri(node: SevNode, port: int, **changes: object) -> str:
     """Return the URI of a SEV node that names all of its PCRs; changes: other values by their index."""
-    named = {str(index): value.hex() for index, value in node.pcrs.items()}
-    return f"https://SEV_{encode_user_part(json.dumps({**named, **changes}).encode())}@localhost:{port}"
+    return f"https://{node.user_part(**changes)}@localhost:{port}"
 
 
 def sgx_uri(port: int, mrenclave: bytes = MRENCLAVE) -> str:

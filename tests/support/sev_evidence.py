@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from priolb.attest.sev.measurements import Measurement
+from priolb.attest.sev.measurements import Measurement, encode_user_part
 from priolb.attest.sev.policy import SevPolicy
 from support.der_build import Extension, PrivateKey, certificate, integer, spki_of, tlv
 
@@ -179,6 +179,11 @@ class SevNode:
     def measurements(self) -> dict[int, Measurement]:
         """What a URI would name for this node: all PCRs, enforced."""
         return {index: Measurement(value) for index, value in self.pcrs.items()}
+
+    def user_part(self, **changes: object) -> str:
+        """Return what the URI of this node has in front of its host; changes: other values by their index."""
+        named = {str(index): value.hex() for index, value in self.pcrs.items()}
+        return f"SEV_{encode_user_part(json.dumps({**named, **changes}).encode())}"
 
     @property
     def user_data(self) -> bytes:

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
@@ -192,6 +193,10 @@ class Intel:
     @property
     def policy(self) -> SgxPolicy:
         return SgxPolicy(root=self.root.der)
+
+    def put_collateral(self, folder: Path, **changes: Any) -> None:
+        """Put collateral into a directory, instead of what is there; changes as those of `collateral`."""
+        (folder / "it.json").write_text(self.collateral(**changes).to_json())
 
     def collateral(self, **changes: Any) -> Collateral:
         """Return collateral; changes: parts of `Collateral`, or of what `tcb_info` and `qe_identity` take."""

@@ -67,13 +67,9 @@ def test_what_differs_where_it_may_is_warned_of() -> None:
     assert str(desk.log.lines[1][2]["detail"]).startswith("PCR 4 is ")
 
 
-def put(folder: Path, **changes: object) -> None:
-    (folder / "collateral.json").write_text(intel().collateral(**changes).to_json())
-
-
 def test_a_sgx_node_is_judged_again_when_collateral_comes_changes_and_expires(tmp_path: Path) -> None:
     async def main() -> None:
-        put(tmp_path)
+        intel().put_collateral(tmp_path)
         desk = Desk(str(tmp_path))
         sev = desk.attestors.attest("sev", SevExpectation({}), desk.news.append)
         attestation = desk.attestors.attest("sgx", SGX, desk.news.append)
@@ -84,7 +80,7 @@ def test_a_sgx_node_is_judged_again_when_collateral_comes_changes_and_expires(tm
         assert desk.last_is_good()
         assert [line[0] for line in desk.log.lines] == ["warning", "info", "info"]
 
-        put(tmp_path, status="OutOfDate", start=NOW)
+        intel().put_collateral(tmp_path, status="OutOfDate", start=NOW)
         desk.now += 3600
         library = desk.attestors._library
         assert library is not None
@@ -92,7 +88,7 @@ def test_a_sgx_node_is_judged_again_when_collateral_comes_changes_and_expires(tm
         await desk.attestors.collateral_arrived()
         assert not desk.last_is_good()
 
-        put(tmp_path, start=NOW + 1)
+        intel().put_collateral(tmp_path, start=NOW + 1)
         desk.now += 3600
         await library.look()
         await desk.attestors.collateral_arrived()
@@ -121,7 +117,7 @@ def test_a_sgx_node_is_judged_again_when_collateral_comes_changes_and_expires(tm
 
 def test_a_policy_that_allows_more_for_one_sgx_node(tmp_path: Path) -> None:
     async def main() -> None:
-        put(tmp_path, status="OutOfDate")
+        intel().put_collateral(tmp_path, status="OutOfDate")
         desk = Desk(str(tmp_path))
         states = frozenset({TcbState.OUT_OF_DATE})
         own = SgxExpectation(MRENCLAVE, {"allowed_states": states})

@@ -195,8 +195,7 @@ def sev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AttestedNod
 
 
 def sev_uri(node: SevNode, port: int, **changes: str) -> str:
-    named = {str(index): value.hex() for index, value in node.pcrs.items()}
-    return f"https://SEV_{encode_user_part(json.dumps({**named, **changes}).encode())}@127.0.0.1:{port}"
+    return f"https://{node.user_part(**changes)}@127.0.0.1:{port}"
 
 
 def test_a_node_that_proves_itself_is_told_step_by_step(sev: AttestedNode, capsys: Output) -> None:

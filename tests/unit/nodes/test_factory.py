@@ -28,8 +28,7 @@ SGX = f"https://SGX_{MRENCLAVE.hex()}@foo:8545"
 
 
 def sev_uri(node: SevNode) -> str:
-    named = json.dumps({str(index): value.hex() for index, value in node.pcrs.items()})
-    return f"https://SEV_{encode_user_part(named.encode())}@bar"
+    return f"https://{node.user_part()}@bar"
 
 
 class Bench:
@@ -60,10 +59,6 @@ def run(test: Callable[[Bench], Coroutine[None, None, None]], collateral: str = 
             await bench.attestors.close()
 
     asyncio.run(main())
-
-
-def put(folder: Path, **changes: object) -> None:
-    (folder / "it.json").write_text(intel().collateral(**changes).to_json())
 
 
 def test_an_ordinary_node_has_nothing_to_prove() -> None:
@@ -164,7 +159,7 @@ def test_measurements_that_no_node_can_have_are_refused_before_anybody_is_asked(
 
 
 def test_the_first_check_of_a_sgx_node_waits_for_its_collateral(tmp_path: Path) -> None:
-    put(tmp_path)
+    intel().put_collateral(tmp_path)
 
     async def test(bench: Bench) -> None:
         bench.traffic.leaves[SGX_NAME] = SgxNode().certificate()
@@ -178,7 +173,7 @@ def test_the_first_check_of_a_sgx_node_waits_for_its_collateral(tmp_path: Path) 
 def test_what_is_still_missing_then_is_why_it_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(tmp_path, status="OutOfDate")
+    intel().put_collateral(tmp_path, status="OutOfDate")
 
     async def test(bench: Bench) -> None:
         bench.traffic.leaves[SGX_NAME] = SgxNode().certificate()

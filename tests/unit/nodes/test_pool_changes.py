@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
@@ -21,10 +20,6 @@ from support.sgx_evidence import MRENCLAVE, NOW, Intel, SgxNode, intel
 A, B, C = "http://a", "http://b", "http://c"
 
 
-def run(main: Callable[[], Coroutine[None, None, None]]) -> None:
-    asyncio.run(main())
-
-
 def test_add_checks_then_stores_then_takes_part_and_serves_at_once() -> None:
     async def main() -> None:
         async with desk() as at:
@@ -38,7 +33,7 @@ def test_add_checks_then_stores_then_takes_part_and_serves_at_once() -> None:
             assert at.traffic.healthy == {A}
             assert at.log.lines == [("info", "Node added", {"nodeURI": A, "slots": 8})]
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_add_of_what_is_there_does_nothing() -> None:
@@ -48,7 +43,7 @@ def test_add_of_what_is_there_does_nothing() -> None:
             await at.pool.add(A)
             assert (at.store.list, len(at.traffic.probes), len(at.traffic.registered)) == ([A], 1, 1)
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_add_of_what_another_instance_has_removed_meanwhile_stores_it_again() -> None:
@@ -61,7 +56,7 @@ def test_add_of_what_another_instance_has_removed_meanwhile_stores_it_again() ->
             await at.pool.add(A)
             assert at.store.list == at.pool.uris() == at.traffic.attached == [A]
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_add_of_what_is_there_is_not_confirmed_while_the_store_is_away() -> None:
@@ -72,7 +67,7 @@ def test_add_of_what_is_there_is_not_confirmed_while_the_store_is_away() -> None
             with pytest.raises(StoreError):
                 await at.pool.add(A)
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_of_two_adds_of_the_same_uri_at_once_one_node_comes() -> None:
@@ -86,7 +81,7 @@ def test_of_two_adds_of_the_same_uri_at_once_one_node_comes() -> None:
             assert at.store.list == at.pool.uris() == at.traffic.attached == [A]
             assert len(at.traffic.registered) == 1, "the other one was let go"
 
-    run(main)
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("fault", ["uri", "check", "store", "cancel"])
@@ -113,7 +108,7 @@ def test_an_add_that_fails_leaves_nothing_behind(fault: str) -> None:
                 assert adding.cancelled()
             assert (at.store.list, at.pool.uris(), at.traffic.registered, at.log.lines) == ([], [], [], [])
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_remove_takes_a_node_out_of_store_list_and_traffic() -> None:
@@ -125,7 +120,7 @@ def test_remove_takes_a_node_out_of_store_list_and_traffic() -> None:
             assert await at.pool.remove(A) is False
             assert at.messages().count("Node removed") == 1
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_node_that_is_removed_is_checked_no_more() -> None:
@@ -139,7 +134,7 @@ def test_a_node_that_is_removed_is_checked_no_more() -> None:
             await turns()
             assert len(at.traffic.probes) == checks
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_remove_that_the_store_does_not_take_changes_nothing() -> None:
@@ -151,7 +146,7 @@ def test_a_remove_that_the_store_does_not_take_changes_nothing() -> None:
                 await at.pool.remove(A)
             assert at.pool.uris() == at.traffic.attached == [A]
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_changes_wait_only_so_long_for_the_one_that_hangs_in_the_store(
@@ -177,7 +172,7 @@ def test_changes_wait_only_so_long_for_the_one_that_hangs_in_the_store(
             await at.pool.add(B)
             assert at.store.list == at.pool.uris() == at.traffic.attached == [B]
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_node_that_another_instance_stored_first_is_added_here_too() -> None:
@@ -187,7 +182,7 @@ def test_a_node_that_another_instance_stored_first_is_added_here_too() -> None:
             await at.pool.add(A)
             assert at.pool.uris() == at.traffic.attached == [A]
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_logs_name_a_node_without_what_may_be_secret() -> None:
@@ -199,7 +194,7 @@ def test_logs_name_a_node_without_what_may_be_secret() -> None:
             assert [fields["nodeURI"] for _, _, fields in at.log.lines] == [name, name]
             assert "hidden" not in str(at.log.lines)
 
-    run(main)
+    asyncio.run(main())
 
 
 # Changes while a node works
@@ -223,7 +218,7 @@ def test_workers_and_weight_of_a_node_change_while_it_works() -> None:
             assert at.pool.uris() == at.store.list == [A], "the list stays as it is"
             assert at.log.lines[1] == ("info", "Node changed", {"nodeURI": A, "slots": 3, "weight": 5})
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_node_is_cordoned_drained_and_active_again() -> None:
@@ -243,7 +238,7 @@ def test_a_node_is_cordoned_drained_and_active_again() -> None:
                 "Node is healthy",
             ]
 
-    run(main)
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(("order", "seconds"), [({}, 30.0), ({"hard_stop_after": 2.5}, 2.5)])
@@ -256,7 +251,7 @@ def test_a_drain_ends_after_its_time_or_the_usual_one(order: dict[str, object], 
             at.pool.change(A, {"state": "drained", **order})
             assert node.hard_stop_at == at.traffic.now + seconds
 
-    run(main)
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(
@@ -280,7 +275,7 @@ def test_an_order_that_cannot_be_carried_out_changes_nothing(order: dict[str, ob
             assert (slots_of(at, A), at.traffic.node(A).enabled) == ((8, 8, 1), True)
             assert at.log.lines == lines
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_only_nodes_of_the_list_that_can_be_used_are_changed() -> None:
@@ -291,7 +286,7 @@ def test_only_nodes_of_the_list_that_can_be_used_are_changed() -> None:
             with pytest.raises(ConfigError, match="the scheme must be http or https"):
                 at.pool.change("ftp://x", {"weight": 2})
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_details_are_those_of_all_entries_in_the_order_of_the_list() -> None:
@@ -308,7 +303,7 @@ def test_details_are_those_of_all_entries_in_the_order_of_the_list() -> None:
                 (A, "up", "added"),
             ]
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_parameters_of_a_uri_are_those_of_its_node() -> None:
@@ -320,7 +315,7 @@ def test_parameters_of_a_uri_are_those_of_its_node() -> None:
             assert (one.weight, one.tier, one.slots, one.adaptive is not None) == (3, 2, 4, True)
             assert (other.weight, other.tier, other.slots, other.adaptive) == (1, 0, 5, None)
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_node_that_a_request_finds_down_is_checked_at_once() -> None:
@@ -335,7 +330,7 @@ def test_a_node_that_a_request_finds_down_is_checked_at_once() -> None:
             await eventually(lambda: node.healthy)
             assert len(at.traffic.probes) == 2
 
-    run(main)
+    asyncio.run(main())
 
 
 # Nodes that have to prove what they run
@@ -349,12 +344,8 @@ def under_our_root(folder: Path) -> Attestors:
     return Attestors(SevPolicy(), intel().policy, str(folder), MemoryLog(), clock=lambda: NOW)
 
 
-def put_collateral(folder: Path, **changes: object) -> None:
-    (folder / "it.json").write_text(intel().collateral(**changes).to_json())
-
-
 def test_a_node_that_proves_itself_is_added_and_serves_at_once(tmp_path: Path) -> None:
-    put_collateral(tmp_path)
+    intel().put_collateral(tmp_path)
 
     async def main() -> None:
         async with desk(attestors=under_our_root(tmp_path)) as at:
@@ -367,11 +358,11 @@ def test_a_node_that_proves_itself_is_added_and_serves_at_once(tmp_path: Path) -
             assert await at.pool.remove(SGX) is True
             assert at.attestors._attestations == []
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_node_that_does_not_prove_itself_is_not_added_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    put_collateral(tmp_path, status="OutOfDate")
+    intel().put_collateral(tmp_path, status="OutOfDate")
 
     async def main() -> None:
         async with desk(attestors=under_our_root(tmp_path)) as at:
@@ -381,7 +372,7 @@ def test_a_node_that_does_not_prove_itself_is_not_added_and_leaves_nothing_behin
             assert (at.store.list, at.pool.uris(), at.traffic.registered) == ([], [], [])
             assert at.attestors._attestations == []
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_stored_node_is_unattested_until_it_proves_itself_and_its_health_is_asked_then(
@@ -397,7 +388,7 @@ def test_a_stored_node_is_unattested_until_it_proves_itself_and_its_health_is_as
             await at.attestors.collateral_arrived()
             assert (node.status.value, node.reason.partition(":")[0]) == ("unattested", "collateral_missing")
             assert node.record.last_error == "", "nobody asked how it is"
-            put_collateral(tmp_path)
+            intel().put_collateral(tmp_path)
             at.traffic.leaves[SGX_NAME] = SgxNode().certificate()
             library = at.attestors._library
             assert library is not None
@@ -405,13 +396,13 @@ def test_a_stored_node_is_unattested_until_it_proves_itself_and_its_health_is_as
             await eventually(lambda: node.status.value == "up")
             assert at.messages() == ["Node has not been checked yet", "Node is healthy"]
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_one_that_stops_proving_itself_is_told_by_its_verdict_and_asked_at_once_when_it_does_again(
     tmp_path: Path,
 ) -> None:
-    put_collateral(tmp_path)
+    intel().put_collateral(tmp_path)
 
     async def main() -> None:
         async with desk(attestors=under_our_root(tmp_path)) as at:
@@ -428,7 +419,7 @@ def test_one_that_stops_proving_itself_is_told_by_its_verdict_and_asked_at_once_
             await eventually(lambda: len(at.traffic.probes) == probes + 1)
             assert at.messages() == ["Node added", "Node is healthy"]
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_node_that_cannot_even_be_asked_for_its_proof_is_told_once_for_each_cause(tmp_path: Path) -> None:
@@ -454,7 +445,7 @@ def test_a_node_that_cannot_even_be_asked_for_its_proof_is_told_once_for_each_ca
             assert at.messages() == [message, message]
             assert node.reason.startswith("collateral_missing: "), "the last that it has shown is what counts"
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_details_tell_of_proofs() -> None:
@@ -467,7 +458,7 @@ def test_details_tell_of_proofs() -> None:
             assert isinstance(proof, dict)
             assert (second["state"], proof["kind"], proof["state"]) == ("unattested", "SGX", "pending")
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_flags_that_need_packages_which_are_not_there_change_nothing(
@@ -484,4 +475,4 @@ def test_flags_that_need_packages_which_are_not_there_change_nothing(
             [detail] = at.pool.details()
             assert detail["state"] == "unusable"
 
-    run(main)
+    asyncio.run(main())

@@ -30,7 +30,8 @@ from support.sev_evidence import (
     vcek,
     vcek_extensions,
 )
-from support.sev_judge import judge, refused, with_document
+from support.sev_judge import judge, with_document
+from support.verdicts import refused
 
 OTHER_DIGEST = bytes(48)
 

@@ -27,6 +27,7 @@ from support.sgx_evidence import (
     cbor,
     intel,
 )
+from support.verdicts import refused
 
 EVERY_STATE = SgxPolicy(root=intel().root.der, allowed_states=frozenset(TcbState))
 STRANGER = Intel(60)
@@ -50,13 +51,6 @@ def judge(leaf: bytes, collateral: Collateral | None, **changes: Any) -> Verdict
         {} if collateral is None else {PLATFORM: collateral},
         changes.get("now", NOW),
     )
-
-
-def refused(verdict: Verdict, refusal: Refusal) -> str:
-    """Assert that it was refused for this reason, and return the detail."""
-    assert (verdict.ok, verdict.refusal) == (False, refusal), verdict.detail
-    assert verdict.detail
-    return verdict.detail
 
 
 # What is accepted
