@@ -2,11 +2,9 @@
 
 import pytest
 
-from support.messages import ANSWER, CLOSE, POST, problem, timings
+from support.messages import ANSWER, BAD_ANSWER, CLOSE, POST, UNREACHABLE, timings
 from support.rig import Rig
 
-BAD_ANSWER = problem(b"502 Bad Gateway", "bad answer from node")
-UNREACHABLE = problem(b"502 Bad Gateway", "node unreachable")
 JSON = b"Content-Type: application/json\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 

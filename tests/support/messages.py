@@ -38,6 +38,17 @@ POST_AT_NODE = (
     b"Content-Length: 2\r\n\r\n{}"
 )
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+FAILURE = b"HTTP/1.1 500 Broken\r\nContent-Length: 4\r\n\r\noops"
+
+# The same request as often as wanted, told apart by a number.
+GET = b"GET /%d HTTP/1.1\r\nHost: balancer\r\n\r\n"
+GET_AT_NODE = b"GET /%d HTTP/1.1\r\nHost: node-1\r\nVia: 1.1 lb\r\n\r\n"
+
+
+def post(*fields: bytes, body: bytes = b"{}") -> bytes:
+    """Return `POST` with further header lines, or another body."""
+    lines = b"".join(field + b"\r\n" for field in fields)
+    return b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: %d\r\n%s\r\n%s" % (len(body), lines, body)
 
 
 def timings(
@@ -107,3 +118,11 @@ def problem(status: bytes, words: str, fields: bytes = b"") -> bytes:
         fields,
         body,
     )
+
+
+BAD_ANSWER = problem(b"502 Bad Gateway", "bad answer from node")
+UNREACHABLE = problem(b"502 Bad Gateway", "node unreachable")
+NODE_TIMEOUT = problem(b"504 Gateway Timeout", "node timeout")
+DEADLINE = problem(b"504 Gateway Timeout", "request timeout hit before processing")
+NO_NODES = problem(b"503 Service Unavailable", "no nodes available", RETRY_AFTER)
+FULL = problem(b"503 Service Unavailable", "queue full", RETRY_AFTER)

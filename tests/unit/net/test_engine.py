@@ -16,20 +16,14 @@ from support.messages import (
     ANSWER,
     CLOSE,
     DATE,
+    NO_NODES,
     POST,
     POST_AT_NODE,
-    RETRY_AFTER,
     answer_at_client,
-    problem,
+    post,
     timings,
 )
 from support.rig import Rig
-
-NO_NODES = problem(b"503 Service Unavailable", "no nodes available", RETRY_AFTER)
-
-
-def post(*fields: bytes) -> bytes:
-    return POST.replace(b"Host", b"\r\n".join((*fields, b"Host")))
 
 
 def lapse_in(rig: Rig, client: MemoryTransport, seconds: float) -> FrontConnection:

@@ -11,16 +11,8 @@ from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.retries.hedge import Hedging
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
-from support.messages import ANSWER, POST, RETRY_AFTER, answer_at_client, problem, timings
+from support.messages import ANSWER, POST, RETRY_AFTER, answer_at_client, post, problem, timings
 from support.rig import Rig
-
-
-def post(*fields: bytes, method: bytes = b"POST", body: bytes = b"{}") -> bytes:
-    lines = b"".join(field + b"\r\n" for field in fields)
-    return b"%s / HTTP/1.1\r\nHost: balancer\r\nContent-Length: %d\r\n%s\r\n%s" % (
-        method, len(body), lines, body
-    )  # fmt: skip
-
 
 FAST = post(b"X-Fast-Track: true", b"X-Request-ID: fast")
 HIGH = post(b"X-High-Priority: true")
@@ -260,7 +252,7 @@ def test_one_that_cannot_start_again_keeps_its_slot(what: str) -> None:
     with Rig(preemption=preemption(), hedging=hedging) as rig:
         node = rig.node(slots=1)
         low = rig.client()
-        request = post(method=b"PATCH") if "method" in what else POST
+        request = POST.replace(b"POST", b"PATCH") if "method" in what else POST
         if "protocol" in what:
             request = b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
         low.send(request)

@@ -16,10 +16,9 @@ from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import Ticket
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
-from support.messages import ANSWER, POST, RETRY_AFTER, problem
+from support.messages import ANSWER, FULL, POST
 from support.rig import MemoryNode, Rig
 
-FULL = problem(b"503 Service Unavailable", "queue full", RETRY_AFTER)
 FAST = b"POST /fast HTTP/1.1\r\nHost: balancer\r\nX-Fast-Track: true\r\nContent-Length: 2\r\n\r\n{}"
 EXPECTING = b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
 

@@ -6,13 +6,17 @@ import pytest
 
 from priolb.http.parser import HeadLimits
 from support.memory import MemoryTransport
-from support.messages import ANSWER, CLOSE, POST, POST_AT_NODE, answer_at_client, problem, timings
+from support.messages import (
+    ANSWER,
+    BAD_ANSWER,
+    CLOSE,
+    POST,
+    POST_AT_NODE,
+    UNREACHABLE,
+    answer_at_client,
+    timings,
+)
 from support.rig import Rig, serve_one
-
-BAD_ANSWER = problem(b"502 Bad Gateway", "bad answer from node")
-UNREACHABLE = problem(b"502 Bad Gateway", "node unreachable")
-NODE_TIMEOUT = problem(b"504 Gateway Timeout", "node timeout")
-
 
 Leaving = Callable[[MemoryTransport], None]
 

@@ -1,10 +1,8 @@
 """Connections to nodes as a way out: over which of them a request goes, and how long it has."""
 
 from support.manual_loop import TICK_S
-from support.messages import ANSWER, POST, answer_at_client, problem
+from support.messages import ANSWER, NODE_TIMEOUT, POST, answer_at_client
 from support.rig import Rig, serve_one
-
-NODE_TIMEOUT = problem(b"504 Gateway Timeout", "node timeout")
 
 
 def test_a_used_connection_has_3_seconds_again_however_long_it_was_idle() -> None:

@@ -2,10 +2,8 @@
 
 import pytest
 
-from support.messages import ANSWER, POST, answer_at_client, timings
+from support.messages import ANSWER, FAILURE, POST, answer_at_client, timings
 from support.rig import Rig
-
-FAILURE = b"HTTP/1.1 500 Broken\r\nContent-Length: 4\r\n\r\noops"
 
 
 def test_the_fields_tell_the_time_in_line_the_time_at_the_node_and_the_length_of_the_lane() -> None:

@@ -7,18 +7,8 @@ import pytest
 from priolb.core.timers import AT_ONCE
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
-from support.messages import (
-    ANSWER,
-    POST,
-    POST_AT_NODE,
-    answer_at_client,
-    problem,
-    timings,
-)
+from support.messages import ANSWER, DEADLINE, FAILURE, POST, POST_AT_NODE, answer_at_client, timings
 from support.rig import Rig
-
-DEADLINE = problem(b"504 Gateway Timeout", "request timeout hit before processing")
-FAILURE = b"HTTP/1.1 500 Broken\r\nContent-Length: 4\r\n\r\noops"
 
 Leaving = Callable[[MemoryTransport], None]
 either_way = pytest.mark.parametrize("leave", [MemoryTransport.end, MemoryTransport.break_off])

@@ -5,6 +5,8 @@ from priolb.core.timers import AT_ONCE
 from support.manual_loop import TICK_S
 from support.messages import (
     ANSWER,
+    DEADLINE,
+    NODE_TIMEOUT,
     POST,
     RETRY_AFTER,
     answer_at_client,
@@ -12,9 +14,6 @@ from support.messages import (
     timings,
 )
 from support.rig import Rig
-
-DEADLINE = problem(b"504 Gateway Timeout", "request timeout hit before processing")
-NODE_TIMEOUT = problem(b"504 Gateway Timeout", "node timeout")
 
 
 def test_a_request_in_line_is_refused_when_its_time_to_start_is_over() -> None:

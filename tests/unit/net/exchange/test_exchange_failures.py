@@ -5,18 +5,18 @@ import pytest
 from support.manual_loop import TICK_S
 from support.messages import (
     ANSWER,
+    BAD_ANSWER,
+    FAILURE,
     POST,
     POST_AT_NODE,
     RETRY_AFTER,
+    UNREACHABLE,
     answer_at_client,
     problem,
     timings,
 )
 from support.rig import Rig
 
-UNREACHABLE = problem(b"502 Bad Gateway", "node unreachable")
-BAD_ANSWER = problem(b"502 Bad Gateway", "bad answer from node")
-FAILURE = b"HTTP/1.1 500 Broken\r\nContent-Length: 4\r\n\r\noops"
 REFUSED = ConnectionRefusedError(111, "Connection refused")
 
 

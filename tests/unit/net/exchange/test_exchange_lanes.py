@@ -13,11 +13,8 @@ from priolb.http.rules import NO_LANE, Rules
 from priolb.net.front.door import Door
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
-from support.messages import ANSWER, RETRY_AFTER, problem
+from support.messages import ANSWER, DEADLINE, FULL
 from support.rig import Rig
-
-DEADLINE = problem(b"504 Gateway Timeout", "request timeout hit before processing")
-FULL = problem(b"503 Service Unavailable", "queue full", RETRY_AFTER)
 
 
 def post(target: str, lane: str = "", body: bytes = b"{}") -> bytes:

@@ -5,15 +5,11 @@ import pytest
 from priolb.core.overload.preemption import Preemption
 from priolb.core.retries.hedge import Hedging
 from support.manual_loop import TICK_S
-from support.messages import answer_at_client
+from support.messages import POST, answer_at_client, post
 from support.rig import Rig
 
 _SHORT = b"x" * 16_384
 _LONG = b"x" * 16_385
-
-
-def _post(body: bytes) -> bytes:
-    return b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 def _head_at_node(body: bytes) -> bytes:
@@ -27,14 +23,14 @@ def _answer(body: bytes) -> bytes:
 def test_a_long_body_leaves_behind_its_head_over_a_new_connection_and_over_a_used_one() -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()
-        client.send(_post(_LONG))
+        client.send(post(body=_LONG))
         call = node.accept()
         assert call.writes == [_head_at_node(_LONG), _LONG]
         call.send(_answer(b"1"))
-        client.send(_post(_LONG))
+        client.send(post(body=_LONG))
         assert call.writes == [_head_at_node(_LONG), _LONG] * 2
         call.send(_answer(b"1"))
-        client.send(_post(_SHORT))
+        client.send(post(body=_SHORT))
         assert call.writes[4:] == [_head_at_node(_SHORT) + _SHORT]
         call.send(_answer(b"1"))
 
@@ -43,12 +39,12 @@ def test_a_long_body_leaves_behind_its_head_over_a_new_connection_and_over_a_use
 def test_what_a_node_said_before_it_was_asked_is_no_answer(body: bytes) -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()
-        client.send(_post(b"x"))
+        client.send(post(body=b"x"))
         used = node.accept()
         used.send(_answer(b"1"))
         client.take()
         # Both are there when the loop looks: the request is read first, and then what the node says.
-        client._protocol.data_received(_post(body))
+        client._protocol.data_received(post(body=body))
         used._protocol.data_received(_answer(b"unasked"))
         rig.engine.flush()
         call = node.accept()
@@ -65,7 +61,7 @@ def test_a_long_body_goes_with_a_second_try_too(is_second_better: bool) -> None:
         hedging.answered(2, 0.1)
     with Rig(hedging=hedging) as rig:
         first, second, client = rig.node(), rig.node(), rig.client()
-        client.send(_post(_LONG))
+        client.send(post(body=_LONG))
         calls = [first.accept()]
         rig.advance(0.1 + TICK_S)
         calls.append(second.accept())
@@ -78,9 +74,9 @@ def test_a_long_body_goes_with_a_second_try_too(is_second_better: bool) -> None:
 def test_a_long_body_is_sent_again_by_one_that_lost_its_slot() -> None:
     with Rig(preemption=Preemption(frozenset({0}), frozenset({2}), 10, 0.0)) as rig:
         node, low, fast = rig.node(slots=1), rig.client(), rig.client()
-        low.send(_post(_LONG))
+        low.send(post(body=_LONG))
         lost = node.accept()
-        fast.send(_post(b"x").replace(b"Host", b"X-Fast-Track: true\r\nHost"))
+        fast.send(post(b"X-Fast-Track: true", body=b"x"))
         call = node.accept()
         assert lost.is_lost
         call.writes.clear()
@@ -94,10 +90,10 @@ def test_a_long_body_is_sent_again_by_one_that_lost_its_slot() -> None:
 def test_a_long_body_goes_with_its_own_request_alone() -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()
-        client.send(_post(_LONG))
+        client.send(post(body=_LONG))
         call = node.accept()
         call.send(_answer(b"1"))
-        client.send(_post(b"x"))
+        client.send(post(body=b"x"))
         assert call.writes[2:] == [_head_at_node(b"x") + b"x"]
         call.send(_answer(b"1"))
 
@@ -105,7 +101,7 @@ def test_a_long_body_goes_with_its_own_request_alone() -> None:
 def test_a_long_body_is_sent_again_to_the_next_node() -> None:
     with Rig() as rig:
         first, second, client = rig.node(), rig.node(), rig.client()
-        client.send(_post(_LONG))
+        client.send(post(body=_LONG))
         first.accept().send(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
         call = second.accept()
         assert call.writes == [_head_at_node(_LONG).replace(b"node-1", b"node-2"), _LONG]
@@ -115,10 +111,10 @@ def test_a_long_body_is_sent_again_to_the_next_node() -> None:
 def test_a_long_body_is_sent_again_when_a_used_connection_turns_out_to_be_closed() -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()
-        client.send(_post(b"{}"))
+        client.send(POST)
         stale = node.accept()
         stale.send(_answer(b"1"))
-        client.send(_post(_LONG))
+        client.send(post(body=_LONG))
         stale.end()
         rig.run()
         call = node.accept()
@@ -130,7 +126,7 @@ def test_a_long_body_is_sent_again_when_a_used_connection_turns_out_to_be_closed
 def test_a_long_answer_leaves_behind_its_head(body: bytes, writes: int) -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()
-        client.send(_post(b"{}"))
+        client.send(POST)
         node.accept().send(_answer(body))
         assert len(client.writes) == writes
         assert client.take() == answer_at_client(body)
@@ -139,7 +135,7 @@ def test_a_long_answer_leaves_behind_its_head(body: bytes, writes: int) -> None:
 def test_a_long_part_leaves_behind_a_head_that_was_put_off() -> None:
     with Rig() as rig:
         node, client = rig.node(), rig.client()
-        client.send(_post(b"{}"))
+        client.send(POST)
         call = node.accept()
         call.send(_answer(_LONG + b"y")[:-1])
         assert client.writes[1:] == [_LONG]

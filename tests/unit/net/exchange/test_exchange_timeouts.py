@@ -7,16 +7,8 @@ import pytest
 from priolb.core.nodes.status import NodeStatus
 from priolb.core.retries.hedge import Hedging
 from support.manual_loop import TICK_S
-from support.messages import ANSWER, POST, answer_at_client, problem, timings
+from support.messages import ANSWER, DEADLINE, POST, answer_at_client, post, timings
 from support.rig import Rig
-
-DEADLINE = problem(b"504 Gateway Timeout", "request timeout hit before processing")
-
-
-def post(*fields: bytes) -> bytes:
-    lines = b"".join(field + b"\r\n" for field in fields)
-    return b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: 2\r\n%s\r\n{}" % lines
-
 
 HALF = post(b"X-Request-Timeout: 0.5")
 

@@ -7,13 +7,20 @@ import pytest
 from priolb.core.retries.hedge import Hedging
 from support.manual_loop import TICK_S
 from support.memory import MemoryTransport
-from support.messages import ANSWER, POST, POST_AT_NODE, answer_at_client, problem, timings
+from support.messages import (
+    ANSWER,
+    FAILURE,
+    POST,
+    POST_AT_NODE,
+    UNREACHABLE,
+    answer_at_client,
+    problem,
+    timings,
+)
 from support.rig import Rig
 
 LOW, HIGH = 2, 1
 DELAY_S = 0.25
-FAILURE = b"HTTP/1.1 500 Broken\r\nContent-Length: 4\r\n\r\noops"
-UNREACHABLE = problem(b"502 Bad Gateway", "node unreachable")
 AT_SECOND = POST_AT_NODE.replace(b"node-1", b"node-2")
 GET = b"GET /a HTTP/1.1\r\nHost: balancer\r\n\r\n"
 

@@ -15,6 +15,7 @@ from support.memory import CLOSE_WAIT, HIGH_WATER_BYTES, MemoryTransport
 from support.messages import (
     ANSWER,
     CLOSE,
+    FAILURE,
     POST,
     POST_AT_NODE,
     VIA,
@@ -25,7 +26,6 @@ from support.messages import (
 from support.rig import MemoryNode, Rig
 
 HOST = b"Host: balancer\r\n"
-FAILURE = b"HTTP/1.1 500 Broken\r\nContent-Length: 4\r\n\r\noops"
 GET = b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n"
 GET_AT_NODE = b"GET /a HTTP/1.1\r\nHost: node-1\r\n" + VIA + b"\r\n"
 REPLAY = 100

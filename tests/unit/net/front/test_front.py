@@ -2,19 +2,8 @@
 
 import pytest
 
-from support.messages import (
-    ANSWER,
-    CLOSE,
-    POST,
-    POST_AT_NODE,
-    answer_at_client,
-    timings,
-)
+from support.messages import ANSWER, CLOSE, GET, GET_AT_NODE, POST, POST_AT_NODE, answer_at_client, timings
 from support.rig import Rig
-
-GET = b"GET /%d HTTP/1.1\r\nHost: balancer\r\n\r\n"
-GET_AT_NODE = b"GET /%d HTTP/1.1\r\nHost: node-1\r\nVia: 1.1 lb\r\n\r\n"
-
 
 # Requests
 

@@ -4,22 +4,8 @@ import pytest
 
 from priolb.http.parser import HeadLimits
 from priolb.net.flushing import LONG_READ_BYTES
-from support.messages import (
-    ANSWER,
-    CLOSE,
-    POST,
-    RETRY_AFTER,
-    answer_at_client,
-    problem,
-)
+from support.messages import ANSWER, CLOSE, POST, RETRY_AFTER, answer_at_client, post, problem
 from support.rig import Rig
-
-GET = b"GET /%d HTTP/1.1\r\nHost: balancer\r\n\r\n"
-
-
-def post(body: bytes) -> bytes:
-    return b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-
 
 # Refusals
 
@@ -40,7 +26,7 @@ def test_a_body_over_the_bound_is_refused_before_it_is_read() -> None:
 def test_a_body_over_the_bound_that_comes_with_its_head_is_refused_too() -> None:
     with Rig(max_body_bytes=1024) as rig:
         node, client = rig.node(), rig.client()
-        client.send(post(b"x" * 1025).replace(b"Host", b"X-Request-ID: id-7\r\nHost"))
+        client.send(post(b"X-Request-ID: id-7", body=b"x" * 1025))
         assert client.writes == [problem(b"413 Content Too Large", "Payload too large", CLOSE)]
         assert rig.counts() == (0, 0, 0)
         assert rig.notes.take() == [("rejected", b"id-7", "192.0.2.1", 413, "payload_too_large")]
@@ -50,7 +36,7 @@ def test_a_body_over_the_bound_that_comes_with_its_head_is_refused_too() -> None
 def test_a_body_at_the_bound_is_served() -> None:
     with Rig(max_body_bytes=1024) as rig:
         node, client = rig.node(), rig.client()
-        client.send(post(b"x" * 1024))
+        client.send(post(body=b"x" * 1024))
         node.accept().send(ANSWER)
         assert client.take() == answer_at_client()
 
@@ -168,9 +154,9 @@ def test_a_refused_head_request_gets_no_body() -> None:
 def test_a_body_that_the_budget_has_no_room_for_is_refused() -> None:
     with Rig(body_budget_bytes=5) as rig:
         node, first, second = rig.node(), rig.client(), rig.client()
-        first.send(post(b"abcd"))
+        first.send(post(body=b"abcd"))
         assert rig.counts() == (0, 1, 4)
-        second.send(post(b"ef"))
+        second.send(post(body=b"ef"))
         assert second.take() == problem(
             b"503 Service Unavailable",
             "queue full: no room for the body of the request",

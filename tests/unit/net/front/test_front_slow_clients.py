@@ -2,26 +2,13 @@
 
 import pytest
 
-from support.messages import (
-    ANSWER,
-    CLOSE,
-    POST,
-    answer_at_client,
-    problem,
-    timings,
-)
+from support.messages import ANSWER, CLOSE, GET, POST, answer_at_client, post, problem, timings
 from support.rig import Rig
-
-GET = b"GET /%d HTTP/1.1\r\nHost: balancer\r\n\r\n"
 
 SLOW_HEAD = problem(
     b"408 Request Timeout", "bad request: the head of the request did not come in time", CLOSE
 )
 SLOW_BODY = problem(b"408 Request Timeout", "bad request: the body of the request stopped coming", CLOSE)
-
-
-def post(body: bytes) -> bytes:
-    return b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 def test_a_head_that_takes_more_than_10_seconds_is_refused() -> None:
@@ -57,7 +44,7 @@ def test_a_body_that_stops_for_30_seconds_is_refused_and_its_bytes_are_free() ->
     with Rig() as rig:
         rig.node()
         client = rig.client()
-        client.send(post(b"x" * 100)[:-50])
+        client.send(post(body=b"x" * 100)[:-50])
         rig.advance(29)
         client.send(b"y")
         assert rig.counts() == (0, 0, 51)
@@ -71,7 +58,7 @@ def test_a_body_that_stops_for_30_seconds_is_refused_and_its_bytes_are_free() ->
 def test_a_body_that_never_starts_is_refused_after_30_seconds() -> None:
     with Rig() as rig:
         client = rig.client()
-        client.send(post(b"{}")[:-2])
+        client.send(post(body=b"{}")[:-2])
         rig.advance(29.9)
         assert client.take() == b""
         rig.advance(0.2)

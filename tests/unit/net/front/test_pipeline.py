@@ -7,20 +7,15 @@ from priolb.net.front.connection import FrontConnection
 from support.memory import CLOSE as RESET
 from support.messages import (
     ANSWER,
+    GET,
+    GET_AT_NODE,
+    NO_NODES,
     POST,
     POST_AT_NODE,
-    RETRY_AFTER,
     answer_at_client,
-    problem,
     timings,
 )
 from support.rig import Rig
-
-GET = b"GET /%d HTTP/1.1\r\nHost: balancer\r\n\r\n"
-GET_AT_NODE = b"GET /%d HTTP/1.1\r\nHost: node-1\r\nVia: 1.1 lb\r\n\r\n"
-
-NO_NODES = problem(b"503 Service Unavailable", "no nodes available", RETRY_AFTER)
-
 
 # Order
 
