@@ -1,4 +1,4 @@
-"""Requests for the program itself, parsed as those of a client are, and a log to look into."""
+"""Requests for the program itself, parsed as those of a client are."""
 
 from priolb.http.messages import LocalRequest
 from priolb.http.parser import parse_request_head
@@ -17,22 +17,3 @@ def local_request(
         "",
     ]
     return LocalRequest(parse_request_head("\r\n".join(lines).encode(), 100), body, peer)
-
-
-class RecordingLog:
-    """Keeps every line as level, message and fields."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str, dict[str, object]]] = []
-
-    def debug(self, msg: str, /, **fields: object) -> None:
-        self.lines.append(("debug", msg, fields))
-
-    def info(self, msg: str, /, **fields: object) -> None:
-        self.lines.append(("info", msg, fields))
-
-    def warning(self, msg: str, /, **fields: object) -> None:
-        self.lines.append(("warning", msg, fields))
-
-    def error(self, msg: str, /, **fields: object) -> None:
-        self.lines.append(("error", msg, fields))

@@ -22,7 +22,7 @@ from priolb.nodes.factory import NodeFactory
 from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
 from priolb.tls import NodeTLS
-from support.local_requests import RecordingLog
+from support.memory_log import MemoryLog
 from support.tickets import new_queue
 
 
@@ -176,7 +176,7 @@ class Desk:
     def __init__(self, stored: list[str], shared: bool, slots: Slots, attestors: Attestors | None) -> None:
         self.store = FakeStore(stored, shared)
         self.traffic = FakeTraffic()
-        self.log = RecordingLog()
+        self.log = MemoryLog()
         self.tls = NodeTLS("", "", "")
         self.attestors = attestors or Attestors(SevPolicy(), SgxPolicy(), "", self.log)
         self.factory = NodeFactory(

@@ -11,7 +11,7 @@ import trustme
 
 from priolb.errors import ConfigError
 from priolb.tls import Certificate, NodeTLS, load_chain
-from support.local_requests import RecordingLog
+from support.memory_log import MemoryLog
 
 
 class Files:
@@ -154,7 +154,7 @@ def test_following_tells_of_what_was_taken_up_and_what_was_not(
 ) -> None:
     monkeypatch.setattr("priolb.tls._LOOK_INTERVAL_S", 0.0)
 
-    class Log(RecordingLog):
+    class Log(MemoryLog):
         def __init__(self) -> None:
             super().__init__()
             self.told = asyncio.Event()

@@ -21,7 +21,8 @@ from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
 from priolb.store.memory import MemoryStore
 from priolb.tls import NodeTLS
-from support.local_requests import RecordingLog, local_request
+from support.local_requests import local_request
+from support.memory_log import MemoryLog
 from support.pool_desk import FakeTraffic, NoPause
 
 TEXT = b"text/plain; charset=utf-8"
@@ -67,7 +68,7 @@ class FakeNodes:
 class RecordingRefusals:
     """Keeps what it is told as lines of a log, and when."""
 
-    def __init__(self, log: RecordingLog) -> None:
+    def __init__(self, log: MemoryLog) -> None:
         self.times: list[float] = []
         self._log = log
 
@@ -87,7 +88,7 @@ class Desk:
         self, fault: BaseException | None = None, is_ready: bool = True, has_debug: bool = True
     ) -> None:
         self.nodes = FakeNodes(fault)
-        self.log = RecordingLog()
+        self.log = MemoryLog()
         access = AdminAccess([ip_network("127.0.0.0/8")], "s3cret")
         debug = DebugPages(self.log, has_log_test=False, has_pprof=True) if has_debug else None
         self.refusals = RecordingRefusals(self.log)
@@ -501,7 +502,7 @@ def test_neither_a_long_path_nor_a_long_method_is_logged_whole() -> None:
 
 def test_changes_reach_the_node_pool_and_its_refusals_reach_the_client() -> None:
     async def main() -> None:
-        store, log, traffic, slots = MemoryStore(), RecordingLog(), FakeTraffic(), Slots(8, 0)
+        store, log, traffic, slots = MemoryStore(), MemoryLog(), FakeTraffic(), Slots(8, 0)
         traffic.down.add("http://down:1")
         await store.open()
         attestors = Attestors(SevPolicy(), SgxPolicy(), "", log)

@@ -6,7 +6,7 @@ import pytest
 
 from priolb.admin.debug import NO_SUCH_PAGE, DebugPages
 from priolb.errors import ClientError
-from support.local_requests import RecordingLog
+from support.memory_log import MemoryLog
 
 PPROF = [b"/debug/pprof/", b"/debug/pprof/stacks", b"/debug/pprof/heap", b"/debug/pprof/profile"]
 LOG_TEST = b"/debug/testLogLevels"
@@ -26,7 +26,7 @@ async def no_sleep(seconds: float) -> None:
 
 
 def test_the_log_test_logs_one_line_of_each_level_and_answers_200() -> None:
-    log = RecordingLog()
+    log = MemoryLog()
     assert ask(DebugPages(log, has_log_test=True, has_pprof=False), LOG_TEST) == (200, "ok\n")
     assert log.lines == [
         ("debug", "Test of log level debug", {}),
@@ -43,7 +43,7 @@ def test_the_log_test_logs_one_line_of_each_level_and_answers_200() -> None:
 def test_a_page_is_there_only_when_it_is_turned_on(
     has_log_test: bool, has_pprof: bool, on: list[bytes]
 ) -> None:
-    pages = DebugPages(RecordingLog(), has_log_test, has_pprof, no_sleep)
+    pages = DebugPages(MemoryLog(), has_log_test, has_pprof, no_sleep)
     for path in [LOG_TEST, *PPROF]:
         if path in on:
             assert ask(pages, path)[0] == 200
@@ -58,12 +58,12 @@ def test_a_page_is_there_only_when_it_is_turned_on(
 )
 def test_other_paths_are_404(path: bytes) -> None:
     with pytest.raises(ClientError) as refusal:
-        ask(DebugPages(RecordingLog(), has_log_test=True, has_pprof=True), path)
+        ask(DebugPages(MemoryLog(), has_log_test=True, has_pprof=True), path)
     assert (refusal.value.status, str(refusal.value)) == (404, NO_SUCH_PAGE)
 
 
 def test_the_index_names_every_page_below_it() -> None:
-    pages = DebugPages(RecordingLog(), has_log_test=True, has_pprof=True)
+    pages = DebugPages(MemoryLog(), has_log_test=True, has_pprof=True)
     status, text = ask(pages, b"/debug/pprof/")
     assert status == 200
     assert [line.split("?")[0].split()[0] for line in text.splitlines()] == [
@@ -80,7 +80,7 @@ def test_a_profile_takes_as_long_as_asked_for(query: bytes, seconds: int) -> Non
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    pages = DebugPages(RecordingLog(), has_log_test=False, has_pprof=True, sleep=sleep)
+    pages = DebugPages(MemoryLog(), has_log_test=False, has_pprof=True, sleep=sleep)
     assert ask(pages, b"/debug/pprof/profile", query)[0] == 200
     assert slept == [seconds]
 
@@ -109,6 +109,6 @@ def test_a_profile_takes_as_long_as_asked_for(query: bytes, seconds: int) -> Non
 )
 def test_another_query_is_400_and_told_what_it_may_be(query: bytes) -> None:
     with pytest.raises(ClientError) as refusal:
-        ask(DebugPages(RecordingLog(), has_log_test=False, has_pprof=True), b"/debug/pprof/profile", query)
+        ask(DebugPages(MemoryLog(), has_log_test=False, has_pprof=True), b"/debug/pprof/profile", query)
     assert refusal.value.status == 400
     assert str(refusal.value) == "seconds must be a whole number from 1 to 60, as in ?seconds=5"

@@ -11,7 +11,7 @@ from priolb.core.nodes.node import NodeState
 from priolb.core.nodes.status import NodeChange, NodeStatus
 from priolb.nodes.factory import KnownNode, Proof
 from priolb.nodes.report import detail_of, detail_of_unusable, log_change
-from support.local_requests import RecordingLog
+from support.memory_log import MemoryLog
 from support.pool_desk import FakeTraffic
 
 MESSAGES = {
@@ -31,7 +31,7 @@ MESSAGES = {
 
 @pytest.mark.parametrize("status", NodeStatus)
 def test_each_change_is_one_line_with_its_reason(status: NodeStatus) -> None:
-    log, node = RecordingLog(), NodeState(1, "http://a", 8)
+    log, node = MemoryLog(), NodeState(1, "http://a", 8)
     log_change(log, NodeChange(node, NodeStatus.CORDONED, status, "because"))
     [(level, message, fields)] = log.lines
     assert (level, message) == MESSAGES[status]
@@ -41,7 +41,7 @@ def test_each_change_is_one_line_with_its_reason(status: NodeStatus) -> None:
 
 @pytest.mark.parametrize("before", [NodeStatus.UP, NodeStatus.DOWN, NodeStatus.UNCHECKED, NodeStatus.EJECTED])
 def test_that_a_node_stopped_proving_itself_is_not_told_beside_its_verdict(before: NodeStatus) -> None:
-    log, node = RecordingLog(), NodeState(1, "https://a", 8)
+    log, node = MemoryLog(), NodeState(1, "https://a", 8)
     log_change(log, NodeChange(node, before, NodeStatus.UNATTESTED, "tcb_status: OutOfDate"))
     assert log.lines == []
 
