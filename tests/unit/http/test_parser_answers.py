@@ -6,9 +6,7 @@ from priolb.errors import NodeError
 from priolb.http.framing import CHUNKED, UNTIL_CLOSE
 from priolb.http.messages import ResponseHead
 from priolb.http.parser import parse_response_head
-from support.heads import head_bytes, values_of
-
-MAX_FIELDS = 100
+from support.heads import MAX_FIELDS, head_bytes, values_of
 
 
 def response(start: str = "HTTP/1.1 200 OK", *lines: str) -> ResponseHead:
