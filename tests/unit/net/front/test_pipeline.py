@@ -5,16 +5,7 @@ import pytest
 from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.front.connection import FrontConnection
 from support.memory import CLOSE as RESET
-from support.messages import (
-    ANSWER,
-    GET,
-    GET_AT_NODE,
-    NO_NODES,
-    POST,
-    POST_AT_NODE,
-    answer_at_client,
-    timings,
-)
+from support.messages import ANSWER, GET, GET_AT_NODE, NO_NODES, POST, POST_AT_NODE, answer_at_client, timings
 from support.rig import Rig
 
 # Order
