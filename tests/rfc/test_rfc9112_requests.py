@@ -6,10 +6,9 @@ connection.
 
 import pytest
 
-from support.messages import ANSWER, VIA
+from support.messages import ANSWER, HOST, VIA
 from support.rig import Rig
 
-HOST = b"Host: balancer\r\n"
 CHUNKED = HOST + b"Transfer-Encoding: chunked\r\n"
 
 

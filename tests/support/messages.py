@@ -32,6 +32,7 @@ DATE = b"Date: Sun, 22 Nov 2026 12:00:00 GMT\r\n"
 VIA_NAME = "lb"
 VIA = b"Via: 1.1 lb\r\n"
 
+HOST = b"Host: balancer\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: balancer\r\nContent-Length: 2\r\n\r\n{}"
 POST_AT_NODE = (
     b"POST / HTTP/1.1\r\nHost: node-1\r\nContent-Type: application/json\r\nVia: 1.1 lb\r\n"

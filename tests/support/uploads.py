@@ -1,10 +1,9 @@
 """Requests with bodies that pass through a rig, as it holds no more than 100 bytes."""
 
 from support.memory import MemoryTransport
-from support.messages import VIA
+from support.messages import HOST, VIA
 from support.rig import MemoryNode, Rig
 
-HOST = b"Host: balancer\r\n"
 GET = b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n"
 GET_AT_NODE = b"GET /a HTTP/1.1\r\nHost: node-1\r\n" + VIA + b"\r\n"
 REPLAY = 100

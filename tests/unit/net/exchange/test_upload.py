@@ -10,8 +10,8 @@ from priolb.http.framing import CHUNKED as CHUNKED_BODY
 from priolb.net.exchange.upload import Upload
 from support.memory import CLOSE as RESET
 from support.memory import CLOSE_WAIT
-from support.messages import ANSWER, CLOSE, FAILURE, POST, POST_AT_NODE, VIA, answer_at_client, problem
-from support.uploads import CHUNKED, GET, GET_AT_NODE, HOST, REPLAY, START, begun, head_at_node, rig, upload
+from support.messages import ANSWER, CLOSE, FAILURE, HOST, POST, POST_AT_NODE, VIA, answer_at_client, problem
+from support.uploads import CHUNKED, GET, GET_AT_NODE, REPLAY, START, begun, head_at_node, rig, upload
 
 # What passes through, and how
 

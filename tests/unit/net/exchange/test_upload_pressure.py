@@ -6,7 +6,7 @@ from priolb.net.flushing import LONG_READ_BYTES
 from priolb.net.front.connection import FrontConnection
 from support.memory import CLOSE as RESET
 from support.memory import CLOSE_WAIT, HIGH_WATER_BYTES
-from support.messages import ANSWER, CLOSE, problem
+from support.messages import ANSWER, CLOSE, NODE_TIMEOUT, problem
 from support.rig import Rig
 from support.uploads import CHUNKED, GET, GET_AT_NODE, REPLAY, START, begun, head_at_node, rig, upload
 
@@ -198,7 +198,7 @@ def test_a_node_that_still_reads_the_end_of_a_body_is_waited_for_and_then_has_it
         rig_.advance(3.2)
         assert client.take() == b""
         rig_.advance(0.4)  # each look may be a tick late
-        assert client.take() == problem(b"504 Gateway Timeout", "node timeout")
+        assert client.take() == NODE_TIMEOUT
 
 
 def test_a_node_that_has_read_no_more_of_the_end_of_a_body_is_not_waited_for() -> None:
@@ -211,7 +211,7 @@ def test_a_node_that_has_read_no_more_of_the_end_of_a_body_is_not_waited_for() -
         rig_.advance(3)
         assert client.take() == b""
         rig_.advance(0.2)
-        assert client.take() == problem(b"504 Gateway Timeout", "node timeout")
+        assert client.take() == NODE_TIMEOUT
 
 
 def test_a_node_that_still_reads_the_end_of_a_body_is_cut_off_by_the_end_of_its_drain() -> None:
@@ -223,7 +223,7 @@ def test_a_node_that_still_reads_the_end_of_a_body_is_cut_off_by_the_end_of_its_
         rig_.traffic.fleet.drain(node.state, 1.0, rig_.clock.now)
         rig_.traffic.settle()
         rig_.advance(1.1)
-        assert client.take() == problem(b"504 Gateway Timeout", "node timeout")
+        assert client.take() == NODE_TIMEOUT
         assert call.was_aborted
 
 
@@ -237,7 +237,7 @@ def test_a_node_has_its_time_for_the_answer_from_the_end_of_the_body() -> None:
         rig_.advance(2.9)
         assert client.take() == b""
         rig_.advance(0.2)
-        assert client.take() == problem(b"504 Gateway Timeout", "node timeout")
+        assert client.take() == NODE_TIMEOUT
         assert call.was_aborted
 
 

@@ -20,6 +20,7 @@ from support.manual_loop import TICK_S
 from support.messages import (
     ANSWER,
     CLOSE,
+    NO_NODES,
     NOON,
     POST,
     RETRY_AFTER,
@@ -341,7 +342,7 @@ def test_it_serves_who_came_early_and_listens_until_it_drains(
         writer.write(POST)
         await listener.accept()
         answer = await reader.readuntil(b"}\n")
-        assert answer == problem(b"503 Service Unavailable", "no nodes available", RETRY_AFTER)
+        assert answer == NO_NODES
         writer.write(b"nonsense\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400 Bad Request\r\n")
         assert notes.take("refused", "rejected") == [
