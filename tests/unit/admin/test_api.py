@@ -1,107 +1,29 @@
-"""The routes of the program itself: what each answers to whom."""
+"""The routes of the program itself: what each answers."""
 
 import asyncio
 import json
-from collections.abc import Iterator
 from ipaddress import ip_network
 
 import pytest
 
 from priolb.admin.access import AdminAccess
 from priolb.admin.api import AdminApi
-from priolb.admin.debug import DebugPages
 from priolb.attest.attestors import Attestors
 from priolb.attest.sev.policy import SevPolicy
 from priolb.attest.sgx.policy import SgxPolicy
 from priolb.errors import ConfigError, NodeError, StoreError
-from priolb.http.messages import LocalRequest
 from priolb.net.front.listener import LocalHandler
 from priolb.nodes.factory import NodeFactory
 from priolb.nodes.pool import NodePool
 from priolb.nodes.slots import Slots
 from priolb.store.memory import MemoryStore
 from priolb.tls import NodeTLS
+from support.admin_desk import STRANGER, TEXT, URI, Desk, RecordingRefusals, a_page
 from support.local_requests import local_request
 from support.memory_log import MemoryLog
 from support.pool_desk import FakeTraffic, NoPause
 
-TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
-URI = b'{"uri":"http://a:1"}'
-TOKEN = "Authorization: Bearer s3cret"
-ORIGIN = "Origin: http://localhost:8080"
-STRANGER = "203.0.113.9"
-
-
-class FakeNodes:
-    """Nodes of which each change ends as told."""
-
-    def __init__(self, fault: BaseException | None = None) -> None:
-        self.members = ["http://a:1"]
-        self.changes: list[tuple[str, str]] = []
-        self._fault = fault
-
-    def uris(self) -> list[str]:
-        return self.members
-
-    async def add(self, uri: str) -> None:
-        self._change("add", uri)
-
-    async def remove(self, uri: str) -> bool:
-        self._change("remove", uri)
-        return uri in self.members
-
-    def details(self) -> Iterator[dict[str, object]]:
-        for uri in self.members:
-            yield {"uri": uri, "state": "up"}
-
-    def change(self, uri: str, order: dict[str, object]) -> bool:
-        self._change(f"change {sorted(order.items())}", uri)
-        return uri in self.members
-
-    def _change(self, kind: str, uri: str) -> None:
-        if self._fault is not None:
-            raise self._fault
-        self.changes.append((kind, uri))
-
-
-class RecordingRefusals:
-    """Keeps what it is told as lines of a log, and when."""
-
-    def __init__(self, log: MemoryLog) -> None:
-        self.times: list[float] = []
-        self._log = log
-
-    def call_refused(self, call: dict[str, str], peer: str, status: int, detail: str, now: float) -> None:
-        self._log.warning("Admin call refused", **call, peer=peer, status=status, err=detail)
-        self.times.append(now)
-
-
-async def a_page() -> bytes:
-    return b"up 1\n"
-
-
-class Desk:
-    """An API with all that it works on."""
-
-    def __init__(
-        self, fault: BaseException | None = None, is_ready: bool = True, has_debug: bool = True
-    ) -> None:
-        self.nodes = FakeNodes(fault)
-        self.log = MemoryLog()
-        access = AdminAccess([ip_network("127.0.0.0/8")], "s3cret")
-        debug = DebugPages(self.log, has_log_test=False, has_pprof=True) if has_debug else None
-        self.refusals = RecordingRefusals(self.log)
-        self.api = AdminApi(
-            self.nodes, access, lambda: is_ready, a_page, debug, self.log, self.refusals, lambda: 7.0
-        )
-
-    def ask(self, request: LocalRequest) -> tuple[int, bytes, bytes, bytes]:
-        async def main() -> tuple[int, bytes, bytes, bytes]:
-            response = await self.api.handle(request)
-            return response.status, response.body, response.content_type, response.fields
-
-        return asyncio.run(main())
 
 
 @pytest.mark.parametrize(
@@ -266,122 +188,6 @@ def test_a_call_whose_client_left_is_cancelled_and_not_taken_for_an_error() -> N
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/nodes"),
-        ("DELETE", "/nodes"),
-        ("GET", "/metrics"),
-        ("HEAD", "/metrics"),
-        ("GET", "/debug/pprof/"),
-        ("POST", "/debug/pprof/"),
-        ("GET", "/debug/pprof/heap"),
-        ("GET", "/debug/testLogLevels"),
-        ("GET", "/debug/nothing"),
-    ],
-)
-@pytest.mark.parametrize(
-    ("peer", "fields", "who"),
-    [
-        (STRANGER, (), STRANGER),
-        (STRANGER, ("Authorization: Bearer wrong",), STRANGER),
-        ("::ffff:203.0.113.9", (), "::ffff:203.0.113.9"),
-        ("", (), "a peer without an address"),
-    ],
-)
-def test_a_stranger_may_neither_change_nor_look_inside(
-    method: str, path: str, peer: str, fields: tuple[str, ...], who: str
-) -> None:
-    """Told of what there is to learn: not even which debug pages there are."""
-    desk = Desk()
-    text = f"forbidden: {who} is not in ADMIN_ALLOW; send ADMIN_TOKEN as Authorization: Bearer"
-    answer = desk.ask(local_request(method, path, URI, peer, fields))
-    assert answer == (403, text.encode() + b"\n", TEXT, b"")
-    assert desk.nodes.changes == []
-    line = {"method": method, "path": path, "peer": peer, "status": 403, "err": text}
-    assert desk.log.lines == [("warning", "Admin call refused", line)]
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "peer", "status"),
-    [
-        ("POST", "/nodes", STRANGER, 403),
-        ("PATCH", "/nodes", STRANGER, 403),
-        ("DELETE", "/nodes", STRANGER, 403),
-        ("GET", "/nodes?detail=1", STRANGER, 403),
-        ("GET", "/metrics", STRANGER, 403),
-        ("POST", "/debug/pprof/", STRANGER, 403),
-        ("POST", "/debug/pprof/", "127.0.0.1", 405),
-        ("PUT", "/nodes", "127.0.0.1", 405),
-        ("POST", "/sim", "127.0.0.1", 404),
-        ("POST", "/nodes", "127.0.0.1", 0),
-        ("GET", "/nodes?detail=1", "127.0.0.1", 0),
-        ("GET", "/nodes", STRANGER, 0),
-        ("GET", "/healthz", STRANGER, 0),
-    ],
-)
-def test_who_is_refused_is_so_for_the_head_alone_and_in_the_same_words(
-    method: str, path: str, peer: str, status: int
-) -> None:
-    request = local_request(method, path, URI, peer)
-    first, whole = Desk(), Desk()
-    answer = first.api.refusal(request.head, request.peer)
-    if answer is None:
-        assert (status, first.log.lines) == (0, [])
-    else:
-        assert answer.status == status
-        assert (answer.status, answer.body, answer.content_type, answer.fields) == whole.ask(request)
-        assert first.log.lines == whole.log.lines != []
-
-
-@pytest.mark.parametrize("peer", [STRANGER, ""])
-def test_a_stranger_with_the_token_may_change_and_look_inside(peer: str) -> None:
-    desk = Desk()
-    assert desk.ask(local_request("POST", "/nodes", URI, peer, (TOKEN,)))[0] == 200
-    assert desk.ask(local_request("GET", "/debug/pprof/", b"", peer, (TOKEN,)))[0] == 200
-    assert desk.nodes.changes == [("add", "http://a:1")]
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize(("peer", "fields"), [("127.0.0.1", ()), (STRANGER, (TOKEN,))])
-def test_metrics_are_in_the_text_format_of_prometheus(
-    method: str, peer: str, fields: tuple[str, ...]
-) -> None:
-    desk = Desk()
-    answer = desk.ask(local_request(method, "/metrics?x=1", b"", peer, fields))
-    assert answer == (200, b"up 1\n", b"text/plain; version=0.0.4; charset=utf-8", b"")
-    assert desk.log.lines == []
-
-
-@pytest.mark.parametrize("origin", [ORIGIN, "Origin: https://evil.example", "Origin: null", "Origin:"])
-@pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_a_web_page_cannot_change_nodes_through_a_trusted_browser(method: str, origin: str) -> None:
-    """Not even a page that seems to come from here: names can be made to point at this machine."""
-    desk = Desk()
-    answer = desk.ask(local_request(method, "/nodes", URI, "127.0.0.1", (origin,)))
-    text = (
-        b"forbidden: sent by a web page (the request has an Origin field), "
-        b"which ADMIN_ALLOW does not let in; send ADMIN_TOKEN as Authorization: Bearer\n"
-    )
-    assert answer == (403, text, TEXT, b"")
-    assert desk.nodes.changes == []
-    assert len(desk.log.lines) == 1
-
-
-def test_a_web_page_may_read_what_is_open_to_all() -> None:
-    desk = Desk()
-    assert desk.ask(local_request("GET", "/nodes", b"", "127.0.0.1", (ORIGIN,)))[:2] == (
-        200,
-        b'["http://a:1"]\n',
-    )
-
-
-def test_a_web_page_that_has_the_token_may_change_nodes() -> None:
-    desk = Desk()
-    assert desk.ask(local_request("POST", "/nodes", URI, STRANGER, (ORIGIN, TOKEN)))[0] == 200
-    assert desk.nodes.changes == [("add", "http://a:1")]
-
-
-@pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
         ("PUT", "/nodes", b"Allow: GET, HEAD, POST, DELETE, PATCH\r\n"),
@@ -440,17 +246,6 @@ def test_further_members_mean_nothing_when_a_node_is_added() -> None:
     desk = Desk()
     assert desk.ask(local_request("POST", "/nodes", b'{"uri":"http://a:1","weight":0}'))[0] == 200
     assert desk.nodes.changes == [("add", "http://a:1")]
-
-
-@pytest.mark.parametrize(
-    ("method", "body"), [("GET", b""), ("PATCH", b'{"uri":"http://a:1","state":"active"}')]
-)
-def test_details_and_changes_are_not_for_strangers(method: str, body: bytes) -> None:
-    desk = Desk()
-    path = "/nodes?detail=1" if method == "GET" else "/nodes"
-    assert desk.ask(local_request(method, path, body, peer=STRANGER))[0] == 403
-    assert desk.nodes.changes == []
-    assert desk.ask(local_request(method, path, body, STRANGER, (TOKEN,)))[0] == 200
 
 
 @pytest.mark.parametrize("query", ["detail=1", "x=2&detail=1"])
