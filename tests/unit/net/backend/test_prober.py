@@ -20,8 +20,8 @@ PROBE = (
 )
 
 
-def start(rig: Rig, node: MemoryNode) -> asyncio.Task[None]:
-    task = rig.loop.create_task(rig.traffic.probe(node.state, 5.0))
+def start(rig: Rig, node: MemoryNode, timeout_s: float = 5.0) -> asyncio.Task[None]:
+    task = rig.loop.create_task(rig.traffic.probe(node.state, timeout_s))
     rig.run()
     return task
 
@@ -205,9 +205,9 @@ def test_a_node_that_is_not_there_is_down_whatever_it_has_proven() -> None:
         assert not isinstance(task.exception(), UnattestedError)
 
 
-def start_with(rig: Rig, node: MemoryNode, check: HealthCheck) -> asyncio.Task[None]:
+def start_with(rig: Rig, node: MemoryNode, check: HealthCheck, timeout_s: float = 5.0) -> asyncio.Task[None]:
     rig.traffic = NodeTraffic(rig.engine, check)
-    return start(rig, node)
+    return start(rig, node, timeout_s)
 
 
 def test_a_path_is_read_below_that_of_the_node() -> None:
@@ -275,6 +275,18 @@ def test_a_result_that_does_not_come_in_time_is_late() -> None:
         rig.advance(0.1)
         assert failure_of(task).endswith("the answer stopped coming")
         assert is_late(task) is True
+
+
+def test_one_that_stops_coming_is_not_waited_for_as_long_as_a_check_may_take() -> None:
+    """30 seconds without a byte are enough, as with any body."""
+    with Rig() as rig:
+        node = rig.node(is_healthy=False)
+        task = start_with(rig, node, HealthCheck("/x", result="1"), timeout_s=300.0)
+        node.accept().send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        rig.advance(30)
+        assert not task.done()
+        rig.advance(0.1)
+        assert failure_of(task).endswith("the answer stopped coming")
 
 
 def is_late(task: asyncio.Task[None]) -> bool:
