@@ -351,6 +351,8 @@ def test_one_that_is_still_connecting_gives_way_too() -> None:
 def test_one_that_gave_way_is_refused_at_its_deadline_as_any_other() -> None:
     with Rig(preemption=preemption(), try_timeout_s=60) as rig:
         node, low = rig.node(slots=1), rig.client()
+        rig.scheduler.next_dispatch(rig.clock.now)
+        rig.engine.pump(rig.clock.now)  # so that there is no news of the node to look at the time for
         low.send(POST)
         node.accept()
         rig.advance(1)
