@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from priolb.errors import FramingError
+from priolb.http.alphabet import changing_others
 from priolb.http.fields import tokens, trailer_line
 from priolb.http.framing import CHUNKED, UNTIL_CLOSE
 
@@ -13,7 +14,7 @@ _MAX_SIZE_LINE_BYTES: Final = 256
 _MAX_TRAILER_BYTES: Final = 16384
 _HEX_DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
 # RFC 9112, section 7.1.1: what may stand in a chunk extension; quoted strings may hold bytes above ASCII.
-_EXTENSION_BYTES: Final = bytes([9, *range(32, 127), *range(128, 256)])
+_EXTENSION_BYTES: Final = changing_others(bytes([9, *range(32, 127), *range(128, 256)]))
 
 # A size without an extension, and the end of its line.
 _PLAIN_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
@@ -185,6 +186,6 @@ def _chunk_size(line: bytes) -> int:
     digits = digits.rstrip(b" \t") if separator else digits
     if not 0 < len(digits) <= 16 or not _HEX_DIGITS.issuperset(digits):
         raise FramingError("a chunk size that is not a hexadecimal number")
-    if extension.translate(None, _EXTENSION_BYTES):
+    if extension.translate(_EXTENSION_BYTES) != extension:
         raise FramingError("a chunk extension with control characters")
     return int(digits, 16)

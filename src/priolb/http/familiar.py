@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from priolb.http.alphabet import changing_others
 from priolb.http.fields import REQUEST_ROLES, tokens
 from priolb.http.messages import RequestHead
 
 # Fields that are looked at, and whether they travel on besides: else they are written anew.
 _LOOKED_AT: Final = {b"x-request-id": True, b"x-forwarded-for": False}
 # Bytes that a value may have wherever it stands: what else the syntax allows is parsed.
-_PLAIN: Final = bytes(range(33, 127))
+_PLAIN: Final = changing_others(bytes(range(33, 127)))
 _MAX_VALUE_BYTES: Final = 128
 _NOMINATES_NOTHING: Final = frozenset({b"keep-alive", b"close"})
 
@@ -131,7 +132,7 @@ def learn(first: RequestHead, second: RequestHead) -> Familiar | None:
 
 
 def _is_plain(value: bytes) -> bool:
-    return 0 < len(value) <= _MAX_VALUE_BYTES and not value.translate(None, _PLAIN)
+    return 0 < len(value) <= _MAX_VALUE_BYTES and value.translate(_PLAIN) == value
 
 
 def _around(fields: bytes, line: bytes, name: bytes) -> tuple[bytes, bytes]:

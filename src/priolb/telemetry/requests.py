@@ -14,6 +14,7 @@ from typing import Final
 from priolb.core.instrument import Instrument
 from priolb.core.queueing.queue import PriorityQueue
 from priolb.core.ticket import Ticket
+from priolb.http.alphabet import changing_others
 from priolb.http.numbers import decimal
 from priolb.telemetry.forms import Level
 from priolb.telemetry.lane_words import LaneWords
@@ -25,7 +26,7 @@ _LINES_MAX: Final = 4096
 # Ids of requests that are under way, kept for their second line.
 _REQUEST_IDS_MAX: Final = 1024
 # Printable ASCII that stands in a line as it is: forms differ only in what they put around it.
-_PLAIN: Final = bytes([byte for byte in range(33, 127) if byte not in b'"\\'])
+_PLAIN: Final = changing_others(bytes([byte for byte in range(33, 127) if byte not in b'"\\']))
 _NO_WAIT: Final = b"0"
 
 
@@ -256,9 +257,9 @@ class RequestLog(Instrument):
 
     def _shown(self, request_id: bytes) -> bytes:
         """Return an id as it stands in a line."""
-        if request_id.translate(None, _PLAIN):
-            return self._render_id(request_id)
-        return b"%b%b%b" % (self._quote, request_id, self._quote)
+        if request_id.translate(_PLAIN) == request_id:
+            return b"%b%b%b" % (self._quote, request_id, self._quote)
+        return self._render_id(request_id)
 
     def _as_text(self, request_id: bytes) -> bytes:
         return self._logger.form.text(request_id.decode("utf-8", "replace")).encode()
