@@ -49,12 +49,11 @@ def test_a_node_that_hangs_is_ejected_though_no_client_waits_for_it(
         assert client.ask(urgent).status == 200
     unanswered: queue.Queue[Call] = queue.Queue()
     hanging.script = unanswered.put
-    for _ in range(100):
+    until = time.monotonic() + 10
+    while (detail := balancer.detail(hanging.uri))["state"] == "up" and time.monotonic() < until:
         assert client.ask(urgent).status == 200
-        detail = balancer.detail(hanging.uri)
-        if detail["state"] != "up":
-            break
-    assert (detail["state"], detail["failed"], unanswered.qsize()) == ("ejected", 0, 5)
+    assert (detail["state"], detail["failed"]) == ("ejected", 0)
+    assert unanswered.qsize() >= 5
 
 
 def test_an_error_that_means_the_node_is_not_seen_by_the_client(

@@ -30,8 +30,12 @@ _PEERS_MAX: Final = 8
 # Who has had this long, on top of twice the usual latency, has had the time to answer.
 _LENIENCE_S: Final = 0.05
 
-# After so many requests in a row that were given up unanswered, a late check is no sign of work any more.
+# After so many requests in a row that were given up unanswered, a late check is no sign of work any more, and
+# it is no chance that others were faster.
 _SILENT_AFTER: Final = 5
+
+# Who answers nothing for less than this pauses, perhaps to collect garbage. To let it rest would cost more.
+_PAUSE_S: Final = 1.0
 
 
 class Judge:
@@ -198,13 +202,16 @@ class Judge:
 
         It had more time than most requests of its lane take before there was a second one. Much more it never
         has where others answer at once, so that what it usually takes is enough here. One now and then is no
-        fault: of ten nodes one is the slowest. But who answers none hangs, whatever its checks say.
+        fault: of ten nodes one is the slowest. But who answers none, for longer than a pause, hangs, whatever
+        its checks say.
         """
         if not _had_usual_time(lease, now):
             return
         node, limit = lease.node, self._policy.eject_after
-        node.unanswered.add_outrun(node.answered, lease.started_at, now)
-        is_silent = node.unanswered.outrun_in_a_row(node.answered) >= limit
+        row = node.unanswered
+        row.add_outrun(node.answered, lease.started_at, now)
+        is_long = row.outrun_in_a_row(node.answered) >= max(limit, _SILENT_AFTER)
+        is_silent = is_long and now - row.outrun_from >= _PAUSE_S
         if limit and is_silent and node.enabled and node.breaker.state == CLOSED:
             self._fleet.eject(node, "answered nothing while others answered second tries", now)
 

@@ -150,9 +150,11 @@ class Unanswered:
     A good answer ends both rows, which has not to be told: who asks says how many there were so far.
     """
 
-    __slots__ = ("_answered", "_count", "_outrun", "_outrun_at")
+    __slots__ = ("_answered", "_count", "_outrun", "_outrun_at", "outrun_from")
 
     def __init__(self) -> None:
+        self.outrun_from: float = inf
+        """When the first of the last row of those began that a second try has answered, monotonic seconds."""
         self._count: int = 0
         self._outrun: int = 0
         self._outrun_at: float = -inf
@@ -179,6 +181,8 @@ class Unanswered:
         """
         self.add(answered)
         if started_at >= self._outrun_at:
+            if not self._outrun:
+                self.outrun_from = started_at
             self._outrun += 1
             self._outrun_at = now
 

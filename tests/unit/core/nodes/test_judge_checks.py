@@ -219,6 +219,29 @@ def test_those_that_it_had_at_the_same_time_count_once() -> None:
     assert bench.status() == ["ejected", "up"]
 
 
+def test_nor_one_that_does_nothing_for_less_than_a_second() -> None:
+    """A node that collects its garbage, where answers take so little that second tries need no time."""
+    bench = Bench()
+    give_up_after(bench, 0.03, OUTRUN, times=33)
+    assert bench.status() == ["up", "up"]
+    give_up_after(bench, 0.02, answered(200))
+    give_up_after(bench, 0.03, OUTRUN, times=33)
+    assert bench.status() == ["up", "up"]
+    give_up_after(bench, 0.03, OUTRUN)
+    assert bench.status() == ["ejected", "up"]
+
+
+@pytest.mark.parametrize(("eject_after", "needed"), [(1, 5), (7, 7)])
+def test_one_request_that_was_answered_elsewhere_is_no_fault_even_where_one_fault_ejects(
+    eject_after: int, needed: int
+) -> None:
+    bench = Bench(policy=HealthPolicy(eject_after=eject_after))
+    give_up_after(bench, 2.0, OUTRUN, times=needed - 1)
+    assert bench.status() == ["up", "up"]
+    give_up_after(bench, 2.0, OUTRUN)
+    assert bench.status() == ["ejected", "up"]
+
+
 def test_nor_one_whose_answers_usually_take_longer() -> None:
     bench = Bench()
     used_to_take(bench, 1.0)
