@@ -177,6 +177,7 @@ class Fleet:
             node.warm_from = inf
         elif node.checks.has_failed:
             node.breaker.close(now)
+            node.unanswered.heard()
             self.free.renew(node)
             self._warm(node, now)
         node.healthy = healthy

@@ -109,6 +109,7 @@ class Judge:
             now: monotonic seconds.
         """
         node = lease.node
+        node.unanswered.heard()
         breaker = node.breaker
         is_deciding = breaker.state == HALF_OPEN and not breaker.is_older(lease.started_at)
         # One that was removed would stand in the order for ever.

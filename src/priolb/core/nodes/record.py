@@ -195,7 +195,7 @@ class Unanswered:
         return self._outrun if answered == self._answered else 0
 
     def heard(self) -> None:
-        """Take note of an answer that is no good one: both rows are over."""
+        """Take note of an answer that has begun, or is no good one: both rows are over."""
         self._count = self._outrun = 0
 
     def checked(self) -> None:

@@ -206,6 +206,30 @@ def test_not_so_one_that_answers_some_itself(sign: Outcome) -> None:
     assert bench.status() == ["up", "up"]
 
 
+def test_nor_one_whose_answers_begin_however_long_they_take() -> None:
+    bench = Bench()
+    give_up_after(bench, 1.0, OUTRUN, times=4)
+    bench.judge.answering(bench.lease(1), bench.now)
+    give_up_after(bench, 1.0, OUTRUN, times=4)
+    assert bench.status() == ["up", "up"]
+
+
+def test_one_that_is_back_has_a_clean_slate() -> None:
+    """As it answers the request that decides, or passes its checks again after it was down."""
+    for is_down in (False, True):
+        bench = Bench()
+        give_up_after(bench, 1.0, OUTRUN, times=5)
+        if is_down:
+            checks(bench, "nobody", "nobody", "nobody", None, None)
+        else:
+            bench.now = bench.nodes[0].breaker.until
+            bench.fleet.advance(bench.now)
+            bench.judge.answering(bench.lease(1), bench.now)
+        assert bench.status() == ["up", "up"]
+        give_up_after(bench, 1.0, OUTRUN, times=4)
+        assert bench.status() == ["up", "up"]
+
+
 def test_those_that_it_had_at_the_same_time_count_once() -> None:
     """A moment in which a node does nothing holds up all of them."""
     bench = Bench()
