@@ -194,13 +194,16 @@ class Scheduler(Dispatcher):
         """Reserve a slot of another node for the ticket of `lease`, whose try takes long.
 
         None when no other node is free, when somebody waits who may have a free slot and needs it more, when
-        the budget of second tries is spent, and once the time is over in which a try may start.
+        the budget of second tries is spent, once the time is over in which a try may start, and as long as
+        the request that decides about a node has not had that one's usual time.
         """
         ticket, queue = lease.ticket, self.queue
         hedging, shares = self.hedging, self._shares
         if hedging is None or now >= ticket.start_by or (queue.length and self._has_somebody_for_free()):
             return None
         if hedging.delay_s(ticket.lane) == inf or not hedging.budget.has_one(queue.accepted, now):
+            return None
+        if not self._judge.may_be_outrun(lease, now):
             return None
         if shares is not None and not shares.may_start(ticket.lane):
             return None

@@ -8,7 +8,7 @@ from priolb.core.nodes.fleet import Fleet
 from priolb.core.nodes.node import OVER, Lease, NodeState
 from priolb.core.nodes.policy import HealthPolicy
 from priolb.core.nodes.status import NodeStatus
-from priolb.core.outcome import Outcome, Phase, Source
+from priolb.core.outcome import OUTRUN, Outcome, Phase, Source
 from priolb.core.overload.admission import AdmissionControl
 from priolb.core.queueing.discipline import Weighted
 from priolb.core.queueing.lanes import Lane
@@ -309,6 +309,44 @@ def test_there_is_no_second_try_in_other_lanes_or_when_nobody_hedges() -> None:
     assert target.hedge(first_try(target, "f1"), NOW) is None
     target = scheduler(node(1), node(2))
     assert target.hedge(first_try(target), NOW) is None
+
+
+def rested(target: Scheduler, each: NodeState, latency_s: float = 0.05) -> None:
+    """Let a node that used to take so long rest until one request decides, a second after NOW."""
+    each.answered, each.busy_s = 1, latency_s
+    each.breaker.open(NOW, 1.0, 1.0)
+    target.fleet.rest(each, "x", NOW)
+    target.advance(NOW + 1.0)
+    assert each.status is NodeStatus.PROBING
+
+
+@pytest.mark.parametrize(("latency_s", "seconds"), [(0.05, 0.05), (6.0, 1.0)])
+def test_the_request_that_decides_has_the_usual_time_of_its_node_before_there_is_a_second_try(
+    latency_s: float, seconds: float
+) -> None:
+    """Where all others are faster, as backups may be, the node would never be back.
+
+    But one that hangs holds up nobody for the time that it took for long jobs.
+    """
+    slow = node(1)
+    target = hedging(slow, node(2, slots=2))
+    rested(target, slow, latency_s)
+    now = NOW + 1.0
+    leases = [target.start_at_once(ticket("h1"), now) for _ in range(2)]
+    (decides,) = [lease for lease in leases if lease is not None and lease.node is slow]
+    assert target.hedge(decides, now + seconds - 0.01) is None
+    assert target.hedge(decides, now + seconds + 0.01) is not None
+    target.end_aside(decides, OUTRUN, now + seconds + 0.02)
+    assert slow.status is NodeStatus.EJECTED
+
+
+def test_a_request_from_before_the_rest_has_its_second_try_as_any_other() -> None:
+    slow = node(1)
+    target = hedging(slow, node(2))
+    older = target.start_at_once(ticket("h1"), NOW + 0.99)
+    assert older is not None
+    rested(target, slow)
+    assert target.hedge(older, NOW + 1.0) is not None
 
 
 def test_second_tries_stay_within_their_budget() -> None:

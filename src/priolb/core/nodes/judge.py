@@ -34,6 +34,10 @@ _LENIENCE_S: Final = 0.05
 # it is no chance that others were faster.
 _SILENT_AFTER: Final = 5
 
+# So long, at most, the request that decides has no second try: its client shall not wait for a node that
+# hangs as long as others wait for their long jobs.
+_PATIENCE_S: Final = 1.0
+
 # Who answers nothing for less than this pauses, perhaps to collect garbage. To let it rest would cost more.
 _PAUSE_S: Final = 1.0
 
@@ -110,11 +114,21 @@ class Judge:
         """
         node = lease.node
         node.unanswered.heard()
-        breaker = node.breaker
-        is_deciding = breaker.state == HALF_OPEN and not breaker.is_older(lease.started_at)
         # One that was removed would stand in the order for ever.
-        if is_deciding and node.node_id in self._fleet.nodes:
+        if _is_deciding(lease) and node.node_id in self._fleet.nodes:
             self._fleet.restore(node, "answered the request that decided", now)
+
+    def may_be_outrun(self, lease: Lease, now: float) -> bool:
+        """Return whether there may be a second try beside that of a lease.
+
+        Not before its node has had its usual time for the request that decides, or a second: where all others
+        are faster, as backups may be, the node would never be back.
+
+        Args:
+            lease: the lease.
+            now: monotonic seconds.
+        """
+        return not _is_deciding(lease) or _could_decide(lease, now)
 
     def checked(self, node: NodeState, failure: str | None, is_late: bool, now: float) -> None:
         """Take note of a health check.
@@ -171,7 +185,7 @@ class Judge:
             # has the time to tell, would cost as many clients their answers.
             breaker.reopen(now, self._policy.rest_max_s, lease.ticket.sequence)
             self._fleet.rest(node, "had no answer in time to the request that decided", now)
-        elif outcome is OUTRUN and _had_usual_time(lease, now):
+        elif outcome is OUTRUN and _could_decide(lease, now):
             # Perhaps it is only slow, and answers once others have no time for second tries.
             breaker.reopen(now, self._policy.rest_max_s, lease.ticket.sequence)
             self._fleet.rest(node, "a second try was answered before the request that decided", now)
@@ -242,6 +256,12 @@ class Judge:
         return 2 * calm > len(others)
 
 
+def _is_deciding(lease: Lease) -> bool:
+    """Return whether the end of a try decides about its node, which has rested."""
+    breaker = lease.node.breaker
+    return breaker.state == HALF_OPEN and not breaker.is_older(lease.started_at)
+
+
 def _is_busy(node: NodeState) -> bool:
     """Return whether a node has requests in flight, and does not seem to hang."""
     return node.in_flight > 0 and node.unanswered.in_a_row(node.answered) < _SILENT_AFTER
@@ -256,6 +276,11 @@ def _had_usual_time(lease: Lease, now: float) -> bool:
     """Return whether a try took longer than those that its node has answered, of which there may be none."""
     node = lease.node
     return now - lease.worked_from > node.record.latency_s(node.answered, node.busy_s)
+
+
+def _could_decide(lease: Lease, now: float) -> bool:
+    """Return whether a try took so long that it speaks against its node, on probation, to be outrun."""
+    return _had_usual_time(lease, now) or now - lease.worked_from > _PATIENCE_S
 
 
 def _failed_elsewhere(lease: Lease) -> bool:
