@@ -195,7 +195,7 @@ class Scheduler(Dispatcher):
 
         None when no other node is free, when somebody waits who may have a free slot and needs it more, when
         the budget of second tries is spent, once the time is over in which a try may start, and as long as
-        the request that decides about a node has not had that one's usual time.
+        it would spoil what the first one tells of its node; see `Judge.may_be_outrun`.
         """
         ticket, queue = lease.ticket, self.queue
         hedging, shares = self.hedging, self._shares

@@ -7,6 +7,9 @@ A failed try whose end speaks against the node (`Outcome.at_fault`) is a fault
   2. or when no other node gets the request to try. Then a node that has too many faults is ejected only if
      most of its peers have few.
 
+A node whose requests are all answered by second tries elsewhere, while it answers none, is on trial: its next
+request has no second try before it had time enough for it, and if that one is outrun, too, it is ejected.
+
 A connection that is refused is a failed health check that nobody had to ask for: the node is down. A node
 that has not proven what it runs is out of use by that alone; what its tries come to says nothing about its
 health.
@@ -34,8 +37,8 @@ _LENIENCE_S: Final = 0.05
 # it is no chance that others were faster.
 _SILENT_AFTER: Final = 5
 
-# So long, at most, the request that decides has no second try: its client shall not wait for a node that
-# hangs as long as others wait for their long jobs.
+# So long, at most, the request of a node on trial has no second try: its client shall not wait for a node
+# that hangs as long as others wait for their long jobs.
 _PATIENCE_S: Final = 1.0
 
 # Who answers nothing for less than this pauses, perhaps to collect garbage. To let it rest would cost more.
@@ -121,14 +124,16 @@ class Judge:
     def may_be_outrun(self, lease: Lease, now: float) -> bool:
         """Return whether there may be a second try beside that of a lease.
 
-        Not before its node has had its usual time for the request that decides, or a second: where all others
-        are faster, as backups may be, the node would never be back.
+        Not before its node has had time enough for it, when it is the request that decides, or the node seems
+        to hang: one that is only slower than all others, as it may be than its backups, would not be told
+        from one that hangs.
 
         Args:
             lease: the lease.
             now: monotonic seconds.
         """
-        return not _is_deciding(lease) or _could_decide(lease, now)
+        is_on_trial = _is_deciding(lease) or self._is_silent(lease.node, now)
+        return not is_on_trial or _had_its_chance(lease, now)
 
     def checked(self, node: NodeState, failure: str | None, is_late: bool, now: float) -> None:
         """Take note of a health check.
@@ -185,7 +190,7 @@ class Judge:
             # has the time to tell, would cost as many clients their answers.
             breaker.reopen(now, self._policy.rest_max_s, lease.ticket.sequence)
             self._fleet.rest(node, "had no answer in time to the request that decided", now)
-        elif outcome is OUTRUN and _could_decide(lease, now):
+        elif outcome is OUTRUN and _had_its_chance(lease, now):
             # Perhaps it is only slow, and answers once others have no time for second tries.
             breaker.reopen(now, self._policy.rest_max_s, lease.ticket.sequence)
             self._fleet.rest(node, "a second try was answered before the request that decided", now)
@@ -215,20 +220,25 @@ class Judge:
     def _outrun(self, lease: Lease, now: float) -> None:
         """Take note that a try was given up as another node had answered in the meantime.
 
-        It had more time than most requests of its lane take before there was a second one. Much more it never
-        has where others answer at once, so that what it usually takes is enough here. One now and then is no
-        fault: of ten nodes one is the slowest. But who answers none, for longer than a pause, hangs, whatever
-        its checks say.
+        It had more time than most requests of its lane take before there was a second one. One now and then
+        is no fault: of ten nodes one is the slowest. But who answers none, for longer than a pause, and not
+        even one that had time enough, hangs, whatever its checks say.
         """
-        if not _had_usual_time(lease, now):
-            return
-        node, limit = lease.node, self._policy.eject_after
+        node = lease.node
         row = node.unanswered
+        if now - lease.worked_from > node.record.latency_s(node.answered, node.busy_s):
+            row.add(node.answered)  # much more it never has where others answer at once
         row.add_outrun(node.answered, lease.started_at, now)
-        is_long = row.outrun_in_a_row(node.answered) >= max(limit, _SILENT_AFTER)
-        is_silent = is_long and now - row.outrun_from >= _PAUSE_S
-        if limit and is_silent and node.enabled and node.breaker.state == CLOSED:
+        if self._is_silent(node, now) and _had_its_chance(lease, now):
+            row.judged()
             self._fleet.eject(node, "answered nothing while others answered second tries", now)
+
+    def _is_silent(self, node: NodeState, now: float) -> bool:
+        """Return whether a node seems to hang, by those of its requests that second tries have answered."""
+        limit, row = self._policy.eject_after, node.unanswered
+        is_long = limit > 0 and row.outrun_in_a_row(node.answered) >= max(limit, _SILENT_AFTER)
+        is_judged = node.enabled and node.breaker.state == CLOSED
+        return is_long and is_judged and now - row.outrun_from >= _PAUSE_S
 
     def _proven(self, node: NodeState, ticket: Ticket, now: float) -> None:
         """Blame `node` for a failed try of `ticket`, which another node has answered."""
@@ -272,15 +282,9 @@ def _time_enough_s(node: NodeState) -> float:
     return _LENIENCE_S + 2.0 * node.record.latency_s(node.answered, node.busy_s)
 
 
-def _had_usual_time(lease: Lease, now: float) -> bool:
-    """Return whether a try took longer than those that its node has answered, of which there may be none."""
-    node = lease.node
-    return now - lease.worked_from > node.record.latency_s(node.answered, node.busy_s)
-
-
-def _could_decide(lease: Lease, now: float) -> bool:
-    """Return whether a try took so long that it speaks against its node, on probation, to be outrun."""
-    return _had_usual_time(lease, now) or now - lease.worked_from > _PATIENCE_S
+def _had_its_chance(lease: Lease, now: float) -> bool:
+    """Return whether a try took so long that it speaks against its node, which is on trial, to be outrun."""
+    return now - lease.worked_from > min(_time_enough_s(lease.node), _PATIENCE_S)
 
 
 def _failed_elsewhere(lease: Lease) -> bool:

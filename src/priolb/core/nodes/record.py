@@ -143,9 +143,9 @@ class Hysteresis:
 class Unanswered:
     """Counts requests in a row that were given up unanswered though the node had had time enough.
 
-    Those that a second try has answered are counted by themselves, too. That row no check ends, and one that
-    had begun before the last of them ended does not lengthen it: what holds up a node for a moment holds up
-    all that it has in flight.
+    Those that a second try has answered are counted by themselves, too, whatever time they had. That row no
+    check ends, and one that had begun before the last of them ended does not lengthen it: what holds up a
+    node for a moment holds up all that it has in flight.
 
     A good answer ends both rows, which has not to be told: who asks says how many there were so far.
     """
@@ -166,9 +166,7 @@ class Unanswered:
         Args:
             answered: good answers of the node so far.
         """
-        if answered != self._answered:
-            self.heard()
-            self._answered = answered
+        self._note(answered)
         self._count += 1
 
     def add_outrun(self, answered: int, started_at: float, now: float) -> None:
@@ -179,7 +177,7 @@ class Unanswered:
             started_at: when its first try began, monotonic seconds.
             now: monotonic seconds.
         """
-        self.add(answered)
+        self._note(answered)
         if started_at >= self._outrun_at:
             if not self._outrun:
                 self.outrun_from = started_at
@@ -201,3 +199,12 @@ class Unanswered:
     def checked(self) -> None:
         """Take note of a check in time."""
         self._count = 0
+
+    def judged(self) -> None:
+        """Take note that it has been decided what the second row means: it begins anew."""
+        self._outrun = 0
+
+    def _note(self, answered: int) -> None:
+        if answered != self._answered:
+            self.heard()
+            self._answered = answered

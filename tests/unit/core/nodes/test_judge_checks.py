@@ -246,12 +246,11 @@ def test_those_that_it_had_at_the_same_time_count_once() -> None:
 def test_nor_one_that_does_nothing_for_less_than_a_second() -> None:
     """A node that collects its garbage, where answers take so little that second tries need no time."""
     bench = Bench()
-    give_up_after(bench, 0.03, OUTRUN, times=33)
-    assert bench.status() == ["up", "up"]
-    give_up_after(bench, 0.02, answered(200))
-    give_up_after(bench, 0.03, OUTRUN, times=33)
-    assert bench.status() == ["up", "up"]
-    give_up_after(bench, 0.03, OUTRUN)
+    for _ in range(2):
+        give_up_after(bench, 0.11, OUTRUN, times=9)
+        assert bench.status() == ["up", "up"]
+        give_up_after(bench, 0.02, answered(200))
+    give_up_after(bench, 0.11, OUTRUN, times=10)
     assert bench.status() == ["ejected", "up"]
 
 
@@ -266,11 +265,32 @@ def test_one_request_that_was_answered_elsewhere_is_no_fault_even_where_one_faul
     assert bench.status() == ["ejected", "up"]
 
 
-def test_nor_one_whose_answers_usually_take_longer() -> None:
+@pytest.mark.parametrize(("usually", "enough"), [(0.1, 0.25), (9.0, 1.0)])
+def test_nor_one_whose_answers_usually_take_longer_before_one_request_had_the_time(
+    usually: float, enough: float
+) -> None:
+    """When all of them are outrun as soon, it gets the next one without a second try."""
     bench = Bench()
-    used_to_take(bench, 1.0)
-    give_up_after(bench, 0.9, OUTRUN, times=9)
+    used_to_take(bench, usually)
+    give_up_after(bench, 0.2, OUTRUN, times=4)
+    assert bench.judge.may_be_outrun(bench.lease(1), bench.now)
+    give_up_after(bench, 0.2, OUTRUN, times=9)
     assert bench.status() == ["up", "up"]
+    lease = bench.lease(1)
+    assert not bench.judge.may_be_outrun(lease, bench.now + enough - 0.01)
+    assert bench.judge.may_be_outrun(lease, bench.now + enough + 0.01)
+    give_up_after(bench, enough + 0.01, OUTRUN)
+    assert bench.status() == ["ejected", "up"]
+
+
+def test_one_that_may_not_be_ejected_hinders_no_second_tries_for_long() -> None:
+    bench = Bench(count=1)
+    give_up_after(bench, 1.0, OUTRUN, times=4)
+    assert bench.judge.may_be_outrun(bench.lease(1), bench.now)
+    give_up_after(bench, 0.01, OUTRUN)
+    assert not bench.judge.may_be_outrun(bench.lease(1), bench.now)
+    give_up_after(bench, 1.0, OUTRUN)
+    assert bench.judge.may_be_outrun(bench.lease(1), bench.now)
 
 
 @pytest.mark.parametrize(("policy", "count"), [(HealthPolicy(eject_after=0), 2), (POLICY, 1)])
@@ -301,8 +321,8 @@ def test_after_its_rest_it_rests_as_long_again_whenever_a_second_try_is_first() 
 def test_a_deciding_request_that_is_outrun_before_its_time_decides_nothing() -> None:
     bench = ejected()
     node = bench.nodes[0]
-    used_s = node.record.latency_s(node.answered, node.busy_s)
-    give_up_after(bench, used_s, OUTRUN)
+    enough_s = 0.05 + 2 * node.record.latency_s(node.answered, node.busy_s)
+    give_up_after(bench, enough_s, OUTRUN)
     assert node.breaker.state == HALF_OPEN
-    give_up_after(bench, used_s + 0.01, OUTRUN)
+    give_up_after(bench, enough_s + 0.01, OUTRUN)
     assert node.breaker.state == OPEN
