@@ -5,10 +5,16 @@ import time
 
 from support.factories import Connect, Launch, NewNode
 from support.scripted_node import Call, always
-from support.wire import post
+from support.wire import Client, post
 
 # So many answers teach how long is unusual.
 ENOUGH = 64
+URGENT = post(b"{}", "X-High-Priority: true")
+
+
+def teach(client: Client) -> None:
+    for _ in range(ENOUGH):
+        assert client.ask(URGENT).status == 200
 
 
 def test_a_request_that_takes_unusually_long_gets_a_second_try_and_the_first_is_given_up(
@@ -19,12 +25,10 @@ def test_a_request_that_takes_unusually_long_gets_a_second_try_and_the_first_is_
     balancer.add_node(one.uri)
     balancer.add_node(other.uri)
     client = connect(balancer)
-    urgent = post(b"{}", "X-High-Priority: true")
-    for _ in range(ENOUGH):
-        assert client.ask(urgent).status == 200
+    teach(client)
     calls: queue.Queue[Call] = queue.Queue()
     one.script = other.script = calls.put
-    client.send(urgent)
+    client.send(URGENT)
     first, second = calls.get(timeout=10), calls.get(timeout=10)
     assert first.connection in one.connections or second.connection in one.connections
     assert first.connection in other.connections or second.connection in other.connections
@@ -44,14 +48,12 @@ def test_a_node_that_hangs_is_ejected_though_no_client_waits_for_it(
     balancer.add_node(hanging.uri)
     balancer.add_node(good.uri)
     client = connect(balancer)
-    urgent = post(b"{}", "X-High-Priority: true")
-    for _ in range(ENOUGH):
-        assert client.ask(urgent).status == 200
+    teach(client)
     unanswered: queue.Queue[Call] = queue.Queue()
     hanging.script = unanswered.put
     until = time.monotonic() + 10
     while (detail := balancer.detail(hanging.uri))["state"] == "up" and time.monotonic() < until:
-        assert client.ask(urgent).status == 200
+        assert client.ask(URGENT).status == 200
     assert (detail["state"], detail["failed"]) == ("ejected", 0)
     assert unanswered.qsize() >= 5
 
