@@ -1,7 +1,8 @@
 """What clients that dribble do to the others: latencies of normal requests with and without them.
 
-Every balancer runs for the whole time; each round loads it without dribblers, then with them, with the same
-arrivals. Figures are medians over the rounds. HAProxy gives a head its time by `timeout http-request 10s`.
+Every balancer is there for the whole time, stopped but for its turn; each round loads it without dribblers,
+then with them, with the same arrivals. Figures are medians over the rounds. HAProxy gives a head its time by
+`timeout http-request 10s`.
 """
 
 from __future__ import annotations

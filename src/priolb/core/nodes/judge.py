@@ -8,7 +8,8 @@ A failed try whose end speaks against the node (`Outcome.at_fault`) is a fault
      most of its peers have few.
 
 A node whose requests are all answered by second tries elsewhere, while it answers none, is on trial: its next
-request has no second try before it had time enough for it, and if that one is outrun, too, it is ejected.
+requests have no second try before it had time enough for them, and if one is outrun all the same, the node is
+ejected.
 
 A connection that is refused is a failed health check that nobody had to ask for: the node is down. A node
 that has not proven what it runs is out of use by that alone; what its tries come to says nothing about its
@@ -37,8 +38,8 @@ _LENIENCE_S: Final = 0.05
 # it is no chance that others were faster.
 _SILENT_AFTER: Final = 5
 
-# So long, at most, the request of a node on trial has no second try: its client shall not wait for a node
-# that hangs as long as others wait for their long jobs.
+# So long, at most, a request at a node on trial has no second try: its client shall not wait for a node that
+# hangs as long as others wait for their long jobs.
 _PATIENCE_S: Final = 1.0
 
 # Who answers nothing for less than this pauses, perhaps to collect garbage. To let it rest would cost more.
